@@ -1,0 +1,128 @@
+/*
+ * The border between our C and our Go, and between the part of our C that sits
+ * behind libc's names (preload/) and the part that works in memcached's cache
+ * (preload/cache/).
+ */
+#ifndef BACKDOOR_H
+#define BACKDOOR_H
+
+#include "memcached.h"
+
+struct event_base;
+
+/* Which store_item this memcached has; see memcached.h. */
+enum backdoor_store_abi {
+    BACKDOOR_STORE_CONN,
+    BACKDOOR_STORE_THREAD,
+    BACKDOOR_STORE_NBYTES,
+    BACKDOOR_STORE_CAS_IN,
+};
+
+/* memcached's functions at their addresses in this process, and their dialect. */
+struct backdoor_functions {
+    uintptr_t item_alloc;
+    uintptr_t store_item;
+    uintptr_t item_remove;
+    uintptr_t item_get;
+    uintptr_t item_unlink;
+    uintptr_t do_item_alloc_chunk;
+    uintptr_t get_cas_id; /* 0 before 1.6.27 */
+    enum backdoor_store_abi store_abi;
+    bool old_layout; /* to 1.5.14: nsuffix and 8-bit it_flags */
+};
+
+/* Steps of the proof, in order; the last one reached is what is reported. */
+enum backdoor_proof_step {
+    BACKDOOR_PROOF_FORKED,  /* a child exists; it makes shared memory its own */
+    BACKDOOR_PROOF_ALLOC,   /* it calls item_alloc and looks at the header */
+    BACKDOOR_PROOF_STORE,   /* store_item, item_get, item_remove, item_unlink */
+    BACKDOOR_PROOF_LIMITS,  /* the largest item, the size of the client flags */
+    BACKDOOR_PROOF_CHUNKS,  /* do_item_alloc_chunk */
+    BACKDOOR_PROOF_HOLDS,
+};
+
+/* What the child has to say; written to a pipe after each step. */
+struct backdoor_proof {
+    int32_t step;          /* the step it is in: enum backdoor_proof_step */
+    int32_t line;          /* of prove.c, where an expectation did not hold; or 0 */
+    int64_t clock;         /* current_time minus CLOCK_MONOTONIC, in seconds */
+    uint64_t item_size_max; /* bytes of the largest item, header and key included */
+    uint64_t suffix;       /* bytes that non-zero client flags take in an item */
+};
+
+/* What became of a row. */
+enum backdoor_outcome {
+    BACKDOOR_PENDING,   /* not reached: memcached is stopping */
+    BACKDOOR_STORED,
+    BACKDOOR_EXISTS,    /* add: the key is there */
+    BACKDOOR_MISSING,   /* replace: the key is not there */
+    BACKDOOR_TOO_LARGE, /* above item_size_max */
+    BACKDOOR_NO_MEMORY, /* no room, and nothing that may be evicted */
+    BACKDOOR_OUTCOMES,
+};
+
+struct backdoor_row {
+    uint32_t key;    /* offset of the key in the batch's data */
+    uint32_t value;  /* offset of the value */
+    uint32_t nvalue; /* bytes */
+    uint32_t line;   /* counted from the batch's first line; Go's affair */
+    uint8_t nkey;    /* 1 to KEY_MAX_LENGTH, the caller has checked it */
+    uint8_t outcome; /* enum backdoor_outcome */
+};
+
+struct backdoor_worker;
+
+/*
+ * Work for a memcached worker thread.  run is called with the time (in
+ * nanoseconds of CLOCK_MONOTONIC) at which it must return; it returns true when
+ * the job is finished.  From backdoor_submit until finished is set the job
+ * belongs to the workers.
+ */
+struct backdoor_job {
+    struct backdoor_job *next;
+    bool (*run)(struct backdoor_job *job, struct backdoor_worker *worker, int64_t until);
+    int done;     /* eventfd, written when finished is set; stays the submitter's */
+    int finished; /* atomic: 1 finished, -1 never will be: no worker is left */
+};
+
+/* A batch of rows to store: the job of a load. */
+struct backdoor_batch {
+    struct backdoor_job job;
+    char *data;
+    struct backdoor_row *rows;
+    uint32_t nrows;
+    uint32_t flags; /* client flags of the items */
+    int comm;       /* NREAD_SET, NREAD_ADD, NREAD_REPLACE */
+    int64_t ttl;    /* seconds; 0: never expires */
+
+    uint32_t counts[BACKDOOR_OUTCOMES];
+
+    /* Where the store stands; the workers' affair. */
+    uint32_t row;
+    item *it;       /* being filled, or NULL */
+    item_chunk *ch; /* its current chunk */
+    uint32_t filled;
+};
+
+/* The proof: a job that forks, and the two ends that remain. */
+struct backdoor_prove {
+    struct backdoor_job job;
+    struct backdoor_functions functions;
+    int pipe; /* the child's end, for writing; closed by the job */
+    int pid;  /* of the child, or a negative errno */
+};
+
+/* preload/cache/worker.c */
+void backdoor_worker_enter(void *thread, struct event_base *base);
+void backdoor_worker_leave(void);
+int backdoor_workers(void);
+void backdoor_submit(struct backdoor_job *job);
+
+/* preload/cache/store.c */
+void backdoor_bind(const struct backdoor_functions *functions, const struct backdoor_proof *proof);
+void backdoor_batch_start(struct backdoor_batch *batch);
+
+/* preload/cache/prove.c */
+void backdoor_prove_start(struct backdoor_prove *prove);
+
+#endif

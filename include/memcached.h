@@ -1,0 +1,108 @@
+/*
+ * What memcached looks like from outside: the parts of its memory layout and of
+ * its calling conventions that storing an item needs, for 1.5.6 to 1.6.45.
+ *
+ * Everything here is a fact of memcached.h (struct _stritem, struct _strchunk,
+ * NREAD_*, enum store_item_type) and thread.c (item_alloc, store_item, ...).
+ * Where versions differ, the difference has a name here and the version that
+ * chooses it is known in preload/host.
+ */
+#ifndef MEMCACHED_H
+#define MEMCACHED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KEY_MAX_LENGTH 250
+
+/* Seconds since a little before the process started (memcached.h: rel_time_t). */
+typedef unsigned int rel_time_t;
+
+/* it_flags (memcached.h) */
+#define ITEM_LINKED 1
+#define ITEM_CAS 2
+#define ITEM_CHUNKED 32
+#define ITEM_CFLAGS 256 /* 1.5.15 on: client flags stand behind the key */
+
+/* The command that store_item carries out (memcached.h: NREAD_*). */
+#define NREAD_ADD 1
+#define NREAD_SET 2
+#define NREAD_REPLACE 3
+
+/* What store_item answers (memcached.h: enum store_item_type). */
+enum store_item_type { NOT_STORED = 0, STORED = 1, EXISTS = 2, NOT_FOUND = 3 };
+
+/*
+ * An item's header, memcached.h: struct _stritem.  Behind it: 8 bytes of CAS if
+ * ITEM_CAS, the key and one byte, the suffix (client flags), the data, whose
+ * last two bytes are "\r\n".
+ */
+typedef struct {
+    void *next, *prev, *h_next;
+    rel_time_t time;
+    rel_time_t exptime;
+    int nbytes;
+    unsigned short refcount;
+    union {
+        uint16_t it_flags; /* 1.5.15 on */
+        struct {
+            uint8_t nsuffix;
+            uint8_t it_flags;
+        } old; /* to 1.5.14 */
+    };
+    uint8_t slabs_clsid;
+    uint8_t nkey;
+    char data[] __attribute__((aligned(8)));
+} item;
+
+/*
+ * A part of an item that is larger than slab_chunk_max, memcached.h: struct
+ * _strchunk.  The header item's data is the first of them, with no room in it;
+ * the bytes start right behind the last field, not at sizeof.
+ */
+typedef struct item_chunk {
+    struct item_chunk *next, *prev;
+    item *head;
+    int size; /* room in this chunk */
+    int used; /* bytes of it that are filled */
+    int nbytes;
+    unsigned short refcount;
+    uint8_t rest[]; /* to 1.5.14 the data is at 41, from 1.5.15 on at 42 */
+} item_chunk;
+
+#define CHUNK_DATA_OLD 41
+#define CHUNK_DATA 42
+
+_Static_assert(offsetof(item, nbytes) == 32 && offsetof(item, it_flags) == 38 &&
+                   offsetof(item, nkey) == 41 && offsetof(item, data) == 48,
+               "struct _stritem");
+_Static_assert(offsetof(item_chunk, size) == 24 && offsetof(item_chunk, used) == 28 &&
+                   offsetof(item_chunk, rest) == 38,
+               "struct _strchunk");
+
+/*
+ * The functions.  Client flags are int, uint32_t or uint64_t by version and
+ * build: they travel in one register of which the callee reads what it needs.
+ * item_get's third argument is a conn * up to 1.6.18, a LIBEVENT_THREAD * after.
+ */
+typedef item *item_alloc_fn(const char *key, size_t nkey, uint64_t flags, rel_time_t exptime,
+                            int nbytes);
+typedef void item_remove_fn(item *it);
+typedef void item_unlink_fn(item *it);
+typedef item *item_get_fn(const char *key, size_t nkey, void *conn_or_thread, bool do_update);
+typedef item_chunk *do_item_alloc_chunk_fn(item_chunk *ch, size_t bytes_remain);
+typedef uint64_t get_cas_id_fn(void);
+
+/* store_item by version. */
+typedef enum store_item_type store_item_conn_fn(item *it, int comm, void *conn); /* to 1.6.18 */
+typedef enum store_item_type store_item_thread_fn(item *it, int comm, void *thread, uint64_t *cas,
+                                                  bool cas_stale); /* 1.6.19 */
+typedef enum store_item_type store_item_nbytes_fn(item *it, int comm, void *thread, int *nbytes,
+                                                  uint64_t *cas,
+                                                  bool cas_stale); /* 1.6.20 to 1.6.26 */
+typedef enum store_item_type store_item_cas_in_fn(item *it, int comm, void *thread, int *nbytes,
+                                                  uint64_t *cas, uint64_t cas_in,
+                                                  bool cas_stale); /* 1.6.27 on */
+
+#endif

@@ -1,0 +1,78 @@
+#include "dialect.h"
+
+#include <string.h>
+
+struct backdoor_functions mc_functions;
+uint64_t mc_suffix_size;
+
+int mc_flags(const item *it) {
+    return mc_functions.old_layout ? it->old.it_flags : it->it_flags;
+}
+
+/* memcached.h: ITEM_key */
+char *mc_key(item *it) {
+    return it->data + ((mc_flags(it) & ITEM_CAS) ? sizeof(uint64_t) : 0);
+}
+
+/* memcached.h: ITEM_data; of a large item its first chunk */
+char *mc_data(item *it) {
+    size_t suffix = mc_functions.old_layout                ? it->old.nsuffix
+                    : (mc_flags(it) & ITEM_CFLAGS) != 0 ? mc_suffix_size
+                                                        : 0;
+    return mc_key(it) + it->nkey + 1 + suffix;
+}
+
+char *mc_chunk_data(item_chunk *ch) {
+    return (char *)ch + (mc_functions.old_layout ? CHUNK_DATA_OLD : CHUNK_DATA);
+}
+
+/* memcached.h: ITEM_set_cas; a fresh item has what the slot's last tenant left. */
+void mc_set_cas(item *it, uint64_t cas) {
+    if (mc_flags(it) & ITEM_CAS) {
+        memcpy(it->data, &cas, sizeof cas);
+    }
+}
+
+item *mc_item_alloc(const char *key, size_t nkey, uint32_t flags, rel_time_t exptime, int nbytes) {
+    return ((item_alloc_fn *)mc_functions.item_alloc)(key, nkey, flags, exptime, nbytes);
+}
+
+item *mc_item_get(const char *key, size_t nkey, struct backdoor_worker *worker) {
+    bool conn = mc_functions.store_abi == BACKDOOR_STORE_CONN;
+    return ((item_get_fn *)mc_functions.item_get)(
+        key, nkey, conn ? (void *)worker->conn : worker->thread, false);
+}
+
+uint64_t mc_get_cas_id(void) {
+    return ((get_cas_id_fn *)mc_functions.get_cas_id)();
+}
+
+/* From 1.6.27 on the caller draws the item's CAS (proto_text.c: complete_nread_ascii). */
+enum store_item_type mc_store_item(item *it, int comm, struct backdoor_worker *worker) {
+    uintptr_t address = mc_functions.store_item;
+    void *thread = worker->thread;
+    switch (mc_functions.store_abi) {
+    case BACKDOOR_STORE_CONN:
+        return ((store_item_conn_fn *)address)(it, comm, worker->conn);
+    case BACKDOOR_STORE_THREAD:
+        return ((store_item_thread_fn *)address)(it, comm, thread, NULL, false);
+    case BACKDOOR_STORE_NBYTES:
+        return ((store_item_nbytes_fn *)address)(it, comm, thread, NULL, NULL, false);
+    case BACKDOOR_STORE_CAS_IN:
+        break;
+    }
+    uint64_t cas = (mc_flags(it) & ITEM_CAS) ? mc_get_cas_id() : 0;
+    return ((store_item_cas_in_fn *)address)(it, comm, thread, NULL, NULL, cas, false);
+}
+
+void mc_item_remove(item *it) {
+    ((item_remove_fn *)mc_functions.item_remove)(it);
+}
+
+void mc_item_unlink(item *it) {
+    ((item_unlink_fn *)mc_functions.item_unlink)(it);
+}
+
+item_chunk *mc_item_alloc_chunk(item_chunk *ch, size_t bytes_remain) {
+    return ((do_item_alloc_chunk_fn *)mc_functions.do_item_alloc_chunk)(ch, bytes_remain);
+}

@@ -1,0 +1,196 @@
+/*
+ * Storing a batch's rows with memcached's own functions, on one of its workers.
+ *
+ * The order of calls is that of memcached's text protocol: item_alloc
+ * (proto_text.c: process_update_command), the data (memcached.c:
+ * read_into_chunked_item), store_item, item_remove (complete_nread_ascii).
+ */
+#include "dialect.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* How many small rows go between two looks at the clock. */
+#define ROWS_PER_LOOK 16
+
+static uint64_t item_size_max; /* bytes, header and key included */
+
+/*
+ * current_time minus CLOCK_MONOTONIC, in seconds.  memcached's clock ticks once
+ * a second (memcached.c: clock_handler), so what we see in an item is right or
+ * one too low: the largest we ever saw is it.
+ */
+static int64_t clock_offset;
+
+/* What was found and proven; called once, before the first batch is submitted. */
+void backdoor_bind(const struct backdoor_functions *functions, const struct backdoor_proof *proof) {
+    mc_functions = *functions;
+    mc_suffix_size = proof->suffix;
+    item_size_max = proof->item_size_max;
+    clock_offset = proof->clock;
+}
+
+static rel_time_t exptime_of(int64_t ttl) {
+    if (ttl == 0) {
+        return 0;
+    }
+    int64_t t = monotonic() / 1000000000 + clock_offset + ttl;
+    return t < UINT_MAX ? (rel_time_t)t : UINT_MAX;
+}
+
+static void observe_clock(const item *it) {
+    int64_t offset = (int64_t)it->time - monotonic() / 1000000000;
+    if (offset > clock_offset) {
+        clock_offset = offset;
+    }
+}
+
+/* A stale value is worse than none: proto_text.c: process_update_command does the same. */
+static void drop_old(struct backdoor_batch *batch, const struct backdoor_row *row,
+                     struct backdoor_worker *worker) {
+    if (batch->comm != NREAD_SET) {
+        return;
+    }
+    item *old = mc_item_get(batch->data + row->key, row->nkey, worker);
+    if (old != NULL) {
+        mc_item_unlink(old);
+        mc_item_remove(old);
+    }
+}
+
+static void settle(struct backdoor_batch *batch, struct backdoor_row *row,
+                   enum backdoor_outcome outcome) {
+    row->outcome = outcome;
+    batch->counts[outcome]++;
+    batch->it = NULL;
+    batch->row++;
+}
+
+/* Allocates the current row's item; without one, the row is settled. */
+static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
+                  struct backdoor_worker *worker) {
+    uint64_t total = offsetof(item, data) + sizeof(uint64_t) + row->nkey + 1 +
+                     (batch->flags != 0 ? mc_suffix_size : 0) + row->nvalue + 2;
+    item *it = NULL;
+    if (row->nvalue <= INT_MAX - 2) {
+        it = mc_item_alloc(batch->data + row->key, row->nkey, batch->flags, exptime_of(batch->ttl),
+                           (int)row->nvalue + 2);
+    }
+    if (it == NULL) {
+        drop_old(batch, row, worker);
+        settle(batch, row, total > item_size_max ? BACKDOOR_TOO_LARGE : BACKDOOR_NO_MEMORY);
+        return;
+    }
+    mc_set_cas(it, 0);
+    batch->it = it;
+    batch->filled = 0;
+    batch->ch = (mc_flags(it) & ITEM_CHUNKED) ? (item_chunk *)mc_data(it) : NULL;
+}
+
+/* Copies n bytes from offset from of the row's value with its "\r\n". */
+static void copy_out(const struct backdoor_batch *batch, const struct backdoor_row *row, char *to,
+                     uint32_t from, uint32_t n) {
+    uint32_t bytes = from < row->nvalue ? row->nvalue - from : 0;
+    if (bytes > n) {
+        bytes = n;
+    }
+    memcpy(to, batch->data + row->value + from, bytes);
+    for (; bytes < n; bytes++) {
+        to[bytes] = "\r\n"[from + bytes - row->nvalue];
+    }
+}
+
+enum fill { FILLED, FILL_LATER, FILL_FAILED };
+
+/* Fills the item, a large one chunk by chunk (memcached.c: read_into_chunked_item). */
+static enum fill fill(struct backdoor_batch *batch, const struct backdoor_row *row, int64_t until) {
+    uint32_t nbytes = row->nvalue + 2;
+    if (batch->ch == NULL) {
+        copy_out(batch, row, mc_data(batch->it), 0, nbytes);
+        return FILLED;
+    }
+    while (batch->filled < nbytes) {
+        item_chunk *ch = batch->ch;
+        if (ch->used == ch->size) {
+            if (batch->filled != 0 && monotonic() >= until) {
+                return FILL_LATER;
+            }
+            ch = mc_item_alloc_chunk(ch, nbytes - batch->filled);
+            if (ch == NULL) {
+                return FILL_FAILED;
+            }
+            batch->ch = ch;
+        }
+        uint32_t n = nbytes - batch->filled;
+        if (n > (uint32_t)(ch->size - ch->used)) {
+            n = (uint32_t)(ch->size - ch->used);
+        }
+        copy_out(batch, row, mc_chunk_data(ch) + ch->used, batch->filled, n);
+        ch->used += (int)n;
+        batch->filled += n;
+    }
+    return FILLED;
+}
+
+static enum backdoor_outcome outcome_of(enum store_item_type stored, int comm) {
+    if (stored == STORED) {
+        return BACKDOOR_STORED;
+    }
+    return comm == NREAD_REPLACE ? BACKDOOR_MISSING : BACKDOOR_EXISTS;
+}
+
+static bool run(struct backdoor_job *job, struct backdoor_worker *worker, int64_t until) {
+    struct backdoor_batch *batch = (struct backdoor_batch *)job;
+    if (worker == NULL) {
+        /* Nobody will fill it; left alone, its memory would be lost to a warm restart (-e). */
+        if (batch->it != NULL) {
+            mc_item_remove(batch->it);
+            batch->it = NULL;
+        }
+        return true;
+    }
+    bool clock_seen = false;
+    while (batch->row < batch->nrows) {
+        struct backdoor_row *row = &batch->rows[batch->row];
+        if (batch->it == NULL) {
+            begin(batch, row, worker);
+        }
+        if (batch->it != NULL) {
+            item *it = batch->it;
+            switch (fill(batch, row, until)) {
+            case FILL_LATER:
+                return false;
+            case FILL_FAILED:
+                drop_old(batch, row, worker);
+                settle(batch, row, BACKDOOR_NO_MEMORY);
+                break;
+            case FILLED: {
+                enum store_item_type stored = mc_store_item(it, batch->comm, worker);
+                if (stored == STORED && !clock_seen) {
+                    observe_clock(it);
+                    clock_seen = true;
+                }
+                settle(batch, row, outcome_of(stored, batch->comm));
+            }
+            }
+            mc_item_remove(it);
+        }
+        bool large = row->nvalue > 4096;
+        if ((large || batch->row % ROWS_PER_LOOK == 0) && monotonic() >= until) {
+            break;
+        }
+    }
+    return batch->row == batch->nrows;
+}
+
+/* Submits a batch: job.done, data, rows, nrows, flags, comm and ttl are set by the caller. */
+void backdoor_batch_start(struct backdoor_batch *batch) {
+    batch->job.run = run;
+    batch->row = 0;
+    batch->it = NULL;
+    memset(batch->counts, 0, sizeof batch->counts);
+    for (uint32_t i = 0; i < batch->nrows; i++) {
+        batch->rows[i].outcome = BACKDOOR_PENDING;
+    }
+    backdoor_submit(&batch->job);
+}

@@ -1,0 +1,264 @@
+/*
+ * Running our jobs on memcached's own worker threads.
+ *
+ * Every worker gets one event of ours, an eventfd, in its libevent base.  One
+ * worker at a time has the turn: it alone takes jobs from the queue, works on
+ * the first for one slice, and goes back to its loop.  The eventfd stays
+ * readable while there is work, so libevent calls again after it has served the
+ * worker's connections.  With each finished job the turn passes on.
+ *
+ * There is no lock, for a worker must never wait for one of our threads:
+ * submitters push on `inbox`, and `queue` is touched by the turn's holder only.
+ */
+#define _GNU_SOURCE
+#include "worker.h"
+
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* More of them would cost descriptors and gain nothing: one stores at a time. */
+#define MAX_WORKERS 16
+
+/* How long a worker's connections may wait for us, in nanoseconds. */
+#define SLICE 200000
+
+/* libevent 2 (event2/event.h), as far as we use it. */
+#define EV_READ 0x02
+#define EV_PERSIST 0x10
+typedef void event_callback(int fd, short events, void *arg);
+typedef void *event_new_fn(struct event_base *base, int fd, short events, event_callback *callback,
+                           void *arg);
+typedef int event_add_fn(void *event, const struct timeval *timeout);
+typedef void event_free_fn(void *event);
+
+static struct backdoor_worker workers[MAX_WORKERS];
+static atomic_int entered;   /* slots of workers[] that were given out */
+static atomic_int turn = -1; /* index of the worker that has it; -1: there is none */
+
+static _Atomic(struct backdoor_job *) inbox; /* newest first */
+static struct backdoor_job *queue;           /* oldest first; the turn's holder's */
+
+static __thread struct backdoor_worker *self;
+
+static bool alive(const struct backdoor_worker *worker) {
+    return __atomic_load_n(&worker->alive, __ATOMIC_SEQ_CST);
+}
+
+static void set_alive(struct backdoor_worker *worker, bool value) {
+    __atomic_store_n(&worker->alive, value, __ATOMIC_SEQ_CST);
+}
+
+static int slots(void) {
+    int n = atomic_load(&entered);
+    return n < MAX_WORKERS ? n : MAX_WORKERS;
+}
+
+/* The worker after index whose turn it can be; index itself if it is the only one, or -1. */
+static int next_alive(int index) {
+    int n = slots();
+    for (int i = 1; i <= n; i++) {
+        int next = (index + i) % n;
+        if (alive(&workers[next])) {
+            return next;
+        }
+    }
+    return -1;
+}
+
+/* An eventfd's counter cannot overflow here, so neither call can block or fail. */
+static void post(int eventfd) {
+    uint64_t one = 1;
+    ssize_t n = write(eventfd, &one, sizeof one);
+    (void)n;
+}
+
+static void drain(int eventfd) {
+    uint64_t count;
+    ssize_t n = read(eventfd, &count, sizeof count);
+    (void)n;
+}
+
+/* Tells the submitter.  The job is the submitter's again once done is posted. */
+static void finish(struct backdoor_job *job, int finished) {
+    int done = job->done;
+    __atomic_store_n(&job->finished, finished, __ATOMIC_RELEASE);
+    post(done);
+}
+
+/* Moves what was submitted to the end of the queue, in the order of submission. */
+static void collect(void) {
+    struct backdoor_job *newest = atomic_exchange(&inbox, NULL), *oldest = NULL;
+    while (newest != NULL) {
+        struct backdoor_job *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    struct backdoor_job **end = &queue;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = oldest;
+}
+
+/* No worker is left to do them: memcached is stopping. */
+static void fail_all(void) {
+    collect();
+    while (queue != NULL) {
+        struct backdoor_job *job = queue;
+        queue = job->next;
+        job->run(job, NULL, 0);
+        finish(job, -1);
+    }
+}
+
+/* Wakes whoever has the turn, also when it passes on meanwhile. */
+static void wake_turn(void) {
+    int index;
+    do {
+        index = atomic_load(&turn);
+        if (index >= 0) {
+            post(workers[index].wake);
+        }
+    } while (index != atomic_load(&turn));
+}
+
+/* Our event's callback, on a worker between its connections' work. */
+static void serve(int fd, short events, void *arg) {
+    struct backdoor_worker *worker = arg;
+    int index = (int)(worker - workers);
+    int64_t until = monotonic() + SLICE;
+    (void)events;
+
+    if (atomic_load(&turn) != index) {
+        drain(fd);
+        if (atomic_load(&inbox) != NULL) {
+            wake_turn();
+        }
+        return;
+    }
+    collect();
+    if (queue == NULL) {
+        drain(fd);
+        if (atomic_load(&inbox) != NULL) {
+            post(fd);
+        }
+        return;
+    }
+    struct backdoor_job *job = queue;
+    if (!job->run(job, worker, until)) {
+        return; /* fd is still readable: libevent comes back */
+    }
+    queue = job->next;
+    bool more = queue != NULL;
+    finish(job, 1);
+
+    int next = next_alive(index);
+    if (next == index) {
+        return; /* the next call goes on with the queue, or drains */
+    }
+    drain(fd);
+    atomic_store(&turn, next);
+    if (more || atomic_load(&inbox) != NULL) {
+        wake_turn();
+    }
+}
+
+/*
+ * Makes the calling thread, a memcached worker about to enter its loop on base,
+ * one that serves jobs.  thread is its LIBEVENT_THREAD.  Where this fails the
+ * worker is left as it is; without any worker, the door's calls are refused.
+ */
+void backdoor_worker_enter(void *thread, struct event_base *base) {
+    event_new_fn *event_new = (event_new_fn *)dlsym(RTLD_DEFAULT, "event_new");
+    event_add_fn *event_add = (event_add_fn *)dlsym(RTLD_DEFAULT, "event_add");
+    event_free_fn *event_free = (event_free_fn *)dlsym(RTLD_DEFAULT, "event_free");
+    if (event_new == NULL || event_add == NULL || event_free == NULL) {
+        return;
+    }
+    int index = atomic_fetch_add(&entered, 1);
+    if (index >= MAX_WORKERS) {
+        return;
+    }
+    struct backdoor_worker *worker = &workers[index];
+    worker->thread = thread;
+    for (size_t i = 0; i < sizeof worker->conn / sizeof worker->conn[0]; i++) {
+        worker->conn[i] = thread;
+    }
+    worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (worker->wake < 0) {
+        return;
+    }
+    void *event = event_new(base, worker->wake, EV_READ | EV_PERSIST, serve, worker);
+    if (event == NULL || event_add(event, NULL) != 0) {
+        if (event != NULL) {
+            event_free(event);
+        }
+        close(worker->wake);
+        return;
+    }
+    self = worker;
+    set_alive(worker, true);
+    int none = -1;
+    atomic_compare_exchange_strong(&turn, &none, index);
+}
+
+/*
+ * The calling thread, a worker, is about to end.  Its event went with its base,
+ * which memcached has freed; its eventfd stays open, for a submitter may be
+ * posting to it, and the process is about to end.
+ */
+void backdoor_worker_leave(void) {
+    struct backdoor_worker *worker = self;
+    if (worker == NULL) {
+        return;
+    }
+    self = NULL;
+    int index = (int)(worker - workers);
+    set_alive(worker, false);
+    if (atomic_load(&turn) != index) {
+        return;
+    }
+    int next = next_alive(index);
+    if (next < 0) {
+        fail_all();
+        atomic_store(&turn, -1);
+        fail_all(); /* what was submitted in between */
+        return;
+    }
+    atomic_store(&turn, next);
+    wake_turn();
+}
+
+/* How many workers serve jobs. */
+int backdoor_workers(void) {
+    int count = 0;
+    for (int i = 0; i < slots(); i++) {
+        count += alive(&workers[i]);
+    }
+    return count;
+}
+
+/*
+ * Hands a job to the workers, from any thread; never blocks.  job->done is
+ * posted when it is finished.
+ */
+void backdoor_submit(struct backdoor_job *job) {
+    job->finished = 0;
+    job->next = atomic_load(&inbox);
+    while (!atomic_compare_exchange_weak(&inbox, &job->next, job)) {
+    }
+    wake_turn();
+    if (atomic_load(&turn) < 0) {
+        /* Nobody collects any more, so what is in the inbox is ours to fail. */
+        struct backdoor_job *left = atomic_exchange(&inbox, NULL);
+        while (left != NULL) {
+            struct backdoor_job *next = left->next;
+            left->run(left, NULL, 0);
+            finish(left, -1);
+            left = next;
+        }
+    }
+}

@@ -1,0 +1,30 @@
+/* What the parts of this package know of a memcached worker thread. */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include "backdoor.h"
+
+#include <time.h>
+
+struct backdoor_worker {
+    void *thread; /* memcached's LIBEVENT_THREAD; its address is all we use */
+    int wake;     /* eventfd in the worker's event base */
+    bool alive;   /* atomic: from the first event_base_loop to the thread's end */
+
+    /*
+     * A conn for store_item and item_get up to 1.6.18.  Of a conn they read
+     * `thread` and, where an item has a CAS or logs are watched, `set_stale` and
+     * `sfd`; they write `cas` (memcached.c: do_store_item, do_item_get).  With
+     * the worker in every word the offsets need not be known.
+     */
+    void *conn[256];
+};
+
+/* Nanoseconds of CLOCK_MONOTONIC. */
+static inline int64_t monotonic(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+#endif

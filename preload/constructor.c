@@ -1,0 +1,81 @@
+/*
+ * The library's life in C: two constructors around Go's initialiser, the moment
+ * when memcached is ready, and the end.  doc.go tells the whole of it.
+ */
+#include "preload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/*
+ * A memcached that may open fewer descriptors than this (-c) needs all of them
+ * itself: we take one for each worker and some for the door and its calls.
+ */
+#define DESCRIPTORS_NEEDED 64
+
+/*
+ * memcached indexes its connections by descriptor and refuses by number (-o
+ * maxconns_fast).  Ours that stay open go to the top of what we may have.
+ */
+int high_descriptor(int fd) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < DESCRIPTORS_NEEDED) {
+        return fd;
+    }
+    int top = limit.rlim_cur < 1024 ? (int)limit.rlim_cur : 1024;
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, top - 16);
+    if (high < 0) {
+        return fd;
+    }
+    close(fd);
+    return high;
+}
+
+/* Before Go's initialiser: see `constructor` in gcc's manual for the number. */
+__attribute__((constructor(101))) static void before_go(void) {
+    host_recognize();
+    signals_note();
+    runtime_hold();
+}
+
+/* After it.  In any program but memcached this is the end of us. */
+__attribute__((constructor)) static void after_go(void) {
+    signals_restore();
+    if (!host_is_memcached()) {
+        return;
+    }
+    say_hold();
+    host_open();
+    door_attach();
+}
+
+__attribute__((destructor)) static void at_exit(void) {
+    if (host_is_memcached()) {
+        door_detach();
+    }
+}
+
+void memcached_ready(void) {
+    struct rlimit limit;
+    const char *objection = host_objection();
+    int err;
+    if (door_socket() >= 0) {
+        if (objection != NULL) {
+            door_abandon("%s", objection);
+        } else if (!runtime_held()) {
+            door_abandon("the Go runtime's initialiser did not run before ours");
+        } else if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < DESCRIPTORS_NEEDED) {
+            door_abandon("memcached may open only %lu descriptors (-c); a door needs %d",
+                         (unsigned long)limit.rlim_cur, DESCRIPTORS_NEEDED);
+        } else if ((err = runtime_start()) != 0) {
+            door_abandon("no thread or address space for it: %s", strerror(err));
+        }
+    }
+    if (door_socket() < 0) {
+        say("no door: %s", door_reason());
+        say_release();
+    }
+}

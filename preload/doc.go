@@ -1,0 +1,29 @@
+// Command preload is the library: backdoor.so, loaded with LD_PRELOAD into a
+// stock memcached.
+//
+// It is loaded into every process of the command line that sets LD_PRELOAD, and
+// is inert in all of them but memcached.  In order:
+//
+//  1. before_go (constructor.c) runs before anything of Go.  It looks whether the
+//     program is memcached (host.c), notes the signal handlers that stand, and
+//     blocks signals, since Go's threads inherit that.
+//  2. Go's own initialiser runs.  The one thread it asks for is held back
+//     (runtime.c): nothing of Go runs yet, in any process.
+//  3. after_go puts handlers and mask back (signals.c).  In a foreign program that
+//     is all.  In memcached it opens the program's file and attaches the door
+//     (door.c), with the rights of whoever started memcached, before -u drops them.
+//  4. memcached parses its options, drops its rights, forks for -d, starts its
+//     workers.  Each worker, on its way into its event loop, gets an event of ours
+//     (interpose.c, cache/worker.c).
+//  5. memcached's main thread enters its loop: memcached_ready makes the thread
+//     that was held back and one that enters Go, and main goes on at once.
+//  6. That thread serves the door (serve.go): it finds memcached's functions
+//     (host), proves them in a forked child (cache), and takes calls (door), each
+//     of which is a load (load).
+//  7. memcached ends as it decides.  at_exit unlinks the door, if it may.
+//
+// No Go runs on a thread of memcached's, and no C of ours waits there.  Items are
+// touched by memcached's workers only, in slices, between their connections' work.
+//
+// Two names are interposed (exports.map), both in C; nothing else is exported.
+package main

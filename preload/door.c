@@ -1,0 +1,257 @@
+/*
+ * Attaching the door: a listening socket bound to a path, made before memcached
+ * gives up its rights (-u), inherited through its fork (-d).  Calls that arrive
+ * before memcached is ready wait in the backlog.
+ */
+#include "preload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_PATH "/var/run/memcached_backdoor"
+#define BACKLOG 128
+/* A path of the door must leave room for the temporary name beside it. */
+#define PATH_LIMIT (sizeof((struct sockaddr_un *)0)->sun_path - sizeof "~4294967295")
+/* How often, and how long apart in nanoseconds, a busy directory is tried. */
+#define LOCK_TRIES 50
+#define LOCK_PAUSE (2 * 1000 * 1000)
+
+static struct {
+    int socket;
+    char path[PATH_LIMIT + 1];
+    dev_t dev; /* of the socket's file, to know it again when we unlink it */
+    ino_t ino;
+    char reason[256];
+} door = {.socket = -1};
+
+int door_socket(void) {
+    return door.socket;
+}
+
+const char *door_reason(void) {
+    return door.reason;
+}
+
+static bool refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Always false, so that a failing step can return it. */
+static bool refuse(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(door.reason, sizeof door.reason, format, args);
+    va_end(args);
+    return false;
+}
+
+void door_abandon(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(door.reason, sizeof door.reason, format, args);
+    va_end(args);
+    door_detach();
+    close(door.socket);
+    door.socket = -1;
+}
+
+/* An absolute path: memcached's -d changes the directory, and we unlink the path at the end. */
+static bool set_path(const char *path) {
+    char directory[PATH_LIMIT + 1] = "";
+    if (path[0] != '/' && getcwd(directory, sizeof directory) == NULL) {
+        return refuse("the door's path %s is too long with its directory before it", path);
+    }
+    int n = snprintf(door.path, sizeof door.path, "%s%s%s", directory, path[0] == '/' ? "" : "/",
+                     path);
+    if (n < 0 || (size_t)n >= sizeof door.path) {
+        return refuse("the door's path may have %zu bytes, %s has %d", sizeof door.path - 1, path,
+                      n);
+    }
+    return true;
+}
+
+static struct sockaddr_un address_of(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    return address;
+}
+
+/* Is somebody listening at the path?  Sets pid to the process, 0 where it cannot be told. */
+static bool answers(int *pid) {
+    struct sockaddr_un address = address_of(door.path);
+    struct ucred peer = {0};
+    socklen_t length = sizeof peer;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return true; /* unknown: leave it alone */
+    }
+    /* EAGAIN: its backlog is full.  EPROTOTYPE: a socket of another type, somebody else's. */
+    bool refused = connect(fd, (struct sockaddr *)&address, sizeof address) != 0 &&
+                   (errno == ECONNREFUSED || errno == ENOENT);
+    if (!refused) {
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+    }
+    close(fd);
+    *pid = peer.pid;
+    return !refused;
+}
+
+/* May the path be taken?  It is free, or a door that nobody serves any more. */
+static bool path_is_free(void) {
+    struct stat st;
+    int pid = 0;
+    if (lstat(door.path, &st) != 0) {
+        return errno == ENOENT || refuse("%s: %s", door.path, strerror(errno));
+    }
+    if (!S_ISSOCK(st.st_mode)) {
+        return refuse("%s is there and is not a door; remove it, or set MEMCACHED_BACKDOOR",
+                      door.path);
+    }
+    if (answers(&pid)) {
+        return refuse("%s is the door of process %d; set MEMCACHED_BACKDOOR to another path",
+                      door.path, pid);
+    }
+    return true;
+}
+
+static bool parse_mode(mode_t *mode) {
+    const char *text = secure_getenv("MEMCACHED_BACKDOOR_MODE");
+    *mode = 0600;
+    if (text == NULL) {
+        return true;
+    }
+    char *end;
+    unsigned long value = strtoul(text, &end, 8);
+    if (text[0] < '0' || text[0] > '7' || *end != '\0' || value > 0777) {
+        return refuse("MEMCACHED_BACKDOOR_MODE=%s is not an octal mode such as 0660", text);
+    }
+    *mode = (mode_t)value;
+    return true;
+}
+
+static bool parse_group(gid_t *gid) {
+    const char *text = secure_getenv("MEMCACHED_BACKDOOR_GROUP");
+    *gid = (gid_t)-1;
+    if (text == NULL) {
+        return true;
+    }
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+    if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && value < UINT32_MAX) {
+        *gid = (gid_t)value;
+        return true;
+    }
+    const struct group *group = getgrnam(text);
+    if (group == NULL) {
+        return refuse("MEMCACHED_BACKDOOR_GROUP=%s: there is no such group", text);
+    }
+    *gid = group->gr_gid;
+    return true;
+}
+
+/* Binds and listens under a name of our own, then takes the path's place: it is never half there. */
+static bool bind_and_rename(mode_t mode, gid_t gid) {
+    char temporary[sizeof((struct sockaddr_un *)0)->sun_path];
+    snprintf(temporary, sizeof temporary, "%s~%d", door.path, (int)getpid());
+    struct sockaddr_un address = address_of(temporary);
+    struct stat st;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return refuse("socket: %s", strerror(errno));
+    }
+    /* The file gets the socket's mode (unix(7)), less the umask: never more than 0600 at first. */
+    if (fchmod(fd, 0600) != 0 || (unlink(temporary) != 0 && errno != ENOENT) ||
+        bind(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        refuse("%s: %s", temporary, strerror(errno));
+        close(fd);
+        return false;
+    }
+    if ((gid != (gid_t)-1 && lchown(temporary, (uid_t)-1, gid) != 0) ||
+        chmod(temporary, mode) != 0 || listen(fd, BACKLOG) != 0 || lstat(temporary, &st) != 0 ||
+        rename(temporary, door.path) != 0) {
+        refuse("%s: %s", door.path, strerror(errno));
+        unlink(temporary);
+        close(fd);
+        return false;
+    }
+    door.dev = st.st_dev;
+    door.ino = st.st_ino;
+    door.socket = high_descriptor(fd);
+    return true;
+}
+
+/* Two memcacheds that start at once must not both find the path free: the directory is locked. */
+static int lock_directory(void) {
+    char directory[sizeof door.path];
+    memcpy(directory, door.path, sizeof directory);
+    char *slash = strrchr(directory, '/');
+    slash[slash == directory] = '\0';
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        refuse("%s: %s", directory, strerror(errno));
+        return -1;
+    }
+    const struct timespec pause = {0, LOCK_PAUSE};
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (i == LOCK_TRIES) {
+            refuse("%s: locked by another process", directory);
+            close(fd);
+            return -1;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return fd;
+}
+
+static bool attach_at(const char *path) {
+    mode_t mode;
+    gid_t gid;
+    if (!set_path(path) || !parse_mode(&mode) || !parse_group(&gid)) {
+        return false;
+    }
+    int lock = lock_directory();
+    if (lock < 0) {
+        return false;
+    }
+    bool attached = path_is_free() && bind_and_rename(mode, gid);
+    close(lock);
+    return attached;
+}
+
+void door_attach(void) {
+    const char *path = secure_getenv("MEMCACHED_BACKDOOR");
+    if (path != NULL && path[0] != '\0') {
+        attach_at(path);
+        return;
+    }
+    if (attach_at(DEFAULT_PATH)) {
+        return;
+    }
+    /* Where the default cannot be created, a user has a directory of his own. */
+    const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
+    struct stat st;
+    if (runtime != NULL && runtime[0] == '/' && lstat(DEFAULT_PATH, &st) != 0) {
+        char own[sizeof door.path];
+        if ((size_t)snprintf(own, sizeof own, "%s/memcached_backdoor", runtime) < sizeof own) {
+            attach_at(own);
+        }
+    }
+}
+
+/* Unlinks the door if it still is ours and we may; where not, the next start replaces it. */
+void door_detach(void) {
+    struct stat st;
+    if (door.socket >= 0 && lstat(door.path, &st) == 0 && st.st_dev == door.dev &&
+        st.st_ino == door.ino) {
+        unlink(door.path);
+    }
+}

@@ -1,0 +1,17 @@
+package main
+
+/*
+#cgo CFLAGS: -O2 -Wall -I${SRCDIR}/../include
+#cgo LDFLAGS: -ldl
+#include <stdint.h>
+*/
+import "C"
+
+// backdoor_serve serves the door for the life of the process, on a thread of our
+// own.  door is the listening socket, program the file of memcached's program or
+// a negative errno; it takes both over.  bias is the program's load bias.
+//
+//export backdoor_serve
+func backdoor_serve(door, program C.int, bias C.uintptr_t) {
+	serve(int(door), int(program), uintptr(bias))
+}

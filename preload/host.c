@@ -1,0 +1,161 @@
+/*
+ * Which program are we in?  Answered from its segments in memory, before main
+ * and before anything of Go, so that every other program is left alone.
+ */
+#include "preload.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* memcached's read-only segments are 0.2 MB; more than this is not searched. */
+#define SEARCH_LIMIT (8u << 20)
+
+/* Said by memcached's text protocol since 1.4.0, and by nothing else that links libevent. */
+static const char *const literals[] = {
+    "CLIENT_ERROR bad data chunk",
+    "SERVER_ERROR object too large for cache",
+};
+
+static struct {
+    uintptr_t bias, start, end;
+    bool libevent, libseccomp, memcached;
+    int file;
+} host = {.file = -ENOENT};
+
+static bool in_segments(const struct dl_phdr_info *info, const char *literal) {
+    size_t searched = 0;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || (segment->p_flags & (PF_R | PF_W)) != PF_R) {
+            continue;
+        }
+        searched += segment->p_filesz;
+        if (searched > SEARCH_LIMIT) {
+            return false;
+        }
+        if (memmem((const void *)(info->dlpi_addr + segment->p_vaddr), segment->p_filesz, literal,
+                   strlen(literal) + 1) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_needed(const char *name) {
+    host.libevent |= strncmp(name, "libevent", strlen("libevent")) == 0;
+    host.libseccomp |= strncmp(name, "libseccomp", strlen("libseccomp")) == 0;
+}
+
+static void read_needed(uintptr_t bias, const ElfW(Dyn) *dynamic) {
+    const char *strings = NULL;
+    for (const ElfW(Dyn) *d = dynamic; d->d_tag != DT_NULL; d++) {
+        if (d->d_tag == DT_STRTAB) {
+            /* glibc relocates it in place, musl does not. */
+            uintptr_t address = d->d_un.d_ptr;
+            strings = (const char *)(address < bias ? address + bias : address);
+        }
+    }
+    for (const ElfW(Dyn) *d = dynamic; strings != NULL && d->d_tag != DT_NULL; d++) {
+        if (d->d_tag == DT_NEEDED) {
+            note_needed(strings + d->d_un.d_val);
+        }
+    }
+}
+
+/* dl_iterate_phdr(3): the first object is the program. */
+static int look_at_program(struct dl_phdr_info *info, size_t size, void *unused) {
+    (void)size;
+    (void)unused;
+    host.bias = info->dlpi_addr;
+    host.start = UINTPTR_MAX;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        uintptr_t address = info->dlpi_addr + segment->p_vaddr;
+        if (segment->p_type == PT_DYNAMIC) {
+            read_needed(info->dlpi_addr, (const ElfW(Dyn) *)address);
+        } else if (segment->p_type == PT_LOAD) {
+            host.start = address < host.start ? address : host.start;
+            host.end = address + segment->p_memsz > host.end ? address + segment->p_memsz : host.end;
+        }
+    }
+    host.memcached = host.libevent && in_segments(info, literals[0]) && in_segments(info, literals[1]);
+    return 1;
+}
+
+bool host_recognize(void) {
+    dl_iterate_phdr(look_at_program, NULL);
+    return host.memcached;
+}
+
+bool host_is_memcached(void) {
+    return host.memcached;
+}
+
+bool host_contains(uintptr_t address) {
+    return address >= host.start && address < host.end;
+}
+
+uintptr_t host_bias(void) {
+    return host.bias;
+}
+
+/*
+ * memcached's seccomp filters (linux_priv.c) kill a thread or the process at the
+ * first call that its workers are not known to make, and ours are not.
+ */
+const char *host_objection(void) {
+    return host.libseccomp ? "this memcached is built with seccomp filters, under which its "
+                             "threads cannot serve a door"
+                           : NULL;
+}
+
+int host_file(void) {
+    return host.file;
+}
+
+/* Opens path if it is that file: the program may have been replaced since it was started. */
+static int open_same(const char *path, dev_t dev, ino_t ino) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (fstat(fd, &st) != 0 || st.st_ino != ino || st.st_dev != dev) {
+        close(fd);
+        return -ESTALE;
+    }
+    return high_descriptor(fd);
+}
+
+/*
+ * The mapping of the program's first byte names its file.  /proc/self/exe would
+ * name the loader where memcached was started as `ld.so memcached`.
+ */
+void host_open(void) {
+    FILE *maps = fopen("/proc/self/maps", "re");
+    if (maps == NULL) {
+        host.file = -errno;
+        return;
+    }
+    char line[4096 + 128];
+    while (fgets(line, sizeof line, maps) != NULL) {
+        unsigned long start, end, inode;
+        unsigned major, minor;
+        int path = 0;
+        if (sscanf(line, "%lx-%lx %*s %*x %x:%x %lu %n", &start, &end, &major, &minor, &inode,
+                   &path) == 5 &&
+            host.start >= start && host.start < end) {
+            line[strcspn(line, "\n")] = '\0';
+            host.file = open_same(line + path, makedev(major, minor), inode);
+            break;
+        }
+    }
+    fclose(maps);
+}

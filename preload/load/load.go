@@ -1,0 +1,345 @@
+// Package load brings rows from a descriptor into the cache and accounts for
+// every one of them.
+package load
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/cache"
+	"memcached-backdoor/preload/record"
+)
+
+// batches is how many batches a load has: while a worker stores one, the next
+// is read and parsed.
+const batches = 2
+
+// progressEvery is the time between two reports of progress.
+const progressEvery = 200 * time.Millisecond
+
+// ErrRead says that the input could not be read to its end.
+var ErrRead = errors.New("reading the input")
+
+// Ready is what Source.Wait has seen.
+type Ready struct {
+	Input bool // Read will not block
+	Done  bool // the descriptor done is readable
+	Gone  bool // whoever wants the load no longer does
+}
+
+// A Source is where the rows come from.
+type Source interface {
+	// Wait waits for the input, if asked to, for the descriptor done, and for the
+	// client's going, at most for limit; a limit below 0 has no end.
+	Wait(input bool, done int, limit time.Duration) (Ready, error)
+	// Read reads what is there: (0, nil) if nothing is after all, io.EOF at the end.
+	Read(p []byte) (int, error)
+}
+
+// Options say how to load.
+type Options struct {
+	cache.Options
+	// Detach goes on with the load when the client has gone.
+	Detach bool
+	// Progress, if not nil, is called now and then with the counts so far, which
+	// it may read until it returns.
+	Progress func(*Counts)
+}
+
+// lineMax is the longest line that can be a row of an item that fits.
+func lineMax(c *cache.Cache) int {
+	return int(min(c.ItemSizeMax, 1<<30)) + record.KeyMax + 1
+}
+
+// loader is one load under way.
+type loader struct {
+	source  Source
+	options Options
+	counts  Counts
+	done    int // eventfd: the finished batches
+	lineMax int
+
+	free   []*cache.Batch
+	flying []*cache.Batch // submitted, oldest first
+	lines  map[*cache.Batch]uint64
+
+	batch    *cache.Batch // being filled; nil while none is free
+	carry    []byte       // bytes of the batch before that are no row yet
+	filled   int          // bytes of batch.Data() that are read
+	parsed   int          // of these, bytes that are rows already
+	scanned  int          // of these, bytes known to hold no line feed behind parsed
+	line     uint64       // lines read so far
+	tooLong  bool         // in a line too long for any item, until its line feed
+	end      bool         // of the input
+	canceled bool
+}
+
+// Load reads source to its end and stores its rows.  The counts are true also
+// when there is an error: what was read until then is in them.
+func Load(c *cache.Cache, source Source, options Options) (Counts, error) {
+	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return Counts{}, os.NewSyscallError("eventfd", err)
+	}
+	defer unix.Close(done)
+
+	l := &loader{
+		source:  source,
+		options: options,
+		done:    done,
+		lineMax: lineMax(c),
+		lines:   make(map[*cache.Batch]uint64),
+	}
+	for range batches {
+		b, err := cache.NewBatch(done, options.Options)
+		if err != nil {
+			l.freeAll()
+			return l.counts, err
+		}
+		l.free = append(l.free, b)
+	}
+	err = l.run()
+	// Batches under way belong to the workers; they come back in any case.
+	for len(l.flying) > 0 {
+		err = errors.Join(err, l.wait())
+	}
+	l.freeAll()
+	l.counts.Canceled = l.canceled
+	if err == nil {
+		err = l.counts.check()
+	}
+	return l.counts, err
+}
+
+func (l *loader) freeAll() {
+	if l.batch != nil {
+		l.free = append(l.free, l.batch)
+	}
+	for _, b := range l.free {
+		b.Free()
+	}
+}
+
+func (l *loader) run() error {
+	limit := time.Duration(-1)
+	if l.options.Progress != nil {
+		limit = progressEvery
+	}
+	next := time.Now().Add(progressEvery)
+	for {
+		if err := l.hand(); err != nil {
+			return l.stop(err)
+		}
+		if l.end && len(l.flying) == 0 {
+			return nil
+		}
+		ready, err := l.source.Wait(l.batch != nil && !l.end, l.done, limit)
+		if err != nil {
+			return l.stop(err)
+		}
+		if ready.Gone && !l.options.Detach {
+			l.canceled = true
+			return l.stop(nil)
+		}
+		if ready.Done {
+			if err := l.collect(); err != nil {
+				return l.stop(err)
+			}
+		}
+		if ready.Input {
+			if err := l.read(); err != nil {
+				return l.stop(err)
+			}
+		}
+		if l.options.Progress != nil && !time.Now().Before(next) {
+			l.options.Progress(&l.counts)
+			next = time.Now().Add(progressEvery)
+		}
+	}
+}
+
+// hand submits what is due, and goes on with the next batch while one is free.
+func (l *loader) hand() error {
+	for {
+		if err := l.take(); err != nil {
+			return err
+		}
+		if l.batch == nil || !l.submitIfDue() {
+			return nil
+		}
+	}
+}
+
+// stop forgets the rows that were parsed and will not be submitted: they do not
+// count as read.
+func (l *loader) stop(err error) error {
+	if l.batch != nil {
+		l.counts.Rows -= uint64(l.batch.Len())
+	}
+	return err
+}
+
+// take makes a free batch the one to fill, with what the last one left over.
+func (l *loader) take() error {
+	if l.batch != nil || len(l.free) == 0 {
+		return nil
+	}
+	l.batch = l.free[len(l.free)-1]
+	l.free = l.free[:len(l.free)-1]
+	// Where carry is part of this batch's own data, it is shorter than that.
+	for len(l.batch.Data()) <= len(l.carry) {
+		if err := l.batch.Resize(2 * len(l.batch.Data())); err != nil {
+			return err
+		}
+	}
+	l.filled = copy(l.batch.Data(), l.carry)
+	l.batch.Shrink(l.filled + 1)
+	l.carry = nil
+	l.batch.Reset()
+	l.lines[l.batch] = l.line
+	l.parsed, l.scanned = 0, 0
+	l.parse()
+	return nil
+}
+
+// read reads once and parses what came.
+func (l *loader) read() error {
+	if l.filled == len(l.batch.Data()) {
+		if err := l.makeRoom(); err != nil {
+			return err
+		}
+	}
+	n, err := l.source.Read(l.batch.Data()[l.filled:])
+	l.filled += n
+	l.counts.Bytes += uint64(n)
+	if err == io.EOF {
+		l.end = true
+	} else if err != nil {
+		return fmt.Errorf("%w: %w", ErrRead, err)
+	}
+	l.parse()
+	return nil
+}
+
+// makeRoom is called when the data is full of the beginning of one line.
+func (l *loader) makeRoom() error {
+	if size := len(l.batch.Data()); size <= l.lineMax {
+		return l.batch.Resize(min(2*size, l.lineMax+1))
+	}
+	if !l.tooLong {
+		l.tooLong = true
+		nkey, reason := record.Line(l.batch.Data()[:l.filled])
+		if reason == "" {
+			reason = TooLarge
+		}
+		l.line++
+		l.counts.Rows++
+		l.counts.reject(l.line, reason, l.batch.Data()[:nkey])
+	}
+	l.filled, l.scanned = 0, 0
+	return nil
+}
+
+// parse turns the complete lines behind parsed into rows, as many as the batch takes.
+func (l *loader) parse() {
+	data := l.batch.Data()
+	for !l.batch.Full() {
+		n := bytes.IndexByte(data[l.scanned:l.filled], '\n')
+		switch {
+		case n >= 0:
+			n += l.scanned
+			l.row(l.parsed, n)
+			l.parsed, l.scanned = n+1, n+1
+		case l.end && l.parsed < l.filled:
+			l.row(l.parsed, l.filled)
+			l.parsed, l.scanned = l.filled, l.filled
+		default:
+			l.scanned = l.filled
+			if l.tooLong {
+				l.filled, l.scanned = l.parsed, l.parsed
+			}
+			return
+		}
+	}
+}
+
+// row adds the line data[from:to] to the batch, or counts it as rejected.
+func (l *loader) row(from, to int) {
+	if l.tooLong {
+		l.tooLong = false // the rest of a line that was counted when it got too long
+		return
+	}
+	l.line++
+	l.counts.Rows++
+	line := l.batch.Data()[from:to]
+	nkey, reason := record.Line(line)
+	if reason != "" {
+		l.counts.reject(l.line, reason, line[:nkey])
+		return
+	}
+	l.batch.Add(from, nkey, from+nkey+1, len(line)-nkey-1, uint32(l.line-l.lines[l.batch]))
+}
+
+// submitIfDue hands the batch to the workers when it is full, when nothing else
+// keeps them busy, or when no more will come; it reports whether it did.
+func (l *loader) submitIfDue() bool {
+	full := l.batch.Full() || l.filled == len(l.batch.Data())
+	if !full && len(l.flying) > 0 && !l.end {
+		return false
+	}
+	if l.batch.Len() == 0 {
+		l.compact()
+		return false
+	}
+	l.carry = l.batch.Data()[l.parsed:l.filled]
+	l.batch.Submit()
+	l.flying = append(l.flying, l.batch)
+	l.batch = nil
+	return true
+}
+
+// compact moves what is not parsed to the beginning of a batch without rows.
+func (l *loader) compact() {
+	if l.parsed == 0 {
+		return
+	}
+	l.filled = copy(l.batch.Data(), l.batch.Data()[l.parsed:l.filled])
+	l.scanned -= l.parsed
+	l.parsed = 0
+}
+
+// collect takes the finished batches back, oldest first.
+func (l *loader) collect() error {
+	var count [8]byte
+	n, err := unix.Read(l.done, count[:])
+	if n != len(count) {
+		if err == unix.EAGAIN || err == unix.EINTR {
+			return nil
+		}
+		return os.NewSyscallError("read", err)
+	}
+	var failed error
+	for range binary.NativeEndian.Uint64(count[:]) {
+		b := l.flying[0]
+		l.flying = l.flying[1:]
+		failed = errors.Join(failed, l.counts.add(b, l.lines[b]))
+		l.free = append(l.free, b)
+	}
+	return failed
+}
+
+// wait waits for at least one batch, whatever the client does.
+func (l *loader) wait() error {
+	set := []unix.PollFd{{Fd: int32(l.done), Events: unix.POLLIN}}
+	if _, err := unix.Poll(set, -1); err != nil && err != unix.EINTR {
+		return os.NewSyscallError("poll", err)
+	}
+	return l.collect()
+}

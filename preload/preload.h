@@ -1,0 +1,77 @@
+/* What the C files of the library's outermost layer know of each other. */
+#ifndef PRELOAD_H
+#define PRELOAD_H
+
+#define _GNU_SOURCE
+#include "backdoor.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * One line on stderr, with our name before it.  errno is kept.  From say_hold to
+ * say_release it goes to the stderr that memcached was started with, which its -d
+ * would have closed.
+ */
+void say_hold(void);
+void say_release(void);
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void backdoor_say(const char *line);
+
+/*
+ * The host.  host_recognize looks at the program that we were loaded into, in
+ * memory, without a system call or an allocation; it is called once, before
+ * anything else.
+ */
+bool host_recognize(void);
+bool host_is_memcached(void);
+/* Does address lie in the program itself, not in a library? */
+bool host_contains(uintptr_t address);
+/* The load bias: address in this process minus address in the file. */
+uintptr_t host_bias(void);
+/* Opens the program's own file, while we still may; host_file is its descriptor or a negative errno. */
+void host_open(void);
+int host_file(void);
+/* Why a memcached of this build cannot have a door, or NULL. */
+const char *host_objection(void);
+
+/* Signal handlers and mask around the Go runtime's two beginnings. */
+void signals_note(void);
+void signals_restore(void);
+void signals_mask_thread(sigset_t *saved);
+void signals_unmask(const sigset_t *saved);
+void signals_give_to_go(void);
+
+/* The Go runtime's first thread: asked for at load, made when memcached is ready. */
+void runtime_hold(void);
+bool runtime_held(void);
+int runtime_start(void);
+
+/* The door: a listening socket attached to a path. */
+void door_attach(void);
+void door_detach(void);
+/* The listening socket, or -1; then door_reason says why there is none. */
+int door_socket(void);
+const char *door_reason(void);
+void door_abandon(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The real functions behind the names that we interpose; see interpose.c. */
+typedef int pthread_create_fn(pthread_t *thread, const pthread_attr_t *attr,
+                              void *(*start)(void *), void *arg);
+pthread_create_fn *real_pthread_create(void);
+
+/* Set on every thread that the Go runtime made, and on the one that enters it. */
+extern __thread bool thread_is_gos __attribute__((tls_model("initial-exec")));
+
+/* memcached is ready: its main thread is about to enter its loop.  Called once. */
+void memcached_ready(void);
+
+/* Moves a descriptor out of the way of memcached's own numbers; takes it over. */
+int high_descriptor(int fd);
+
+/* export.go.  Serves the door for the life of the process; takes both descriptors over. */
+extern void backdoor_serve(int door, int program, uintptr_t bias);
+
+#endif

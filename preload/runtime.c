@@ -1,0 +1,115 @@
+/*
+ * The Go runtime, held back.
+ *
+ * Go's initialiser asks for the runtime's first thread when the library is
+ * loaded.  A thread made then would not survive memcached's -d, and would be
+ * there in every other program of the command line.  So the request is kept,
+ * answered with success, and carried out when memcached is ready.
+ *
+ * The library is linked with --wrap=pthread_create: what Go calls under that
+ * name arrives here, what memcached calls in interpose.c.
+ */
+#include "preload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+/*
+ * What the runtime reserves when it starts, with room to spare.  If the address
+ * space or, after -k, the memory that may be locked does not hold this, the
+ * runtime would end the process.
+ */
+#define RUNTIME_RESERVES (UINT64_C(1) << 30)
+
+__thread bool thread_is_gos __attribute__((tls_model("initial-exec")));
+
+typedef void *start_fn(void *arg);
+
+struct start {
+    start_fn *fn;
+    void *arg;
+};
+
+static bool holding;
+static struct start held;
+
+static void *start_gos(void *arg) {
+    struct start start = *(struct start *)arg;
+    free(arg);
+    thread_is_gos = true;
+    return start.fn(start.arg);
+}
+
+static int create(pthread_t *thread, const pthread_attr_t *attr, start_fn *fn, void *arg) {
+    pthread_create_fn *real = real_pthread_create();
+    struct start *start = malloc(sizeof *start);
+    if (real == NULL || start == NULL) {
+        free(start);
+        return EAGAIN;
+    }
+    *start = (struct start){fn, arg};
+    int err = real(thread, attr, start_gos, start);
+    if (err != 0) {
+        free(start);
+    }
+    return err;
+}
+
+/* Stands in for pthread_create in Go's runtime/cgo (gcc_libinit.c, gcc_linux_*.c). */
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, start_fn *fn, void *arg) {
+    if (holding && held.fn == NULL) {
+        held = (struct start){fn, arg};
+        return 0;
+    }
+    /* runtime/cgo aborts the process when it gets no thread.  A Go thread can wait instead. */
+    const struct timespec pause = {0, 10 * 1000 * 1000};
+    int err;
+    while ((err = create(thread, attr, fn, arg)) == EAGAIN) {
+        nanosleep(&pause, NULL);
+    }
+    return err;
+}
+
+void runtime_hold(void) {
+    holding = true;
+}
+
+/* Did Go's initialiser ask for its thread? */
+bool runtime_held(void) {
+    return held.fn != NULL;
+}
+
+static void *serve(void *arg) {
+    (void)arg;
+    backdoor_serve(door_socket(), host_file(), host_bias());
+    return NULL;
+}
+
+/*
+ * Makes the thread that was asked for, and one that enters Go.  Returns 0 or an
+ * errno; then nothing of Go runs.
+ */
+int runtime_start(void) {
+    void *room = mmap(NULL, RUNTIME_RESERVES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED) {
+        return errno;
+    }
+    munmap(room, RUNTIME_RESERVES);
+
+    sigset_t saved;
+    pthread_t thread;
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    signals_mask_thread(&saved);
+    int err = create(&thread, &attr, held.fn, held.arg);
+    if (err == 0) {
+        signals_give_to_go();
+        err = create(&thread, &attr, serve, NULL);
+    }
+    signals_unmask(&saved);
+    pthread_attr_destroy(&attr);
+    return err;
+}
