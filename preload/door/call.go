@@ -1,0 +1,213 @@
+package door
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// receiveLimit is how long a client has to send its request.
+	receiveLimit = 10 * time.Second
+
+	// finishLimit is how long Finish waits for a client that does not read.
+	finishLimit = 30 * time.Second
+)
+
+// Peer is the process at the other end, as it was when it connected (unix(7),
+// SO_PEERCRED). The PID is 0 when that process is outside our PID namespace.
+type Peer struct {
+	PID int32
+	UID uint32
+	GID uint32
+}
+
+// A Call is one connection of a client: a request, then replies. Its methods
+// are for one goroutine at a time, but for Progress, which may run beside Wait
+// and beside reads of the input.
+type Call struct {
+	// Peer is who calls. It is known before anything is read.
+	Peer Peer
+
+	// Input is the descriptor that came with the request; nil before Receive
+	// succeeded, and for an operation that takes none. Close closes it.
+	Input *Input
+
+	fd            int // the connection; -1 after Close
+	request       Request
+	gone          bool // Wait has seen the client go
+	receiveWithin time.Duration
+	finishWithin  time.Duration
+}
+
+// newCall makes a Call of an accepted connection, which it owns from then on.
+// It returns nil, with the connection closed, if there is nobody behind it.
+func newCall(fd int) *Call {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		unix.Close(fd)
+		return nil
+	}
+	return &Call{
+		Peer:          Peer{PID: cred.Pid, UID: cred.Uid, GID: cred.Gid},
+		fd:            fd,
+		receiveWithin: receiveLimit,
+		finishWithin:  finishLimit,
+	}
+}
+
+// Ready is what a [Call.Wait] has seen.
+type Ready struct {
+	Input bool // the input has bytes, its end, or an error for the next read
+	Done  bool // the done descriptor is readable
+	Gone  bool // the client closed the connection or its sending side
+}
+
+// Wait waits until there is something to do, at most for limit, for ever if
+// limit is negative; when the limit has passed it returns the zero Ready and
+// no error. It watches three things at once: the input, if input is true; the
+// descriptor done, such as an eventfd, unless it is negative; and the client.
+// It reads none of them. Done is the caller's, and so is its emptying.
+//
+// That the client has gone ends one Wait only. Every later one reports it
+// again, but only in passing, when something else ends it: so a call that
+// goes on without its client (detach) can go on waiting for the rest.
+func (c *Call) Wait(input bool, done int, limit time.Duration) (Ready, error) {
+	// poll(2) ignores a negative descriptor and reports nothing for it.
+	set := []unix.PollFd{
+		{Fd: int32(c.fd), Events: unix.POLLRDHUP},
+		{Fd: -1, Events: unix.POLLIN},
+		{Fd: int32(max(done, -1)), Events: unix.POLLIN},
+	}
+	if c.gone {
+		set[0].Fd = -1
+	}
+	input = input && c.Input != nil
+	instant := input && c.Input.instant()
+	switch {
+	case instant:
+		limit = 0
+	case input:
+		set[1].Fd = int32(c.Input.fd)
+	}
+	if _, err := poll(set, limit); err != nil {
+		return Ready{}, err
+	}
+	// POLLHUP, POLLERR and POLLNVAL come unasked, and are as good as POLLIN:
+	// the read that follows says what they mean.
+	c.gone = c.gone || set[0].Revents != 0
+	return Ready{
+		Input: instant || set[1].Revents != 0,
+		Done:  set[2].Revents != 0,
+		Gone:  c.gone,
+	}, nil
+}
+
+// Progress sends the counts so far, if the request asked for that. It never
+// waits: a message is dropped while the client has not read the one before.
+// So a client that does not read finds at most one stale message before its
+// result, and leaves room for the result. It reports whether it sent one.
+func (c *Call) Progress(l *Load) bool {
+	if !c.request.Progress {
+		return false
+	}
+	// SIOCOUTQ, as <linux/sockios.h> calls it for sockets: what was sent and
+	// is not read yet.
+	if unread, err := unix.IoctlGetInt(c.fd, unix.TIOCOUTQ); err != nil || unread > 0 {
+		return false
+	}
+	data, err := json.Marshal(Reply{Version: Protocol, Type: TypeProgress, Load: l})
+	if err != nil || len(data) > MaxReply {
+		return false
+	}
+	return c.send(data) == nil
+}
+
+// Finish sends the final reply, whose Version and Type it fills in: the Type
+// follows from which of Error, Status and Load is set. It waits for a client
+// that does not read for a bounded time (30 s), and returns [ErrGone] when
+// there is no client any more. The call is still to be closed.
+func (c *Call) Finish(r Reply) error {
+	data, err := encode(r)
+	if err != nil {
+		// Some answer there must be: without one the client takes memcached
+		// for dead.
+		data, _ = encode(Reply{Error: fail(CodeInternal, "", "the reply could not be sent: %v", err)})
+	}
+	deadline := time.Now().Add(c.finishWithin)
+	for {
+		sent := c.send(data)
+		if !errors.Is(sent, unix.EAGAIN) {
+			return errors.Join(err, sent)
+		}
+		set := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLOUT}}
+		n, perr := poll(set, max(time.Until(deadline), 0))
+		if perr != nil {
+			return perr
+		}
+		if n == 0 {
+			return fmt.Errorf("the client did not take its reply within %s", c.finishWithin)
+		}
+	}
+}
+
+// encode makes the message of a final reply.
+func encode(r Reply) ([]byte, error) {
+	r.Version = Protocol
+	switch {
+	case r.Error != nil:
+		r.Type = TypeError
+	case r.Status != nil:
+		r.Type = TypeStatus
+	case r.Load != nil:
+		r.Type = TypeResult
+	default:
+		return nil, errors.New("it is empty")
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > MaxReply {
+		return nil, fmt.Errorf("it has %d bytes, more than %d", len(data), MaxReply)
+	}
+	return data, nil
+}
+
+// Fail is Finish with an error: one that has an [*Error] in its chain is sent
+// as that, any other with the code "internal".
+func (c *Call) Fail(err error) error {
+	return c.Finish(Reply{Error: asError(err)})
+}
+
+// send sends one message without waiting for room (EAGAIN). MSG_NOSIGNAL keeps
+// SIGPIPE from memcached.
+func (c *Call) send(data []byte) error {
+	_, err := retry(func() (int, error) {
+		return unix.SendmsgN(c.fd, data, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	})
+	switch {
+	case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
+		return ErrGone
+	case err != nil:
+		return os.NewSyscallError("sendmsg", err)
+	}
+	return nil
+}
+
+// Close closes the connection and the input. The second call does nothing.
+func (c *Call) Close() error {
+	if c.fd < 0 {
+		return nil
+	}
+	err := os.NewSyscallError("close", unix.Close(c.fd))
+	c.fd = -1
+	if c.Input != nil {
+		err = errors.Join(err, c.Input.Close())
+	}
+	return err
+}

@@ -1,0 +1,154 @@
+package door
+
+import "fmt"
+
+const (
+	// Protocol is the version of the messages that this package speaks. A
+	// change that an older peer would misread raises it.
+	Protocol = 1
+
+	// MaxRequest is the size of the longest request, in bytes.
+	MaxRequest = 64 << 10
+
+	// MaxReply is the size of the longest reply, in bytes. It stays well
+	// below the default of SO_SNDBUF (208 KiB), above which a message of a
+	// SOCK_SEQPACKET socket cannot be sent at all.
+	MaxReply = 64 << 10
+
+	// MaxTTL is the longest time to live, in seconds: 68 years. memcached
+	// keeps times in 32 bits of seconds since its start.
+	MaxTTL = 1<<31 - 1
+)
+
+// What a Request can ask for.
+const (
+	OpLoad   = "load"   // store the rows of the descriptor that is passed along
+	OpStatus = "status" // say what the library is and what it has done
+)
+
+// Mode says what happens to a row whose key is in the cache already, or is not.
+type Mode string
+
+// The modes have the names and the meaning of memcached's own commands.
+const (
+	ModeSet     Mode = "set"     // store always
+	ModeAdd     Mode = "add"     // store only keys that are not there; skip the others
+	ModeReplace Mode = "replace" // store only keys that are there; skip the others
+)
+
+// Request is what a client sends. A field that the library does not know is an
+// error there: an option must never be ignored in silence.
+type Request struct {
+	// Version is the protocol version, [Protocol].
+	Version int `json:"version"`
+
+	// Op is the operation, [OpLoad] or [OpStatus].
+	Op string `json:"op"`
+
+	// TTL is the time to live in seconds from the moment a row is stored, 0
+	// for ever. It is relative however large it is: memcached's own rule, that
+	// above 30 days it is a date, does not apply here.
+	TTL int64 `json:"ttl,omitempty"`
+
+	// Flags are memcached's client flags, stored with each row.
+	Flags uint32 `json:"flags,omitempty"`
+
+	// Mode is what to do about keys that exist; empty means [ModeSet].
+	Mode Mode `json:"mode,omitempty"`
+
+	// Detach lets the load finish even when the client goes away.
+	Detach bool `json:"detach,omitempty"`
+
+	// Progress asks for progress messages. Without it exactly one reply comes.
+	Progress bool `json:"progress,omitempty"`
+}
+
+// What a Reply can be.
+const (
+	TypeProgress = "progress" // Load: the counts so far; more replies follow
+	TypeResult   = "result"   // Load: the outcome of a load
+	TypeStatus   = "status"   // Status
+	TypeError    = "error"    // Error
+)
+
+// Reply is what the library answers. Type says which of the pointers is set.
+type Reply struct {
+	Version int     `json:"version"`
+	Type    string  `json:"type"`
+	Load    *Load   `json:"load,omitempty"`
+	Status  *Status `json:"status,omitempty"`
+	Error   *Error  `json:"error,omitempty"`
+}
+
+// Load counts what became of the rows of one load. Each row that was read is
+// stored, rejected or skipped, and nothing else: see [Load.Check].
+type Load struct {
+	// Rows is the number of rows taken from the input.
+	Rows uint64 `json:"rows"`
+
+	// Stored rows are in the cache.
+	Stored uint64 `json:"stored"`
+
+	// Rejected rows could not be stored: malformed, too large, no memory.
+	Rejected uint64 `json:"rejected"`
+
+	// Skipped rows were left out because the mode asks for it.
+	Skipped uint64 `json:"skipped"`
+
+	// Bytes is how much of the input was read.
+	Bytes uint64 `json:"bytes"`
+
+	// Canceled says that the load ended before its input did.
+	Canceled bool `json:"canceled"`
+
+	// Reasons counts the rejected and the skipped rows by reason.
+	Reasons map[string]uint64 `json:"reasons,omitempty"`
+
+	// Rejects are the first few rejected rows, in the order of the input.
+	Rejects []Reject `json:"rejects,omitempty"`
+
+	// Seconds is how long the load took.
+	Seconds float64 `json:"seconds"`
+}
+
+// MaxRejects is how many rejected rows a [Load] lists.
+const MaxRejects = 10
+
+// Check reports an error when the counts do not add up.
+func (l *Load) Check() error {
+	if l.Rows != l.Stored+l.Rejected+l.Skipped {
+		return fmt.Errorf("the counts do not add up: %d rows read, but %d stored, %d rejected and %d skipped",
+			l.Rows, l.Stored, l.Rejected, l.Skipped)
+	}
+	return nil
+}
+
+// Reject is one row that was not stored.
+type Reject struct {
+	// Line is the number of the row's first line in the input, from 1.
+	Line uint64 `json:"line"`
+
+	// Reason is a short phrase in lower case, one of a fixed set.
+	Reason string `json:"reason"`
+
+	// Key is the row's key as a quoted Go string, cut to 64 bytes, so that a
+	// terminal can show it. It is empty where no key could be made out.
+	Key string `json:"key,omitempty"`
+}
+
+// Status says which library sits in which memcached, and what it has done.
+type Status struct {
+	Library     string  `json:"library"`            // version of the library
+	Memcached   string  `json:"memcached"`          // version of memcached
+	BuildID     string  `json:"build_id,omitempty"` // of the memcached program, in hexadecimal
+	PID         int     `json:"pid"`                // memcached's process
+	Route       string  `json:"route"`              // how memcached's functions were found
+	Workers     int     `json:"workers"`            // memcached's worker threads
+	ItemSizeMax uint64  `json:"item_size_max"`      // memcached's -I, in bytes
+	Calls       uint64  `json:"calls"`              // answered and running, this one included
+	Active      int     `json:"active"`             // loads that run now
+	Stored      uint64  `json:"stored"`             // rows of all loads
+	Rejected    uint64  `json:"rejected"`           // rows of all loads
+	Skipped     uint64  `json:"skipped"`            // rows of all loads
+	Uptime      float64 `json:"uptime"`             // seconds since the door opened
+}

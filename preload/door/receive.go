@@ -1,0 +1,158 @@
+package door
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// roomForDescriptors is how many descriptors a message can bring in at least.
+// More than a request may have, so that too many are seen as what they are; but
+// few, because each of them takes a number from memcached until it is closed.
+const roomForDescriptors = 4
+
+// roomForControl has room for credentials too: whether they come (SO_PASSCRED)
+// was decided by whoever made the socket, and they come first.
+var roomForControl = unix.CmsgSpace(unix.SizeofUcred) + unix.CmsgSpace(4*roomForDescriptors)
+
+// message is what recvmsg(2) brought. Its descriptors belong to whoever has it.
+type message struct {
+	data  []byte
+	fds   []int
+	flags int // MSG_TRUNC, MSG_CTRUNC
+}
+
+// Receive waits for the request, at most 10 s, and checks it. A request that
+// comes with a descriptor leaves it in c.Input. The error is [ErrGone] if the
+// client left without a request; an [*Error] if the client is to be told,
+// which is up to the caller (see [Call.Fail]); or what a system call said.
+// After an error none of the client's descriptors is open.
+func (c *Call) Receive() (Request, error) {
+	m, err := c.receiveMessage()
+	if err != nil {
+		return Request{}, err
+	}
+	req, input, err := judge(m)
+	if err != nil {
+		closeAll(m.fds)
+		return Request{}, err
+	}
+	if input != nil {
+		input.call = c
+	}
+	c.request, c.Input = req, input
+	return req, nil
+}
+
+// receiveMessage waits for one message and takes everything that comes with it.
+func (c *Call) receiveMessage() (message, error) {
+	data := make([]byte, MaxRequest)
+	control := make([]byte, roomForControl)
+	set := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
+	deadline := time.Now().Add(c.receiveWithin)
+	for {
+		ready, err := poll(set, max(time.Until(deadline), 0))
+		if err != nil {
+			return message{}, err
+		}
+		if ready == 0 {
+			return message{}, fail(CodeRequest, "", "no request came within %s", c.receiveWithin)
+		}
+		// Never MSG_PEEK: it would install a descriptor of its own for each.
+		n, oobn, flags, _, err := unix.Recvmsg(c.fd, data, control, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
+		switch {
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ECONNRESET):
+			return message{}, ErrGone
+		case err != nil:
+			return message{}, os.NewSyscallError("recvmsg", err)
+		}
+		m := message{data: data[:n], fds: descriptors(control[:oobn]), flags: flags}
+		// recvmsg says 0 for the end as for an empty message.
+		if n == 0 && oobn == 0 && flags&unix.MSG_CTRUNC == 0 && c.hungUp() {
+			return message{}, ErrGone
+		}
+		return m, nil
+	}
+}
+
+// hungUp reports whether the client has closed its sending side.
+func (c *Call) hungUp() bool {
+	set := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLRDHUP}}
+	n, err := poll(set, 0)
+	return err == nil && n > 0
+}
+
+// descriptors collects the descriptors of all control messages. How many of
+// either there are is the client's choice, and each descriptor is open here.
+func descriptors(control []byte) []int {
+	var fds []int
+	for len(control) >= unix.CmsgLen(0) {
+		header, data, rest, err := unix.ParseOneSocketControlMessage(control)
+		if err != nil {
+			break
+		}
+		control = rest
+		passed, err := unix.ParseUnixRights(&unix.SocketControlMessage{Header: header, Data: data})
+		if err != nil {
+			continue // of another kind, such as SCM_CREDENTIALS
+		}
+		fds = append(fds, passed...)
+	}
+	return fds
+}
+
+// judge decides about a message that has been received in full. The
+// descriptors stay the caller's when it returns an error, and become the
+// input's when it does not.
+func judge(m message) (Request, *Input, error) {
+	if m.flags&unix.MSG_TRUNC != 0 {
+		return Request{}, nil, fail(CodeRequest, "", "the request is longer than %d bytes", MaxRequest)
+	}
+	req, err := parseRequest(m.data)
+	if err != nil {
+		return Request{}, nil, err
+	}
+	wanted := 0
+	if req.Op == OpLoad {
+		wanted = 1
+	}
+	switch {
+	case len(m.fds) > wanted && wanted == 0:
+		return Request{}, nil, fail(CodeDescriptor, "", "the op %s does not take a descriptor", req.Op)
+	case len(m.fds) > wanted:
+		return Request{}, nil, fail(CodeDescriptor, "make one call for each", "the op %s takes one descriptor, not several", req.Op)
+	case m.flags&unix.MSG_CTRUNC != 0:
+		return Request{}, nil, descriptorLost()
+	case len(m.fds) < wanted:
+		return Request{}, nil, fail(CodeDescriptor, "pass the descriptor that is to be read in the same message (SCM_RIGHTS)",
+			"the op %s takes a descriptor, and none came", req.Op)
+	case wanted == 0:
+		return req, nil, nil
+	}
+	input, err := newInput(m.fds[0])
+	return req, input, err
+}
+
+// descriptorLost says why a descriptor that was sent is not here. The kernel
+// does not: recvmsg succeeds with MSG_CTRUNC, and fewer descriptors than were
+// sent. Trying to open one more tells the reasons apart.
+func descriptorLost() *Error {
+	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err == nil {
+		unix.Close(fd)
+		return fail(CodeDescriptor, "a security module such as SELinux or AppArmor may forbid it: see the kernel's log",
+			"the kernel did not let the descriptor into memcached")
+	}
+	return fail(CodeDescriptor, "raise memcached's limit of open files, or lower its number of connections (-c)",
+		"too many open files in memcached")
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+}

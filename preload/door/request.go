@@ -1,0 +1,125 @@
+package door
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+// hintNewer is the way out when a client asks for what this library never heard of.
+const hintNewer = "the client is newer than the library in memcached: restart memcached with the library that came with the client"
+
+// parseRequest decodes and checks a request. The error is always an [*Error].
+func parseRequest(data []byte) (Request, error) {
+	// The zero byte counts as empty because libraries send one in the place of
+	// nothing (golang.org/x/sys/unix.SendmsgN), as does much C code: on a
+	// stream socket, descriptors need a byte to travel with.
+	if len(bytes.Trim(data, " \t\r\n\x00")) == 0 {
+		return Request{Version: Protocol, Op: OpLoad, Mode: ModeSet}, nil
+	}
+
+	// The version comes first, by itself: what else a request of another
+	// version holds is not for this library to judge.
+	var head struct {
+		Version *int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return Request{}, jsonError(err)
+	}
+	switch {
+	case head.Version == nil:
+		return Request{}, fail(CodeVersion, "", "the request does not say its version; this library speaks version %d", Protocol)
+	case *head.Version > Protocol:
+		return Request{}, fail(CodeVersion, hintNewer, "the request is of version %d; this library speaks version %d", *head.Version, Protocol)
+	case *head.Version < Protocol:
+		return Request{}, fail(CodeVersion, "use the client that came with the library in memcached",
+			"the request is of version %d; this library speaks version %d", *head.Version, Protocol)
+	}
+
+	var req Request
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&req); err != nil {
+		return Request{}, jsonError(err)
+	}
+	if err := req.check(); err != nil {
+		return Request{}, err
+	}
+	if req.Mode == "" && req.Op == OpLoad {
+		req.Mode = ModeSet
+	}
+	return req, nil
+}
+
+// jsonError says what is wrong with a request in the words of the protocol
+// instead of Go's.
+func jsonError(err error) *Error {
+	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return fail(CodeRequest, hintNewer, "this library does not know the option %s", field)
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if e.Field == "" {
+			return fail(CodeRequest, "", "the request is not a JSON object but a JSON %s", e.Value)
+		}
+		return fail(CodeRequest, "", "%s cannot be a JSON %s: it is of type %s", e.Field, e.Value, e.Type)
+	}
+	return fail(CodeRequest, "", "the request is not JSON: %v", err)
+}
+
+// check reports what is wrong with the values of a request, as an [*Error].
+func (r *Request) check() error {
+	switch r.Op {
+	case OpLoad:
+		return r.checkLoad()
+	case OpStatus:
+		return r.checkStatus()
+	case "":
+		return fail(CodeRequest, "", "the request does not say its op: load or status")
+	}
+	return fail(CodeRequest, hintNewer, "this library does not know the op %q", clip(r.Op))
+}
+
+func (r *Request) checkLoad() error {
+	switch r.Mode {
+	case "", ModeSet, ModeAdd, ModeReplace:
+	default:
+		return fail(CodeRequest, "the modes are set, add and replace", "this library does not know the mode %q", clip(string(r.Mode)))
+	}
+	if r.TTL < 0 {
+		return fail(CodeRequest, "0 means for ever", "the ttl is negative: %d s", r.TTL)
+	}
+	if r.TTL > MaxTTL {
+		return fail(CodeRequest, "the ttl is a number of seconds from now, never a date; 0 means for ever",
+			"the ttl is too large: %d s; the largest is %d s", r.TTL, MaxTTL)
+	}
+	return nil
+}
+
+// checkStatus refuses the options of a load: they would have no effect.
+func (r *Request) checkStatus() error {
+	for _, option := range []struct {
+		name string
+		set  bool
+	}{
+		{"ttl", r.TTL != 0},
+		{"flags", r.Flags != 0},
+		{"mode", r.Mode != ""},
+		{"detach", r.Detach},
+		{"progress", r.Progress},
+	} {
+		if option.set {
+			return fail(CodeRequest, "", "the op status does not take the option %s", option.name)
+		}
+	}
+	return nil
+}
+
+// clip shortens what a client sent before it goes into a message.
+func clip(s string) string {
+	const most = 64
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}
