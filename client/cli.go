@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"memcached-backdoor/preload/door"
+
+	"github.com/alecthomas/kong"
+)
+
+// commandLine is the command line: the struct is its documentation, too.
+type commandLine struct {
+	Load   loadCommand   `cmd:"" default:"withargs" help:"Store the rows of standard input, or of files. The default."`
+	Status statusCommand `cmd:"" help:"Say what memcached and the library in it are, and what has been loaded."`
+
+	Door    string           `placeholder:"PATH" help:"Where the door is. Without it: $$MEMCACHED_BACKDOOR, or /var/run/memcached_backdoor, or $$XDG_RUNTIME_DIR/memcached_backdoor."`
+	JSON    bool             `name:"json" help:"Print the outcome as one JSON document."`
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// doorPath is where the door is, as far as the user said.
+func (line *commandLine) doorPath() string {
+	if line.Door != "" {
+		return line.Door
+	}
+	return door.Path()
+}
+
+type loadCommand struct {
+	Files []string `arg:"" optional:"" name:"FILE" help:"Files to read, one after the other; - is standard input."`
+
+	TTL    timeToLive `name:"ttl" placeholder:"TIME" help:"Time to live of each row from when it is stored: seconds, or a duration such as 10m, 24h or 30d. 0, the default, is for ever."`
+	Flags  uint32     `placeholder:"NUMBER" help:"memcached's client flags for each row."`
+	Mode   string     `enum:"set,add,replace" default:"set" placeholder:"MODE" help:"set stores every row (the default), add only new keys, replace only keys that are there."`
+	Detach bool       `help:"Let memcached finish even when the client ends before it."`
+}
+
+type statusCommand struct{}
+
+// timeToLive is a number of seconds from now.
+type timeToLive int64
+
+// UnmarshalText reads a number of seconds, or a duration as package time has
+// it, with days (d) in front.
+func (t *timeToLive) UnmarshalText(text []byte) error {
+	seconds, err := parseSeconds(string(text))
+	switch {
+	case err != nil:
+		return err
+	case seconds < 0:
+		return errors.New("a time to live cannot be negative")
+	case seconds > door.MaxTTL:
+		return fmt.Errorf("a time to live of %d s is too long: at most %d s, which is 68 years", seconds, door.MaxTTL)
+	}
+	*t = timeToLive(seconds)
+	return nil
+}
+
+func parseSeconds(s string) (int64, error) {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return n, nil
+	} else if errors.Is(err, strconv.ErrRange) {
+		return 0, fmt.Errorf("%s s is too long", s)
+	}
+	var days int64
+	rest := s
+	if number, after, ok := strings.Cut(s, "d"); ok {
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || n < 0 || n > math.MaxInt32 {
+			return 0, fmt.Errorf("%q is not a number of days", number)
+		}
+		days, rest = n, after
+	}
+	var d time.Duration
+	if rest != "" || s == "" {
+		var err error
+		if d, err = time.ParseDuration(rest); err != nil {
+			return 0, fmt.Errorf("%q is neither a number of seconds nor a duration such as 10m, 24h or 30d", s)
+		}
+	}
+	if d%time.Second != 0 {
+		return 0, fmt.Errorf("%q is not a whole number of seconds", s)
+	}
+	return days*24*60*60 + int64(d/time.Second), nil
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"memcached-backdoor/preload/door"
+)
+
+func TestTimeToLive(t *testing.T) {
+	for text, want := range map[string]timeToLive{
+		"0": 0, "90": 90, "90s": 90, "10m": 600, "24h": 86400, "30d": 2592000, "1d12h": 129600, "2147483647": door.MaxTTL, "1.5m": 90,
+	} {
+		var got timeToLive
+		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
+			t.Errorf("%s: %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"":                     "neither a number",
+		"soon":                 "neither a number",
+		"10x":                  "neither a number",
+		"1d2":                  "neither a number",
+		"d":                    "not a number of days",
+		"-1d":                  "not a number of days",
+		"99999999999999999d":   "not a number of days",
+		"1.5d":                 "not a number of days",
+		"-1":                   "negative",
+		"-5m":                  "negative",
+		"1d-25h":               "negative",
+		"1500ms":               "not a whole number of seconds",
+		"2147483648":           "too long",
+		"24856d":               "too long",
+		"99999999999999999999": "too long",
+	} {
+		var got timeToLive
+		if err := got.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %d, %v; want an error with %q", text, got, err, want)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"memcached-backdoor/preload/door"
+
+	"github.com/alecthomas/kong"
+)
+
+// The exit statuses. A script may count on the ones that are here; there may
+// be others one day, and all but 0 mean that something was not done.
+const (
+	exitDone        = 0
+	exitFailure     = 1
+	exitRejected    = 3 // 2 is what a panic of the Go runtime ends with
+	exitNoDoor      = 10
+	exitHost        = 11
+	exitUsage       = 80
+	exitInterrupted = 130 // 128 + SIGINT, as a shell has it
+)
+
+// statuses is what --help says about them.
+var statuses = []struct {
+	status int
+	help   string
+}{
+	{exitDone, "every row is stored, or was skipped because of --mode"},
+	{exitFailure, "failed: the error says what was not done"},
+	{exitRejected, "some rows were rejected, the others are stored"},
+	{exitNoDoor, "no door: no memcached answers at its path"},
+	{exitHost, "this memcached is not supported by the library in it"},
+	{exitUsage, "wrong usage"},
+	{exitInterrupted, "interrupted"},
+}
+
+// helpWithStatuses is kong's help and, below it, the exit statuses.
+func helpWithStatuses(options kong.HelpOptions, ctx *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	fmt.Fprintln(ctx.Stdout, "\nEXIT STATUS")
+	for _, s := range statuses {
+		fmt.Fprintf(ctx.Stdout, "  %-3d  %s\n", s.status, s.help)
+	}
+	return nil
+}
+
+var (
+	// errRejected ends a load some of whose rows are not stored. The rows have
+	// been listed, so there is nothing more to say.
+	errRejected = errors.New("rows were rejected")
+
+	// errInterrupted ends a load that a signal stopped. The summary says so.
+	errInterrupted = errors.New("interrupted")
+
+	// errNoOutcome ends a load that a signal stopped and whose outcome did not
+	// come in time.
+	errNoOutcome = errors.New("interrupted; memcached did not say what it had stored by then")
+
+	// errDetached ends the client, but not the load.
+	errDetached = errors.New("interrupted; the load goes on in memcached")
+
+	errLostLoad   = errors.New("memcached went away; what was stored before is in an unknown state")
+	errLostStatus = errors.New("memcached went away before it answered")
+	errCanceled   = errors.New("memcached ended the load before its input did")
+)
+
+// usageError is an error of the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// explain is the one place that knows what an error means to the user: the
+// exit status, the line that says what went wrong, and the line that says what
+// can be done. Either line may be empty.
+func explain(err error) (status int, message, hint string) {
+	if err == nil {
+		return exitDone, "", ""
+	}
+	message = err.Error()
+	if e, ok := errors.AsType[*door.Error](err); ok {
+		status = exitFailure
+		if e.Code == door.CodeHost {
+			status = exitHost
+		}
+		return status, message, e.Hint
+	}
+	if _, ok := errors.AsType[usageError](err); ok {
+		return exitUsage, message, `"client --help" shows how it is used`
+	}
+	for _, known := range explanations {
+		if errors.Is(err, known.err) {
+			if known.silent {
+				message = ""
+			}
+			return known.status, message, known.hint
+		}
+	}
+	return exitFailure, message, ""
+}
+
+var explanations = []struct {
+	err    error
+	status int
+	hint   string
+	silent bool
+}{
+	{err: errRejected, status: exitRejected, silent: true},
+	{err: errInterrupted, status: exitInterrupted, silent: true},
+	{err: errNoOutcome, status: exitInterrupted},
+	{err: errDetached, status: exitInterrupted},
+	{err: errLostLoad, status: exitFailure, hint: "see what memcached says on its standard error, then load again"},
+	{err: errLostStatus, status: exitFailure, hint: "see what memcached says on its standard error"},
+	{err: errCanceled, status: exitFailure, hint: "see what memcached says on its standard error, then load again"},
+	{err: door.ErrNoDoor, status: exitNoDoor,
+		hint: "start memcached with the library in LD_PRELOAD; --door or $MEMCACHED_BACKDOOR says where its door is"},
+	{err: door.ErrStale, status: exitNoDoor,
+		hint: "the memcached that made the door is gone: start it again"},
+	{err: door.ErrNotDoor, status: exitNoDoor,
+		hint: "something else is at this path; --door or $MEMCACHED_BACKDOOR says where the door is"},
+	{err: door.ErrPath, status: exitNoDoor,
+		hint: "the path of a socket has 1 to 107 bytes; a relative path may be shorter"},
+	{err: door.ErrPermission, status: exitFailure,
+		hint: "the door is for the user who started memcached; MEMCACHED_BACKDOOR_MODE and MEMCACHED_BACKDOOR_GROUP, set for memcached, let others in"},
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+
+	"memcached-backdoor/preload/door"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestTerminal: memcached cannot read the user's terminal, so the client does.
+func TestTerminal(t *testing.T) {
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slave.Close()
+
+	loaded := make(chan string, 1)
+	path := serve(t, func(c *door.Call, _ door.Request) {
+		data, err := io.ReadAll(c.Input)
+		if err != nil {
+			t.Error(err)
+		}
+		loaded <- string(data)
+		c.Finish(door.Reply{Load: &door.Load{Rows: 1, Stored: 1}})
+	})
+	p := start(t, path, func(c *exec.Cmd) { c.Stdin = slave })
+	if _, err := master.WriteString("a\t1\n\x04"); err != nil {
+		t.Fatal(err)
+	}
+	p.ends(0, "1 row read: 1 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n",
+		"reading rows from the terminal; end them with ^D at the beginning of a line\n")
+	if got := take(t, loaded); got != "a\t1\n" {
+		t.Errorf("loaded %q", got)
+	}
+}
+
+// TestInputUntouched: the client's standard input is shared with the shell's
+// other jobs, so neither side may change its flags.
+func TestInputUntouched(t *testing.T) {
+	for _, flag := range []int{0, unix.O_NONBLOCK} {
+		var p [2]int
+		if err := unix.Pipe2(p[:], unix.O_CLOEXEC|flag); err != nil {
+			t.Fatal(err)
+		}
+		// Of a descriptor that does not block already, os.File leaves the flags
+		// alone. So it gets there as it is.
+		r, w := os.NewFile(uintptr(p[0]), "r"), os.NewFile(uintptr(p[1]), "w")
+		defer r.Close()
+		defer w.Close()
+		during := make(chan int, 1)
+		path := serve(t, func(c *door.Call, _ door.Request) {
+			data, err := io.ReadAll(c.Input)
+			if err != nil || string(data) != "a\t1\n" {
+				t.Errorf("read %q, %v", data, err)
+			}
+			flags, _ := unix.FcntlInt(uintptr(p[0]), unix.F_GETFL, 0)
+			during <- flags
+			c.Finish(door.Reply{Load: &door.Load{Rows: 1, Stored: 1}})
+		})
+		client := start(t, path, func(c *exec.Cmd) { c.Stdin = r })
+		fmt.Fprint(w, "a\t1\n")
+		w.Close()
+		client.ends(0, "1 row read: 1 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n", "")
+		if now := take(t, during); now&unix.O_NONBLOCK != flag {
+			t.Errorf("O_NONBLOCK was %#o, and the flags are %#o", flag, now)
+		}
+	}
+}

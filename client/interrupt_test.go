@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"memcached-backdoor/preload/door"
+
+	"golang.org/x/sys/unix"
+)
+
+// stalled gives a client a standard input that neither has anything nor ends.
+func stalled(t *testing.T) func(*exec.Cmd) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	return func(c *exec.Cmd) { c.Stdin = r }
+}
+
+// TestInterrupted: the client cancels, memcached says what it had stored.
+func TestInterrupted(t *testing.T) {
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(s.String(), func(t *testing.T) {
+			called := make(chan struct{})
+			path := serve(t, func(c *door.Call, _ door.Request) {
+				close(called)
+				if _, err := c.Input.Read(make([]byte, 8)); !errors.Is(err, door.ErrGone) {
+					t.Errorf("Read: %v, want ErrGone", err)
+				}
+				c.Finish(door.Reply{Load: &door.Load{Rows: 3, Stored: 3, Canceled: true}})
+			})
+			p := start(t, path, stalled(t))
+			take(t, called)
+			p.signal(s)
+			p.ends(130, "3 rows read: 3 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n", "")
+		})
+	}
+}
+
+// silent serves a door that never answers, until the test ends. It tells when
+// it was called, and when the call was cancelled.
+func silent(t *testing.T) (path string, called, canceled <-chan struct{}) {
+	t.Helper()
+	call, cancel, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	path = serve(t, func(c *door.Call, _ door.Request) {
+		close(call)
+		if _, err := c.Wait(false, -1, -1); err != nil {
+			t.Errorf("Wait: %v", err)
+		}
+		close(cancel)
+		<-over
+	})
+	t.Cleanup(func() { close(over) })
+	return path, call, cancel
+}
+
+const noOutcome = "error: interrupted; memcached did not say what it had stored by then\n"
+
+// TestInterruptedTwice: the user does not wait either.
+func TestInterruptedTwice(t *testing.T) {
+	path, called, canceled := silent(t)
+	p := start(t, path, stalled(t))
+	take(t, called)
+	p.signal(os.Interrupt)
+	take(t, canceled)
+	since := time.Now()
+	p.signal(os.Interrupt)
+	p.ends(130, "", noOutcome)
+	if took := time.Since(since); took >= cancelLimit {
+		t.Errorf("the second signal took %s", took)
+	}
+}
+
+func TestInterruptedUnanswered(t *testing.T) {
+	path, called, _ := silent(t)
+	p := start(t, path, stalled(t))
+	take(t, called)
+	p.signal(os.Interrupt)
+	p.ends(130, "", noOutcome)
+}
+
+func TestInterruptedDetached(t *testing.T) {
+	called, loaded := make(chan struct{}), make(chan string, 1)
+	path := serve(t, func(c *door.Call, _ door.Request) {
+		close(called)
+		data, err := io.ReadAll(c.Input)
+		if err != nil {
+			t.Error(err)
+		}
+		loaded <- string(data)
+	})
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p := start(t, path, func(c *exec.Cmd) { c.Stdin = r }, "--detach")
+	take(t, called)
+	p.signal(os.Interrupt)
+	p.ends(130, "", "error: interrupted; the load goes on in memcached\n")
+	fmt.Fprint(w, "a\t1\n")
+	w.Close()
+	if got := take(t, loaded); got != "a\t1\n" {
+		t.Errorf("loaded %q", got)
+	}
+}
+
+// TestInterruptedBefore: nobody takes the call, and nobody writes to the file.
+func TestInterruptedBefore(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "door")
+	fd, err := listen(unix.SOCK_SEQPACKET, path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	conn, err := door.Dial(path) // all that fits into the backlog
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fifo := filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const nothing = "0 rows read: 0 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n"
+
+	p := start(t, path, nil)
+	p.reaches(unix.SYS_CONNECT)
+	p.signal(os.Interrupt)
+	p.ends(130, nothing, "")
+
+	p = start(t, path, nil, "status")
+	p.reaches(unix.SYS_CONNECT)
+	p.signal(os.Interrupt)
+	p.ends(130, "", "")
+
+	p = start(t, path, nil, fifo)
+	p.reaches(unix.SYS_OPENAT)
+	p.signal(os.Interrupt)
+	p.ends(130, nothing, "")
+}
+
+// TestInterruptIgnored: a job in the background does not hear the terminal's ^C.
+func TestInterruptIgnored(t *testing.T) {
+	called, sent := make(chan struct{}), make(chan struct{})
+	path := serve(t, func(c *door.Call, _ door.Request) {
+		close(called)
+		<-sent
+		if ready, err := c.Wait(false, -1, 0); err != nil || ready.Gone {
+			t.Errorf("Wait: %+v, %v", ready, err)
+		}
+		c.Finish(door.Reply{Load: &door.Load{Rows: 1, Stored: 1}})
+	})
+	p := start(t, path, func(c *exec.Cmd) {
+		stalled(t)(c)
+		inShell(t, c, `trap "" INT; exec client`)
+	})
+	take(t, called)
+	p.signal(os.Interrupt)
+	close(sent)
+	p.ends(0, "1 row read: 1 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n", "")
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"memcached-backdoor/preload/door"
+)
+
+// cancelLimit is how long an interrupted client waits for the outcome.
+const cancelLimit = 2 * time.Second
+
+// Run loads the sources and accounts for them.
+func (c *loadCommand) Run(line *commandLine) error {
+	var all outcome
+	err := c.loadAll(line.doorPath(), &all)
+	return all.finish(line.JSON, err)
+}
+
+// loadAll loads each source with a call of its own, one after the other, and
+// stops at the first that fails.
+func (c *loadCommand) loadAll(path string, all *outcome) error {
+	signals := interrupts()
+	sources, err := orInterrupted(signals, func() ([]*source, error) { return openSources(c.Files) })
+	if err != nil {
+		return err
+	}
+	all.several = len(sources) > 1
+	for _, s := range sources {
+		load, err := c.load(path, s, signals)
+		if load != nil {
+			err = cmp.Or(err, all.add(s.name, load))
+		}
+		if err != nil {
+			return all.blame(s.name, err)
+		}
+	}
+	return nil
+}
+
+// load makes one call. It returns the counts, if there are any, also with an
+// error.
+func (c *loadCommand) load(path string, s *source, signals <-chan os.Signal) (*door.Load, error) {
+	conn, err := orInterrupted(signals, func() (*door.Conn, error) { return door.Dial(path) })
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	request := door.Request{
+		Version: door.Protocol,
+		Op:      door.OpLoad,
+		TTL:     int64(c.TTL),
+		Flags:   c.Flags,
+		Mode:    door.Mode(c.Mode),
+		Detach:  c.Detach,
+	}
+	if err := conn.Call(request, s.file); err != nil {
+		return nil, err
+	}
+	s.sent()
+
+	result := ask(conn.Next)
+	select {
+	case a := <-result:
+		load, err := judge(a)
+		if err == nil && load.Canceled {
+			err = errCanceled
+		}
+		return load, cmp.Or(err, s.failed())
+	case <-signals:
+	}
+	if c.Detach {
+		return nil, errDetached
+	}
+	return c.cancel(conn, result, signals)
+}
+
+// cancel stops the call and waits for what had been done. A second signal ends
+// the waiting.
+func (c *loadCommand) cancel(conn *door.Conn, result <-chan answer[door.Reply], signals <-chan os.Signal) (*door.Load, error) {
+	if err := conn.Cancel(); err != nil {
+		return nil, errNoOutcome
+	}
+	select {
+	case a := <-result:
+		if load, _ := judge(a); load != nil {
+			return load, errInterrupted
+		}
+		return nil, errNoOutcome
+	case <-signals:
+		return nil, errNoOutcome
+	case <-time.After(cancelLimit):
+		return nil, errNoOutcome
+	}
+}
+
+// judge takes the counts out of a reply. A failed call may have some as well.
+func judge(a answer[door.Reply]) (*door.Load, error) {
+	if errors.Is(a.err, door.ErrLost) {
+		return nil, errLostLoad
+	}
+	if e, ok := errors.AsType[*door.Error](a.err); ok {
+		return e.Load, e
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	if a.value.Type != door.TypeResult {
+		return nil, fmt.Errorf("memcached answered a load with %q", a.value.Type)
+	}
+	return a.value.Load, nil
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"memcached-backdoor/preload/door"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// TestMain puts the client into PATH, as this very program under other names.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"client":        main,
+		"client-nobody": mainAsNobody,
+	})
+}
+
+// mainAsNobody is the client without root's rights, if it has them.
+func mainAsNobody() {
+	const nobody = 65534
+	if os.Geteuid() == 0 {
+		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody)); err != nil {
+			panic(err)
+		}
+	}
+	main()
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			// Whatever memcached runs here, it is not for these tests.
+			env.Setenv("MEMCACHED_BACKDOOR", filepath.Join(env.WorkDir, "door"))
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits":  exits,
+			"socket": socket,
+		},
+	})
+}
+
+// exits runs a program that is to end with a status: exits 10 client status.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = e.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if (got == want) == neg {
+		ts.Fatalf("exit status %d", got)
+	}
+}
+
+// socket makes a socket at a path: socket packet|stream|stale PATH. Behind a
+// stale one there is nobody any more.
+func socket(ts *testscript.TestScript, _ bool, args []string) {
+	typ := unix.SOCK_SEQPACKET
+	if args[0] == "stream" {
+		typ = unix.SOCK_STREAM
+	}
+	fd, err := listen(typ, ts.MkAbs(args[1]), 8)
+	ts.Check(err)
+	if args[0] == "stale" {
+		ts.Check(unix.Close(fd))
+	} else {
+		ts.Defer(func() { unix.Close(fd) })
+	}
+}
+
+func listen(typ int, path string, backlog int) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, typ|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	return fd, errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, backlog))
+}
+
+// serve answers calls at a door of its own with handler, and returns the path.
+// The call is closed after handler. A request that is wrong fails the test.
+func serve(t *testing.T, handler func(c *door.Call, req door.Request)) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "door")
+	fd, err := listen(unix.SOCK_SEQPACKET, path, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := door.NewListener(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if req, err := c.Receive(); err != nil {
+				t.Errorf("Receive: %v", err)
+			} else {
+				handler(c, req)
+			}
+			c.Close()
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-ended })
+	return path
+}
+
+// answering is serve with a reply to whatever comes.
+func answering(t *testing.T, reply door.Reply) string {
+	return serve(t, func(c *door.Call, _ door.Request) {
+		if c.Input != nil {
+			if _, err := io.Copy(io.Discard, c.Input); err != nil {
+				t.Errorf("reading the input: %v", err)
+			}
+		}
+		if err := c.Finish(reply); err != nil {
+			t.Errorf("Finish: %v", err)
+		}
+	})
+}
+
+// process is a running client.
+type process struct {
+	*exec.Cmd
+	t           *testing.T
+	out, errOut bytes.Buffer
+}
+
+// start starts a program with the door at path. prepare may change the command.
+func start(t *testing.T, path string, prepare func(*exec.Cmd), args ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command("client", args...), t: t}
+	p.Env = append(os.Environ(), "MEMCACHED_BACKDOOR="+path)
+	p.Stdout, p.Stderr = &p.out, &p.errOut
+	if prepare != nil {
+		prepare(p.Cmd)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill() })
+	return p
+}
+
+// inShell makes the command a script instead.
+func inShell(t *testing.T, c *exec.Cmd, script string) {
+	t.Helper()
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Path, c.Args = sh, []string{"sh", "-c", script}
+}
+
+// runWith runs the client with text on its standard input.
+func runWith(t *testing.T, path, input string, args ...string) *process {
+	t.Helper()
+	return start(t, path, func(c *exec.Cmd) { c.Stdin = strings.NewReader(input) }, args...)
+}
+
+// ends waits for the end of the process and checks how it is.
+func (p *process) ends(status int, out, errOut string) {
+	p.t.Helper()
+	timer := time.AfterFunc(20*time.Second, func() { p.Process.Kill() })
+	defer timer.Stop()
+	if err := p.Wait(); err != nil {
+		if _, ok := errors.AsType[*exec.ExitError](err); !ok {
+			p.t.Fatal(err)
+		}
+	}
+	if got := p.ProcessState.ExitCode(); got != status {
+		p.t.Errorf("exit status %d, want %d (%s)", got, status, p.ProcessState)
+	}
+	if got := p.out.String(); got != out {
+		p.t.Errorf("standard output is\n%s\nwant\n%s", got, out)
+	}
+	if got := p.errOut.String(); got != errOut {
+		p.t.Errorf("standard error is\n%s\nwant\n%s", got, errOut)
+	}
+}
+
+// signal sends a signal to the process.
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// reaches waits until a thread of the process is held up in a system call, or
+// fails if none ever is. proc(5): syscall has the number of the call and then
+// its arguments. The same line twice in a row is one that does not pass.
+func (p *process) reaches(number int) {
+	p.t.Helper()
+	want, last := fmt.Sprintf("%d ", number), map[string]string{}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", p.Process.Pid))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if errors.Is(err, os.ErrPermission) {
+				p.t.Skipf("skipping: %v", err)
+			}
+			line := string(data)
+			if strings.HasPrefix(line, want) && line == last[file] {
+				return
+			}
+			last[file] = line
+		}
+	}
+	p.t.Fatalf("the client never comes to system call %d", number)
+}
+
+// take takes what a door's handler has sent; none has if it was never called.
+func take[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(20 * time.Second):
+		t.Fatal("the door was not called")
+		panic("unreachable")
+	}
+}

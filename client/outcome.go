@@ -1,0 +1,186 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+
+	"memcached-backdoor/preload/door"
+)
+
+// outcome accounts for all loads of one run.
+type outcome struct {
+	several bool // there are several sources, so that lines are told by name
+	total   door.Load
+	files   []fileLoad
+}
+
+// fileLoad is what became of one source.
+type fileLoad struct {
+	File string `json:"file"`
+	door.Load
+}
+
+// document is what --json prints of a load. For several sources the lines of
+// the rejected rows are with the sources.
+type document struct {
+	door.Load
+	Interrupted bool       `json:"interrupted"`
+	Error       string     `json:"error,omitempty"`
+	Files       []fileLoad `json:"files,omitempty"`
+}
+
+// add adds the counts of one source. It fails if a row is not accounted for.
+func (o *outcome) add(name string, load *door.Load) error {
+	o.files = append(o.files, fileLoad{name, *load})
+	o.total.Rows += load.Rows
+	o.total.Stored += load.Stored
+	o.total.Rejected += load.Rejected
+	o.total.Skipped += load.Skipped
+	o.total.Bytes += load.Bytes
+	o.total.Seconds += load.Seconds
+	o.total.Canceled = o.total.Canceled || load.Canceled
+	for reason, rows := range load.Reasons {
+		if o.total.Reasons == nil {
+			o.total.Reasons = map[string]uint64{}
+		}
+		o.total.Reasons[reason] += rows
+	}
+	return load.Check()
+}
+
+// blame says which source an error is about, where that is not plain: the
+// others name something themselves, or are about all of them.
+func (o *outcome) blame(name string, err error) error {
+	_, answered := errors.AsType[*door.Error](err)
+	if o.several && (answered || errors.Is(err, errLostLoad) || errors.Is(err, errCanceled)) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return err
+}
+
+// finish prints the outcome of a run that ended with err, and returns the error
+// that the client ends with.
+func (o *outcome) finish(asJSON bool, err error) error {
+	if len(o.files) == 0 && !errors.Is(err, errInterrupted) {
+		return err // nothing was done
+	}
+	if err == nil && o.total.Rejected > 0 {
+		err = errRejected
+	}
+	var printed error
+	if asJSON {
+		printed = printJSON(o.document(err))
+	} else {
+		o.listRejects(os.Stderr)
+		_, printed = fmt.Println(o.summary(interrupted(err)))
+	}
+	if printed != nil && (err == nil || errors.Is(err, errRejected)) {
+		return fileError("standard output", printed)
+	}
+	return err
+}
+
+func (o *outcome) document(err error) document {
+	d := document{Load: o.total, Interrupted: interrupted(err)}
+	if err != nil && !errors.Is(err, errRejected) {
+		d.Error = err.Error()
+	}
+	if o.several {
+		d.Files = o.files
+	} else if len(o.files) == 1 {
+		d.Rejects = o.files[0].Rejects
+	}
+	return d
+}
+
+func interrupted(err error) bool {
+	status, _, _ := explain(err)
+	return status == exitInterrupted
+}
+
+// summary is the line that accounts for every row.
+func (o *outcome) summary(interrupted bool) string {
+	t := &o.total
+	s := fmt.Sprintf("%s read: %d stored, %d rejected, %d skipped (%s in %.2f s",
+		rows(t.Rows), t.Stored, t.Rejected, t.Skipped, size(t.Bytes), t.Seconds)
+	if t.Seconds > 0 {
+		s += fmt.Sprintf(", %.0f rows/s", float64(t.Rows)/t.Seconds)
+	}
+	s += ")"
+	if interrupted {
+		s += ", interrupted"
+	}
+	return s
+}
+
+// listRejects prints the first rejected rows, and how many there are for each
+// reason when these are not all, or when rows were skipped.
+func (o *outcome) listRejects(w io.Writer) {
+	var listed uint64
+	for _, f := range o.files {
+		place := "line "
+		if o.several {
+			place = f.File + ":"
+		}
+		for _, r := range f.Rejects {
+			if listed == door.MaxRejects {
+				break
+			}
+			listed++
+			fmt.Fprintf(w, "%s%d: %s%s\n", place, r.Line, r.Reason, keyNote(r.Key))
+		}
+	}
+	if o.total.Rejected > listed {
+		fmt.Fprintf(w, "... and %d more\n", o.total.Rejected-listed)
+	}
+	if o.total.Rejected <= listed && o.total.Skipped == 0 {
+		return
+	}
+	reasons := slices.SortedFunc(maps.Keys(o.total.Reasons), func(a, b string) int {
+		return cmp.Or(cmp.Compare(o.total.Reasons[b], o.total.Reasons[a]), cmp.Compare(a, b))
+	})
+	for _, reason := range reasons {
+		fmt.Fprintf(w, "%s: %s\n", rows(o.total.Reasons[reason]), reason)
+	}
+}
+
+// keyNote names the row by its key, which the library has quoted.
+func keyNote(key string) string {
+	if key == "" {
+		return ""
+	}
+	return " (key " + key + ")"
+}
+
+func rows(n uint64) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return fmt.Sprintf("%d rows", n)
+}
+
+// size is a number of bytes, in decimal units.
+func size(bytes uint64) string {
+	if bytes < 1000 {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	value, unit := float64(bytes)/1000, 0
+	for value >= 999.95 && unit < len("kMGTPE")-1 {
+		value, unit = value/1000, unit+1
+	}
+	return fmt.Sprintf("%.1f %cB", value, "kMGTPE"[unit])
+}
+
+// printJSON prints a document on standard output.
+func printJSON(v any) error {
+	enc := json.NewEncoder(os.Stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// source is one input of a load.
+type source struct {
+	name string
+	file *os.File
+
+	// copied gets the error of copying a terminal into file, just before file
+	// ends; nil for every other input.
+	copied chan error
+}
+
+// openSources opens what the command line names; nothing means standard input.
+// It opens everything or fails.
+func openSources(names []string) ([]*source, error) {
+	if len(names) == 0 {
+		names = []string{"-"}
+	}
+	var sources []*source
+	standard := false
+	for _, name := range names {
+		if name == "-" {
+			if standard {
+				return nil, usageError{errors.New("standard input (-) can be read only once")}
+			}
+			standard = true
+		}
+		s, err := openSource(name)
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, s)
+	}
+	return sources, nil
+}
+
+func openSource(name string) (*source, error) {
+	file := os.Stdin
+	if name == "-" {
+		name = "standard input"
+	} else {
+		var err error
+		if file, err = os.Open(name); err != nil {
+			return nil, fileError(name, err)
+		}
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fileError(name, err)
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s: is a directory", name)
+	}
+	return &source{name: name, file: file}, nil
+}
+
+// fileError names the file as the user did.
+func fileError(name string, err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// prepare makes the source ready for being passed. A terminal cannot be: only
+// a process in its foreground may read it, and memcached is not one. So the
+// client reads it, into a pipe, and passes the pipe.
+func (s *source) prepare() error {
+	terminal, err := isTerminal(s.file)
+	if err != nil || !terminal {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "reading rows from the terminal; end them with ^D at the beginning of a line")
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	from := s.file
+	s.file, s.copied = r, make(chan error, 1)
+	go func() {
+		_, err := io.Copy(w, from)
+		s.copied <- err
+		w.Close()
+	}()
+	return nil
+}
+
+// sent is called when the source has been passed. The pipe of a terminal is
+// memcached's alone from then on, so that the copying ends when it closes it.
+func (s *source) sent() {
+	if s.copied != nil {
+		s.file.Close()
+	}
+}
+
+// failed returns why the input ended before its time, if it did.
+func (s *source) failed() error {
+	select {
+	case err := <-s.copied:
+		if err != nil && !errors.Is(err, syscall.EPIPE) {
+			return fileError(s.name, err)
+		}
+	default:
+	}
+	return nil
+}
+
+func isTerminal(f *os.File) (bool, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	terminal := false
+	err = raw.Control(func(fd uintptr) {
+		_, err := unix.IoctlGetTermios(int(fd), unix.TCGETS)
+		terminal = err == nil
+	})
+	return terminal, err
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"memcached-backdoor/preload/door"
+)
+
+// Run asks for the status and prints it.
+func (c *statusCommand) Run(line *commandLine) error {
+	status, err := orInterrupted(interrupts(), func() (*door.Status, error) { return askStatus(line.doorPath()) })
+	if err != nil {
+		return err
+	}
+	if line.JSON {
+		err = printJSON(status)
+	} else {
+		err = printStatus(status)
+	}
+	if err != nil {
+		return fileError("standard output", err)
+	}
+	return nil
+}
+
+func askStatus(path string) (*door.Status, error) {
+	conn, err := door.Dial(path)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if err := conn.Call(door.Request{Version: door.Protocol, Op: door.OpStatus}); err != nil {
+		return nil, err
+	}
+	reply, err := conn.Next()
+	switch {
+	case errors.Is(err, door.ErrLost):
+		return nil, errLostStatus
+	case err != nil:
+		return nil, err
+	case reply.Type != door.TypeStatus:
+		return nil, fmt.Errorf("memcached answered a question for its status with %q", reply.Type)
+	}
+	return reply.Status, nil
+}
+
+func printStatus(s *door.Status) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, line := range [][2]string{
+		{"memcached", s.Memcached},
+		{"pid", fmt.Sprint(s.PID)},
+		{"build id", s.BuildID},
+		{"library", s.Library},
+		{"route", s.Route},
+		{"workers", fmt.Sprint(s.Workers)},
+		{"item size max", fmt.Sprintf("%d bytes", s.ItemSizeMax)},
+		{"uptime", time.Duration(s.Uptime * float64(time.Second)).Round(time.Second).String()},
+		{"calls", fmt.Sprintf("%d, of which %d loading now", s.Calls, s.Active)},
+		{"rows", fmt.Sprintf("%d stored, %d rejected, %d skipped", s.Stored, s.Rejected, s.Skipped)},
+	} {
+		if line[1] != "" {
+			fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
+		}
+	}
+	return w.Flush()
+}
