@@ -1,0 +1,581 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"memcached-backdoor/preload/door"
+)
+
+// statusOf is what the kernel says of a process: threads, and masks of signals.
+func statusOf(t *testing.T, pid int) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := map[string]string{}
+	for _, line := range strings.Split(string(text), "\n") {
+		name, value, _ := strings.Cut(line, ":")
+		if slices.Contains([]string{"Threads", "SigBlk", "SigIgn", "SigCgt"}, name) {
+			status[name] = strings.TrimSpace(value)
+		}
+	}
+	return status
+}
+
+// In every program but memcached the library is as good as not there.
+func TestInert(t *testing.T) {
+	t.Parallel()
+	for name, argv := range map[string][]string{
+		"sh":      {"sh", "-c", "trap : USR1; echo ready; read line"},
+		"env":     {"env", "FOO=bar", "sh", "-c", "echo ready; read line"},
+		"timeout": {"timeout", "60", "sh", "-c", "echo ready; read line"},
+		"perl":    {"perl", "-e", `$| = 1; $SIG{HUP} = sub {}; print "ready\n"; <STDIN>`},
+		"python3": {"python3", "-c", "print('ready', flush=True); input()"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			observe := func(preload string) map[string]string {
+				cmd := exec.Command(argv[0], argv[1:]...)
+				cmd.Env = append(os.Environ(), "LD_PRELOAD="+preload)
+				stdin, err := cmd.StdinPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var out, errs log
+				cmd.Stdout, cmd.Stderr = &out, &errs
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				wait(t, name, func() error {
+					if out.String() != "ready\n" {
+						return fmt.Errorf("it wrote %q", out.String())
+					}
+					return nil
+				})
+				status := statusOf(t, cmd.Process.Pid)
+				stdin.Close()
+				err = cmd.Wait()
+				status["exit"] = fmt.Sprint(err)
+				status["stderr"] = errs.String()
+				return status
+			}
+			without, with := observe(""), observe(built(t, "backdoor.so"))
+			if fmt.Sprint(with) != fmt.Sprint(without) || with["Threads"] != "1" {
+				t.Errorf("with the library %v\nwithout it       %v", with, without)
+			}
+		})
+	}
+}
+
+// memcached's own signal handlers and masks stay, on each of its own threads.
+func TestSignalsOfHost(t *testing.T) {
+	t.Parallel()
+	bare := newServer(t, stock(t))
+	bare.preload = ""
+	bare.start()
+	bare.waitServing()
+	ours := start(t, stock(t))
+	want, got := statusOf(t, bare.pid()), statusOf(t, ours.pid())
+	if got["SigBlk"] != want["SigBlk"] || got["SigIgn"] != want["SigIgn"] {
+		t.Errorf("blocked and ignored: %v, want %v", got, want)
+	}
+	// Go's four are caught besides, and only those.
+	caught := func(status map[string]string) uint64 {
+		mask, err := strconv.ParseUint(status["SigCgt"], 16, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return mask
+	}
+	var gos uint64
+	for _, s := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGURG} {
+		gos |= 1 << (s - 1)
+	}
+	if extra := caught(got) &^ caught(want); extra != gos {
+		t.Errorf("caught besides memcached's: %x, want %x", extra, gos)
+	}
+}
+
+// A fault of memcached's own ends it as it would without us.
+func TestFaultOfHost(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE} {
+		s := start(t, stock(t))
+		if status := s.end(signal); !status.Signaled() || status.Signal() != signal {
+			t.Errorf("%v: it ended with %v\n%s", signal, status, s.output.String())
+		}
+	}
+}
+
+// Each way to stop memcached has the exit status and the output that it has without us.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		args []string
+		stop func(s *server) syscall.WaitStatus
+	}{
+		{"SIGINT", nil, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGINT) }},
+		{"SIGTERM", nil, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGTERM) }},
+		{"SIGUSR1", nil, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGUSR1) }},
+		{"SIGQUIT", nil, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGQUIT) }},
+		{"verbose SIGTERM", []string{"-v"}, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGTERM) }},
+		{"SIGHUP, then SIGTERM", nil, func(s *server) syscall.WaitStatus {
+			s.cmd.Process.Signal(syscall.SIGHUP)
+			s.waitServing()
+			return s.end(syscall.SIGTERM)
+		}},
+		{"shutdown", []string{"-A"}, func(s *server) syscall.WaitStatus {
+			conn := dial(s)
+			defer conn.Close()
+			fmt.Fprint(conn, "shutdown\r\n")
+			return s.end(0)
+		}},
+		{"shutdown graceful", []string{"-A"}, func(s *server) syscall.WaitStatus {
+			conn := dial(s)
+			defer conn.Close()
+			fmt.Fprint(conn, "shutdown graceful\r\n")
+			return s.end(0)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			bare := newServer(t, stock(t), test.args...)
+			bare.preload = ""
+			bare.start()
+			bare.waitServing()
+			want, wantOutput := test.stop(bare), bare.output.String()
+
+			ours := start(t, stock(t), test.args...)
+			ours.load(door.Request{}, []byte("k\tv\n"))
+			got, gotOutput := test.stop(ours), ours.output.String()
+			if got != want || gotOutput != wantOutput {
+				t.Errorf("%v and %q, want %v and %q", got, gotOutput, want, wantOutput)
+			}
+			killed := got.Signaled()
+			if _, err := os.Lstat(ours.door); !killed && !os.IsNotExist(err) {
+				t.Errorf("the door is still there (%v)", err)
+			}
+		})
+	}
+}
+
+// Options that end memcached at once, or change how it runs.
+func TestOptionsOfHost(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"-h"}, {"-V"}, {"--bogus"}, {"-d", "--bogus"}, {"-i"}, {"-u", "nosuchuser"}, {"-I", "0"}, {"-d", "-s", "/nonexistent/socket"},
+	} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			run := func(preload string) (string, int) {
+				cmd := exec.Command(stock(t), args...)
+				cmd.Env = append(os.Environ(), "LD_PRELOAD="+preload, "MEMCACHED_BACKDOOR="+filepath.Join(t.TempDir(), "door"))
+				out, _ := cmd.CombinedOutput()
+				return string(out), cmd.ProcessState.ExitCode()
+			}
+			wantOut, want := run("")
+			gotOut, got := run(built(t, "backdoor.so"))
+			if got != want || gotOut != wantOut {
+				t.Errorf("status %d and %q, want %d and %q", got, gotOut, want, wantOut)
+			}
+		})
+	}
+}
+
+// memcached as a daemon, in every spelling: the command returns at once and silent, the
+// daemon serves with a door, and ends when it is told to.
+func TestDaemon(t *testing.T) {
+	t.Parallel()
+	for _, spelling := range []string{"-d", "-vd", "-dv", "--daemon"} {
+		t.Run(spelling, func(t *testing.T) {
+			t.Parallel()
+			run := func(preload bool) (output string, s *server) {
+				pidfile := filepath.Join(t.TempDir(), "pid")
+				s = newServer(t, stock(t), spelling, "-P", pidfile)
+				if !preload {
+					s.preload = ""
+				}
+				// A file, not a pipe: with -v the daemon keeps its output open.
+				out := fileOf(t, nil)
+				cmd := s.command()
+				cmd.Stdout, cmd.Stderr = out, out
+				if err := cmd.Run(); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { killDaemon(t, pidfile) })
+				s.waitServing()
+				text, err := os.ReadFile(out.Name())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return string(text), s
+			}
+			want, _ := run(false)
+			got, s := run(true)
+			if got != want {
+				t.Errorf("output %q, want %q", got, want)
+			}
+			if status := s.waitDoor(); status.Route != "scan" {
+				t.Errorf("status %+v", status)
+			}
+			s.load(door.Request{}, []byte("k\tv\n"))
+			if s.get("k") != "v" {
+				t.Error("k differs")
+			}
+		})
+	}
+}
+
+// killDaemon ends the process that a pid file names and waits until it is gone.
+func killDaemon(t *testing.T, pidfile string) {
+	text, err := os.ReadFile(pidfile)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	syscall.Kill(pid, syscall.SIGTERM)
+	wait(t, "the daemon's end", func() error {
+		if err := syscall.Kill(pid, 0); err == nil {
+			return fmt.Errorf("process %d is there", pid)
+		}
+		return nil
+	})
+	if _, err := os.Stat(pidfile); !os.IsNotExist(err) {
+		t.Errorf("%s: %v; memcached removes it at its end", pidfile, err)
+	}
+}
+
+// The door is made before memcached gives up its rights, and served after.
+func TestOtherUser(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("only root can start memcached as somebody else")
+	}
+	s := newServer(t, stock(t))
+	s.user = "nobody"
+	s.start()
+	if status := s.waitDoor(); status.Route != "scan" {
+		t.Errorf("status %+v", status)
+	}
+	s.load(door.Request{}, []byte("k\tv\n"))
+	if s.get("k") != "v" {
+		t.Error("k differs")
+	}
+	info, err := os.Lstat(s.door)
+	if err != nil || info.Mode().Perm() != 0o600 || info.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Errorf("the door: %v, %v", info, err)
+	}
+}
+
+func TestLockedMemory(t *testing.T) {
+	t.Parallel()
+	s := start(t, stock(t), "-k")
+	s.load(door.Request{}, []byte("k\tv\n"))
+	if s.get("k") != "v" {
+		t.Error("k differs")
+	}
+	// Not enough of it to lock: memcached says so and serves, and so do we or not at all.
+	limited := newServer(t, stock(t), "-k")
+	limited.wrap = []string{"prlimit", "--memlock=1000000:1000000", "setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"}
+	limited.user = "nobody"
+	limited.start()
+	limited.waitServing()
+	limited.waitDoor()
+}
+
+// Two memcacheds, one door: the second serves without one and says so.
+func TestSecondHost(t *testing.T) {
+	t.Parallel()
+	first := start(t, stock(t))
+	second := newServer(t, stock(t))
+	second.door = first.door
+	second.start()
+	second.waitServing()
+	want := fmt.Sprintf("memcached-backdoor: no door: %s is the door of process %d; set MEMCACHED_BACKDOOR to another path\n",
+		first.door, first.pid())
+	wait(t, "its line", func() error {
+		if got := second.output.String(); got != want {
+			return fmt.Errorf("it wrote %q, want %q", got, want)
+		}
+		return nil
+	})
+	if status := second.end(syscall.SIGTERM); status.ExitStatus() != 0 {
+		t.Errorf("it ended with %v", status)
+	}
+	if status := first.waitDoor(); status.PID != first.pid() {
+		t.Errorf("the door's process is %d, want the first, %d", status.PID, first.pid())
+	}
+}
+
+// A door that nobody serves any more is replaced.
+func TestStaleDoor(t *testing.T) {
+	t.Parallel()
+	first := start(t, stock(t))
+	first.kill()
+	if _, err := os.Lstat(first.door); err != nil {
+		t.Fatal(err)
+	}
+	second := newServer(t, stock(t))
+	second.door = first.door
+	second.start()
+	if status := second.waitDoor(); status.PID != second.pid() {
+		t.Errorf("status %+v", status)
+	}
+}
+
+// Whatever is wrong with the door's place: memcached serves, and one line says what.
+func TestNoDoor(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		door string
+		env  string
+		want string
+		args []string
+	}{
+		"no directory": {door: "/nonexistent/door", want: "/nonexistent: No such file or directory"},
+		"a file":       {door: "/etc/hostname", want: "/etc/hostname is there and is not a door"},
+		"too long":     {door: "/tmp/" + strings.Repeat("d", 200), want: "the door's path may have"},
+		"mode":         {env: "MEMCACHED_BACKDOOR_MODE=rw", want: "is not an octal mode"},
+		"large mode":   {env: "MEMCACHED_BACKDOOR_MODE=1777", want: "is not an octal mode"},
+		"group":        {env: "MEMCACHED_BACKDOOR_GROUP=nosuchgroup", want: "there is no such group"},
+		"descriptors":  {want: "(-c)", args: []string{"-c", "50"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, stock(t), test.args...)
+			if test.door != "" {
+				s.door = test.door
+			}
+			s.env = []string{test.env}
+			s.start()
+			s.waitServing()
+			wait(t, "its line", func() error {
+				line := s.output.String()
+				if !strings.HasPrefix(line, "memcached-backdoor: no door: ") || !strings.Contains(line, test.want) || strings.Count(line, "\n") != 1 {
+					return fmt.Errorf("it wrote %q, want %q in one line", line, test.want)
+				}
+				return nil
+			})
+			if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
+				t.Errorf("it ended with %v", status)
+			}
+		})
+	}
+}
+
+func TestDoorMode(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, stock(t))
+	s.env = []string{"MEMCACHED_BACKDOOR_MODE=0666", "MEMCACHED_BACKDOOR_GROUP=daemon"}
+	s.start()
+	s.waitDoor()
+	info, err := os.Lstat(s.door)
+	if err != nil || info.Mode().Perm() != 0o666 || info.Sys().(*syscall.Stat_t).Gid != 1 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// A memcached that we do not know is refused by name, and serves on.
+func TestUnknownVersion(t *testing.T) {
+	t.Parallel()
+	binary, err := os.ReadFile(stock(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	patched := bytes.ReplaceAll(binary, []byte("1.6.18"), []byte("1.7.00"))
+	if bytes.Equal(patched, binary) {
+		t.Fatal("the stock memcached is not 1.6.18")
+	}
+	program := filepath.Join(t.TempDir(), "renamed")
+	if err := os.WriteFile(program, patched, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, program)
+	_, stderr, status := s.client([]byte("k\tv\n"))
+	if status != 11 || !strings.Contains(stderr, "1.5.6") || !strings.Contains(stderr, "1.6.45") {
+		t.Errorf("status %d, stderr %q", status, stderr)
+	}
+	if out := s.output.String(); strings.Count(out, "\n") != 1 || !strings.Contains(out, "no load can be served") {
+		t.Errorf("memcached wrote %q", out)
+	}
+	s.missing("k")
+	if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
+		t.Errorf("it ended with %v", status)
+	}
+}
+
+// A fault in our Go, a nil dereference included, fails the call and nothing else.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []string{"panic", "nil"} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "fault")
+			s := newServer(t, stock(t))
+			s.preload = built(t, "backdoor-faulty.so")
+			s.env = []string{"MEMCACHED_BACKDOOR_FAULT=" + file}
+			s.start()
+			s.waitDoor()
+			if err := os.WriteFile(file, []byte(fault), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			fail := func() {
+				reply, err := call(s.door, door.Request{Op: door.OpLoad}, fileOf(t, []byte("k\tv\n")))
+				if err != nil || reply.Error == nil || reply.Error.Code != door.CodeInternal {
+					t.Fatalf("%+v, %v", reply, err)
+				}
+			}
+			fail() // reading the file of faults makes Go's poller, which stays
+			threads, descriptors := s.count("task"), s.count("fd")
+			for range 20 {
+				fail()
+			}
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+			s.load(door.Request{}, []byte("k\tv\n"))
+			if s.get("k") != "v" {
+				t.Error("k differs")
+			}
+			wait(t, "the descriptors", func() error {
+				if now := s.count("fd"); now != descriptors {
+					return fmt.Errorf("%d, %d before", now, descriptors)
+				}
+				return nil
+			})
+			if now := s.count("task"); now > threads+4 {
+				t.Errorf("%d threads, %d before", now, threads)
+			}
+			if !strings.Contains(s.output.String(), "panic: ") {
+				t.Errorf("memcached's stderr: %q", s.output.String())
+			}
+		})
+	}
+}
+
+// The library shows the names that exports.map lists, and no other.
+func TestExports(t *testing.T) {
+	t.Parallel()
+	script, err := os.ReadFile("../../preload/exports.map")
+	if err != nil {
+		t.Fatal(err)
+	}
+	global := regexp.MustCompile(`(?s)global:(.*)local:`).FindSubmatch(script)
+	want := regexp.MustCompile(`\w+`).FindAllString(string(global[1]), -1)
+	out, err := exec.Command("nm", "-D", "--defined-only", built(t, "backdoor.so")).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		f := strings.Fields(line)
+		got = append(got, f[len(f)-1])
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) || len(got) == 0 {
+		t.Errorf("exports %v, want %v", got, want)
+	}
+}
+
+// Another preload beside ours, in both orders.
+func TestJemalloc(t *testing.T) {
+	t.Parallel()
+	jemalloc, err := filepath.Glob("/usr/lib/*/libjemalloc.so.2")
+	if err != nil || len(jemalloc) == 0 {
+		t.Fatalf("libjemalloc2 is not installed (%v)", err)
+	}
+	ours := built(t, "backdoor.so")
+	for _, preload := range []string{ours + ":" + jemalloc[0], jemalloc[0] + ":" + ours} {
+		s := newServer(t, stock(t))
+		s.preload = preload
+		s.env = []string{"MALLOC_CONF=background_thread:true"}
+		s.start()
+		s.waitDoor()
+		if l := s.load(door.Request{}, rowsOf("k", 100000)); l.Stored != 100000 {
+			t.Errorf("%s: %+v", preload, l)
+		}
+		if s.get("k_99999") != "value_99999" {
+			t.Errorf("%s: the last key differs", preload)
+		}
+		if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
+			t.Errorf("%s: it ended with %v", preload, status)
+		}
+	}
+}
+
+// Debian's Perl wrapper, which forks, waits and writes a pid file.
+func TestPerlWrapper(t *testing.T) {
+	t.Parallel()
+	const wrapper = "/usr/share/memcached/scripts/start-memcached"
+	if os.Getuid() != 0 {
+		t.Skip("the wrapper wants root")
+	}
+	s := newServer(t, "")
+	config, pidfile := filepath.Join(s.dir, "conf"), filepath.Join(s.dir, "pid")
+	if err := os.WriteFile(config, fmt.Appendf(nil, "-s %s\n-u nobody\nlogfile %s\n", s.socket, filepath.Join(s.dir, "log")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(wrapper, config, pidfile)
+	cmd.Env = append(os.Environ(), "LD_PRELOAD="+s.preload, "MEMCACHED_BACKDOOR="+s.door)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		text, err := os.ReadFile(pidfile)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		syscall.Kill(pid, syscall.SIGTERM)
+		wait(t, "its end", func() error {
+			if syscall.Kill(pid, 0) == nil {
+				return fmt.Errorf("process %d is there", pid)
+			}
+			return nil
+		})
+	})
+	s.waitDoor()
+	s.load(door.Request{}, []byte("k\tv\n"))
+	if s.get("k") != "v" {
+		t.Error("k differs")
+	}
+}
+
+// A hundred starts and stops in a row, each with a door that answers.
+func TestHundredStarts(t *testing.T) {
+	t.Parallel()
+	for i := range 100 {
+		s := start(t, stock(t))
+		if l := s.load(door.Request{}, []byte("k\tv\n")); l.Stored != 1 {
+			t.Fatalf("start %d: %+v", i, l)
+		}
+		if status := s.end(syscall.SIGINT); status.ExitStatus() != 0 {
+			t.Fatalf("start %d ended with %v\n%s", i, status, s.output.String())
+		}
+		if out := strings.ReplaceAll(s.output.String(), "Signal handled: Interrupt.\n", ""); out != "" {
+			t.Fatalf("start %d wrote %q", i, out)
+		}
+	}
+}

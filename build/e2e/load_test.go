@@ -1,0 +1,453 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+
+	"memcached-backdoor/preload/door"
+)
+
+func TestRoute(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program)
+		status := server.waitDoor()
+		if status.Route != s.route {
+			t.Errorf("route %q, want %q", status.Route, s.route)
+		}
+		if status.PID != server.pid() || status.Workers != 4 || status.ItemSizeMax != 1<<20 {
+			t.Errorf("status %+v", status)
+		}
+		if got := server.output.String(); got != "" {
+			t.Errorf("memcached wrote %q", got)
+		}
+	})
+}
+
+// Every kind of good and bad line, and what the client says of them.
+func TestLines(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program)
+		good := map[string]string{
+			"plain":                  "value",
+			"empty":                  "",
+			"tabs":                   "a\tb\t\tc\t",
+			"carriage":               "value\r",
+			"binary":                 "\x00\x01\xff\xfe\x7f value",
+			"utf8-smörgås":           "блокнот 🗒",
+			strings.Repeat("k", 250): "longest key",
+			"last":                   "no line feed",
+		}
+		var rows bytes.Buffer
+		for key, value := range good {
+			if key != "last" {
+				fmt.Fprintf(&rows, "%s\t%s\n", key, value)
+			}
+		}
+		first := len(good) // the first bad line
+		rows.WriteString("no tab\n" + "\tempty key\n" + strings.Repeat("k", 251) + "\tlong\n" +
+			"a b\tspace\n" + "a\x01b\tcontrol\n" + "big\t" + strings.Repeat("x", 1<<20) + "\n" + "\n")
+		rows.WriteString("last\t" + good["last"])
+
+		stdout, stderr, status := server.client(rows.Bytes())
+		if status != 3 {
+			t.Errorf("status %d, want 3: some rows rejected", status)
+		}
+		want := fmt.Sprintf("%d rows read: %d stored, 7 rejected, 0 skipped", len(good)+7, len(good))
+		if !strings.HasPrefix(stdout, want) {
+			t.Errorf("stdout %q, want %q", stdout, want)
+		}
+		for i, reason := range []string{
+			"no tab between key and value", "empty key", "key longer than 250 bytes",
+			"space or control byte in the key", "space or control byte in the key",
+			"value too large for memcached's item size limit (-I)", "no tab between key and value",
+		} {
+			if line := fmt.Sprintf("line %d: %s", first+i, reason); !strings.Contains(stderr, line) {
+				t.Errorf("stderr lacks %q:\n%s", line, stderr)
+			}
+		}
+		for key, value := range good {
+			if got := server.get(key); got != value {
+				t.Errorf("get %q: %q, want %q", key, got, value)
+			}
+		}
+		server.missing("big")
+	})
+}
+
+// More than ten bad lines: ten are shown, all are counted.
+func TestManyRejects(t *testing.T) {
+	t.Parallel()
+	server := start(t, stock(t))
+	rows := strings.Repeat("bad\n", 15) + "good\tvalue\n"
+	stdout, stderr, status := server.client([]byte(rows))
+	if status != 3 || !strings.HasPrefix(stdout, "16 rows read: 1 stored, 15 rejected, 0 skipped") {
+		t.Errorf("status %d, stdout %q", status, stdout)
+	}
+	if n := strings.Count(stderr, "line "); n != 10 || !strings.Contains(stderr, "5 more") {
+		t.Errorf("%d lines on stderr:\n%s", n, stderr)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program)
+		server.load(door.Request{Flags: 0xdeadbeef, TTL: 1000}, []byte("k\tfirst\n"))
+		item, err := server.cache().Get("k")
+		if err != nil || string(item.Value) != "first" || item.Flags != 0xdeadbeef {
+			t.Fatalf("item %+v, %v", item, err)
+		}
+		if item.CasID == 0 {
+			t.Error("the item has no CAS")
+		}
+		if left := server.metaTTL("k"); left < 995 || left > 1001 {
+			t.Errorf("%d s to live, want 1000", left)
+		}
+
+		l := server.load(door.Request{Mode: door.ModeAdd}, []byte("k\tsecond\nnew\tadded\n"))
+		if l.Stored != 1 || l.Skipped != 1 || l.Reasons["key exists"] != 1 || server.get("k") != "first" {
+			t.Errorf("add: %+v, value %q", l, server.get("k"))
+		}
+		l = server.load(door.Request{Mode: door.ModeReplace}, []byte("k\tthird\nother\treplaced\n"))
+		if l.Stored != 1 || l.Skipped != 1 || l.Reasons["key does not exist"] != 1 || server.get("k") != "third" {
+			t.Errorf("replace: %+v, value %q", l, server.get("k"))
+		}
+		server.missing("other")
+		if left := server.metaTTL("k"); left != -1 {
+			t.Errorf("%d s to live, want none", left)
+		}
+
+		// memcached's own rule would take this for a date in 1970 and drop the item.
+		server.load(door.Request{TTL: 100 * 24 * 3600}, []byte("long\tlived\n"))
+		if left := server.metaTTL("long"); left < 100*24*3600-5 {
+			t.Errorf("%d s to live, want 100 days", left)
+		}
+		server.load(door.Request{TTL: 1}, []byte("short\tlived\n"))
+		wait(t, "an item to expire", func() error {
+			if _, err := server.cache().Get("short"); err != memcache.ErrCacheMiss {
+				return fmt.Errorf("still there (%v)", err)
+			}
+			return nil
+		})
+		// What memcached itself counts.
+		if n := server.stat("", "curr_items"); n != 3 && n != 4 {
+			t.Errorf("%d items, want k, new, long", n)
+		}
+	})
+}
+
+// Values around and above slab_chunk_max (512 KB), which are stored in chunks.
+func TestLargeValues(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program, "-I", "9m", "-m", "1024")
+		random := rand.NewChaCha8([32]byte{1})
+		var rows bytes.Buffer
+		values := map[string][]byte{}
+		for _, size := range []int{
+			100 << 10, 512<<10 - 100, 512 << 10, 512<<10 + 1, 700000, 1 << 20,
+			2500000, 8 << 20, 8<<20 + 1, 8<<20 + 511,
+		} {
+			value := make([]byte, size)
+			random.Read(value)
+			for i, b := range value {
+				if b == '\n' {
+					value[i] = 0
+				}
+			}
+			key := fmt.Sprintf("size_%d", size)
+			values[key] = value
+			fmt.Fprintf(&rows, "%s\t%s\n", key, value)
+		}
+		fmt.Fprintf(&rows, "too_large\t%s\nsmall\tvalue\n", bytes.Repeat([]byte{'x'}, 20<<20))
+		values["small"] = []byte("value")
+
+		for _, flags := range []uint32{0, 7} {
+			l := server.load(door.Request{Flags: flags}, rows.Bytes())
+			if int(l.Stored) != len(values) || l.Rejected != 1 || l.Rejects[0].Line != uint64(len(values)) {
+				t.Fatalf("%+v", l)
+			}
+			for key, value := range values {
+				item, err := server.cache().Get(key)
+				if err != nil || !bytes.Equal(item.Value, value) || item.Flags != flags {
+					t.Errorf("flags %d: %s differs (%v)", flags, key, err)
+				}
+			}
+		}
+		server.missing("too_large")
+	})
+}
+
+// A value that cannot be stored takes the key's old one with it: a stale value is worse than none.
+func TestStaleValue(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program)
+		server.load(door.Request{}, []byte("k\told\nuntouched\told\n"))
+		big := "k\t" + strings.Repeat("x", 1<<20) + "\n"
+		l := server.load(door.Request{}, []byte(big))
+		if l.Rejected != 1 {
+			t.Fatalf("%+v", l)
+		}
+		server.missing("k")
+		if got := server.get("untouched"); got != "old" {
+			t.Errorf("untouched: %q", got)
+		}
+		// add and replace would not have changed it.
+		server.load(door.Request{}, []byte("k\tnew\n"))
+		server.load(door.Request{Mode: door.ModeReplace}, []byte(big))
+		if got := server.get("k"); got != "new" {
+			t.Errorf("after a failed replace: %q", got)
+		}
+	})
+}
+
+// A memcached that must not evict (-M) runs full: what does not fit is rejected, what was
+// stored stays.
+func TestOutOfMemory(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program, "-M", "-m", "16")
+		var rows bytes.Buffer
+		value := strings.Repeat("v", 1000)
+		const n = 40000
+		for i := range n {
+			fmt.Fprintf(&rows, "key_%d\t%d%s\n", i, i, value)
+		}
+		l := server.load(door.Request{}, rows.Bytes())
+		if l.Rows != n || l.Stored == 0 || l.Rejected == 0 || l.Reasons["out of memory in memcached"] != l.Rejected {
+			t.Fatalf("%+v", l)
+		}
+		if got := server.stat("", "curr_items"); uint64(got) != l.Stored {
+			t.Errorf("%d items, %d stored", got, l.Stored)
+		}
+		if got := server.stat("", "evictions"); got != 0 {
+			t.Errorf("%d evictions", got)
+		}
+		for _, r := range l.Rejects {
+			server.missing(fmt.Sprintf("key_%d", r.Line-1))
+		}
+		if want := "0" + value; server.get("key_0") != want {
+			t.Error("key_0 differs")
+		}
+	})
+}
+
+// A cache that is too small evicts, as for any client.
+func TestEviction(t *testing.T) {
+	t.Parallel()
+	server := start(t, stock(t), "-m", "16")
+	var rows bytes.Buffer
+	value := strings.Repeat("v", 1000)
+	const n = 100000
+	for i := range n {
+		fmt.Fprintf(&rows, "key_%d\t%d%s\n", i, i, value)
+	}
+	if l := server.load(door.Request{}, rows.Bytes()); l.Stored != n {
+		t.Fatalf("%+v", l)
+	}
+	if got := server.stat("", "evictions"); got < n/2 {
+		t.Errorf("%d evictions", got)
+	}
+	if want := fmt.Sprintf("%d%s", n-1, value); server.get(fmt.Sprintf("key_%d", n-1)) != want {
+		t.Error("the last key differs")
+	}
+}
+
+// The article's bare call: a descriptor and nothing else.
+func TestBareCall(t *testing.T) {
+	t.Parallel()
+	server := start(t, stock(t))
+	cmd := exec.Command("python3", "-c", `
+import socket, sys
+door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+door.connect(sys.argv[1])
+socket.send_fds(door, [b""], [0])
+print(door.recv(65536).decode())
+`, server.door)
+	cmd.Stdin = strings.NewReader("user_1\tTrond\n")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), `"stored":1`) {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if got := server.get("user_1"); got != "Trond" {
+		t.Errorf("user_1: %q", got)
+	}
+}
+
+// What is no input is refused with words, and costs the door nothing.
+func TestBadDescriptors(t *testing.T) {
+	t.Parallel()
+	server := start(t, stock(t))
+	before := server.count("fd")
+	directory, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer directory.Close()
+	writeOnly, err := os.OpenFile("/dev/null", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writeOnly.Close()
+	file := fileOf(t, []byte("k\tv\n"))
+	for _, test := range []struct {
+		name  string
+		files []*os.File
+	}{
+		{"none", nil},
+		{"two", []*os.File{file, file}},
+		{"directory", []*os.File{directory}},
+		{"write only", []*os.File{writeOnly}},
+	} {
+		reply, err := call(server.door, door.Request{Op: door.OpLoad}, test.files...)
+		if err != nil || reply.Error == nil || reply.Error.Code != door.CodeDescriptor {
+			t.Errorf("%s: %+v, %v", test.name, reply.Error, err)
+		}
+	}
+	wait(t, "the descriptors to be closed", func() error {
+		if now := server.count("fd"); now != before {
+			return fmt.Errorf("%d descriptors, %d before", now, before)
+		}
+		return nil
+	})
+	server.missing("k")
+}
+
+// The hash table grows and slabs move while a load and clients are at work.
+func TestGrowth(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program, "-m", "512", "-o", "hashpower=13,slab_automove=2")
+		// Small items first, then larger ones: the slab mover has pages to give back.
+		value := make([]byte, 8)
+		for round, size := range []int{20, 200, 2000} {
+			var rows bytes.Buffer
+			const n = 60000
+			for i := range n {
+				binary.BigEndian.PutUint64(value, uint64(i)*2654435761)
+				fmt.Fprintf(&rows, "r%d_%d\t%x%s\n", round, i, value, strings.Repeat("v", size))
+			}
+			if l := server.load(door.Request{}, rows.Bytes()); l.Stored != n {
+				t.Fatalf("%+v", l)
+			}
+			cache := server.cache()
+			for from := 0; from < n; from += 1000 {
+				keys := make([]string, 1000)
+				for i := range keys {
+					keys[i] = fmt.Sprintf("r%d_%d", round, from+i)
+				}
+				items, err := cache.GetMulti(keys)
+				if err != nil || len(items) != len(keys) {
+					t.Fatalf("round %d: %d of %d keys (%v)", round, len(items), len(keys), err)
+				}
+				for i, key := range keys {
+					binary.BigEndian.PutUint64(value, uint64(from+i)*2654435761)
+					if want := fmt.Sprintf("%x%s", value, strings.Repeat("v", size)); string(items[key].Value) != want {
+						t.Fatalf("%s differs", key)
+					}
+				}
+			}
+			if l := server.load(door.Request{TTL: 1}, rows.Bytes()); l.Stored != n {
+				t.Fatalf("%+v", l)
+			}
+		}
+		wait(t, "the hash table to grow", func() error {
+			if power := server.stat("", "hash_power_level"); power < 16 {
+				return fmt.Errorf("it has 2^%d buckets", power)
+			}
+			return nil
+		})
+	})
+}
+
+// A load into memcached's restartable memory (-e), whose mapping is shared: the proof's
+// child must leave it alone.
+func TestRestartable(t *testing.T) {
+	t.Parallel()
+	memory := "/dev/shm/mcbd-" + fmt.Sprint(os.Getpid())
+	defer os.Remove(memory)
+	defer os.Remove(memory + ".meta")
+	server := newServer(t, stock(t), "-e", memory, "-m", "64")
+	server.start()
+	server.waitDoor()
+	var rows bytes.Buffer
+	const n = 50000
+	for i := range n {
+		fmt.Fprintf(&rows, "key_%d\tvalue_%d\n", i, i)
+	}
+	if l := server.load(door.Request{}, rows.Bytes()); l.Stored != n {
+		t.Fatalf("%+v", l)
+	}
+	if status := server.end(syscall.SIGUSR1); status.ExitStatus() != 0 {
+		t.Fatalf("SIGUSR1: %v\n%s", status, server.output.String())
+	}
+	// memcached takes its memory back only if its clock went on meanwhile (memcached.c:
+	// _mc_meta_load_cb), in whole seconds.
+	stopped := time.Now().Unix()
+	wait(t, "the next second", func() error {
+		if time.Now().Unix() == stopped {
+			return fmt.Errorf("still %d", stopped)
+		}
+		return nil
+	})
+	again := newServer(t, stock(t), "-e", memory, "-m", "64")
+	again.start()
+	again.waitDoor()
+	cache := again.cache()
+	for i := range n {
+		key := fmt.Sprintf("key_%d", i)
+		item, err := cache.Get(key)
+		if err != nil || string(item.Value) != fmt.Sprintf("value_%d", i) {
+			t.Fatalf("%s after the restart: %+v, %v", key, item, err)
+		}
+	}
+	if l := again.load(door.Request{TTL: 500}, []byte("new\tvalue\n")); l.Stored != 1 {
+		t.Fatalf("%+v", l)
+	}
+	if left := again.metaTTL("new"); left < 495 || left > 501 {
+		t.Errorf("%d s to live, want 500", left)
+	}
+}
+
+// A load whose pipe stalls holds up no other, and goes on when its rows come.
+func TestStall(t *testing.T) {
+	t.Parallel()
+	server := start(t, stock(t))
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	type result struct {
+		reply door.Reply
+		err   error
+	}
+	stalled := make(chan result, 1)
+	go func() {
+		reply, err := call(server.door, door.Request{Op: door.OpLoad}, r)
+		stalled <- result{reply, err}
+	}()
+	fmt.Fprintf(w, "before\tvalue\nhalf a ro")
+	wait(t, "the first row", func() error { _, err := server.cache().Get("before"); return err })
+	// Several seconds' worth of other loads while it stalls.
+	for began := time.Now(); time.Since(began) < 3*time.Second; {
+		if l := server.load(door.Request{}, []byte("other\tvalue\n")); l.Stored != 1 {
+			t.Fatalf("%+v", l)
+		}
+	}
+	fmt.Fprintf(w, "w\trejected for its space\nafter\tvalue\n")
+	w.Close()
+	got := <-stalled
+	if got.err != nil || got.reply.Load == nil || got.reply.Load.Stored != 2 || got.reply.Load.Rejected != 1 {
+		t.Fatalf("%+v, %v", got.reply.Load, got.err)
+	}
+	if server.get("after") != "value" {
+		t.Error("after differs")
+	}
+}

@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mariadb is a MariaDB server of the test's own on a private socket.
+type mariadb struct{ socket string }
+
+func startMariaDB(t *testing.T) mariadb {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mcbd-mariadb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(dir, "data")
+	install := exec.Command("mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
+		"--skip-test-db", "--datadir="+data, "--user="+me.Username)
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
+	}
+	m := mariadb{filepath.Join(dir, "sock")}
+	var output log
+	server := exec.Command("mariadbd", "--no-defaults", "--skip-networking", "--datadir="+data, "--socket="+m.socket,
+		"--pid-file="+filepath.Join(dir, "pid"), "--user="+me.Username)
+	server.Stdout, server.Stderr = &output, &output
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		server.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		server.Process.Signal(os.Interrupt)
+		server.Process.Signal(os.Kill)
+		<-ended
+	})
+	wait(t, "MariaDB", func() error {
+		select {
+		case <-ended:
+			t.Fatalf("MariaDB ended\n%s", output.String())
+		default:
+		}
+		return exec.Command("mariadb", "--no-defaults", "-u", "root", "-S", m.socket, "-e", "SELECT 1").Run()
+	})
+	return m
+}
+
+func (m mariadb) execute(t *testing.T, sql string) {
+	t.Helper()
+	cmd := exec.Command("mariadb", "--no-defaults", "-u", "root", "-S", m.socket, "--default-character-set=utf8mb4")
+	cmd.Stdin = strings.NewReader(sql)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// The article's session, word for word but for where the servers are: bios from a MariaDB
+// table, through the client, back through memcached's own port.
+func TestArticle(t *testing.T) {
+	t.Parallel()
+	m := startMariaDB(t)
+	bios := map[int]string{
+		1: "Trond spends his evenings in front of the computer... bla bla",
+		2: "Grüße, 世界 🗒",
+		3: "",
+	}
+	var sql strings.Builder
+	sql.WriteString("CREATE DATABASE memcached; USE memcached;\nCREATE TABLE user (id INT PRIMARY KEY, bio TEXT CHARACTER SET utf8mb4);\n")
+	for i := 4; i <= 5000; i++ {
+		bios[i] = fmt.Sprintf("bio of user %d: %s", i, strings.Repeat("bla ", i%50))
+	}
+	for id, bio := range bios {
+		fmt.Fprintf(&sql, "INSERT INTO user VALUES (%d, '%s');\n", id, bio)
+	}
+	m.execute(t, sql.String())
+
+	server := newServer(t, stock(t))
+	server.user = "nobody"
+	server.start()
+	server.waitDoor()
+	pipe := exec.Command("bash", "-o", "pipefail", "-c", `mysql --no-defaults -S "$0" --default-character-set=utf8mb4 -u root -D memcached \
+   -e "SELECT CONCAT('user_', id), bio FROM user" --skip-column-names \
+   |  "$1"`, m.socket, built(t, "client"))
+	pipe.Env = append(os.Environ(), "MEMCACHED_BACKDOOR="+server.door)
+	out, err := pipe.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if want := "5000 rows read: 5000 stored, 0 rejected, 0 skipped"; !strings.HasPrefix(string(out), want) {
+		t.Errorf("the client said %q, want %q", out, want)
+	}
+	nc := exec.Command("nc", "-q1", "-U", server.socket)
+	nc.Stdin = strings.NewReader("get user_1\r\n")
+	got, err := nc.Output()
+	if want := "VALUE user_1 0 61\r\n" + bios[1] + "\r\nEND\r\n"; err != nil || string(got) != want {
+		t.Errorf("nc: %q, %v, want %q", got, err, want)
+	}
+	for id, bio := range bios {
+		if got := server.get(fmt.Sprintf("user_%d", id)); got != bio {
+			t.Errorf("user_%d: %q, want %q", id, got, bio)
+		}
+	}
+}
