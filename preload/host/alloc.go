@@ -1,0 +1,111 @@
+package host
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// isDoItemAlloc: it->nkey = nkey; it->nbytes = nbytes; it->exptime = exptime of
+// do_item_alloc(key, nkey, flags, exptime, nbytes) (items.c: do_item_alloc).
+func isDoItemAlloc(t *trace) bool {
+	for base, list := range byBase(t) {
+		if base.kind != argument && base.kind != constant &&
+			has(list, itemNkey, 1, srcArg(1)) && has(list, itemNbytes, 4, srcArg(4)) && has(list, itemExptime, 4, srcArg(3)) {
+			return true
+		}
+	}
+	return false
+}
+
+// doItemAlloc returns the function with do_item_alloc's shape that f is, or that it leaves its arguments to: item_alloc is
+// "jmp do_item_alloc", and a compiler may split do_item_alloc behind its first test (gcc: do_item_alloc.part.0).
+func (p *program) doItemAlloc(f function) (function, bool) {
+	for range 3 {
+		t := p.traced(f)
+		if t.err != nil {
+			return function{}, false
+		}
+		if isDoItemAlloc(t) {
+			return f, true
+		}
+		calls := withoutGuard(t.calls)
+		if len(calls) != 1 || slices.ContainsFunc(t.stores, outside) || !calls[0].tail && !t.returns(calls[0]) {
+			return function{}, false
+		}
+		for n := range 5 {
+			if !calls[0].args[n].isArg(n) {
+				return function{}, false
+			}
+		}
+		next, ok := p.functionAt(calls[0].addr)
+		if !ok || next.start != calls[0].addr {
+			return function{}, false
+		}
+		f = next
+	}
+	return function{}, false
+}
+
+// isItemAllocChunk: nch->head = ch->head; ch->next = nch; nch->prev = ch; nch->next = 0; nch->used = 0; nch->size = ...;
+// nch->it_flags |= ITEM_CHUNK of do_item_alloc_chunk(ch, bytes_remain) (items.c: do_item_alloc_chunk).
+func isItemAllocChunk(t *trace, v Version) bool {
+	flags, width := int64(itemFlags8), uint8(1)
+	if v.AtLeast(wideFlags) {
+		flags, width = itemFlags, 2
+	}
+	for base, list := range byBase(t) {
+		head := func(s store) bool { return s.src.isField(chunkHead, 8) }
+		linked := slices.ContainsFunc(t.stores, func(s store) bool {
+			return s.plain && s.base.isArg(0) && s.disp == 0 && s.size == 8 && s.op == x86asm.MOV && s.src.same(base)
+		})
+		// A vectorising compiler writes next and prev at once, from values that are not followed.
+		links := has(list, chunkPrev, 8, srcArg(0)) && has(list, 0, 8, srcConst(x86asm.MOV, 0)) || has(list, 0, 16, nil)
+		sizes := has(list, chunkSize, 4, nil) && has(list, chunkUsed, 4, srcConst(x86asm.MOV, 0)) || has(list, chunkSize, 8, nil)
+		marked := has(list, flags, width, srcConst(x86asm.OR, flagChunk)) || has(list, flags, 1, srcConst(x86asm.OR, flagChunk))
+		if base.kind != argument && base.kind != constant && has(list, chunkHead, 8, head) && linked && links && sizes && marked {
+			return true
+		}
+	}
+	return false
+}
+
+// isGetCASID: lock(&cas_id_lock); next_id = ++cas_id; unlock(&cas_id_lock); return next_id (items.c: get_cas_id).
+func isGetCASID(t *trace) bool {
+	calls := withoutGuard(t.calls)
+	if t.err != nil || len(calls) != 2 || len(t.exits) != 1 {
+		return false
+	}
+	lock, unlock := calls[0], calls[1]
+	if lock.name != "pthread_mutex_lock" || unlock.name != "pthread_mutex_unlock" || !lock.entry || !unlock.entry || unlock.tail ||
+		lock.args[0].kind != constant || !unlock.args[0].same(lock.args[0]) {
+		return false
+	}
+	stores := slices.DeleteFunc(slices.Clone(t.stores), func(s store) bool { return !outside(s) })
+	if len(stores) != 1 {
+		return false
+	}
+	s, result := stores[0], t.exits[0].result
+	if !s.plain || s.base.kind != constant || s.size != 8 {
+		return false
+	}
+	switch s.op {
+	case x86asm.MOV: // the sum is stored and returned
+		return s.src.kind == defined && s.src.from == fromGlobal && result.same(s.src)
+	case x86asm.ADD: // it is added in place and loaded again
+		return s.src.is(constant, 1) && result.is(global, s.base.n) && result.size == 8
+	case x86asm.INC:
+		return result.is(global, s.base.n) && result.size == 8
+	}
+	return false
+}
+
+// describe says what a function does, for a person who has to find out why it did not match.
+func (p *program) describe(f function, v Version) string {
+	l, why := p.asLocked(f, v)
+	if l != nil {
+		return fmt.Sprintf("%#x: %v", f.start, l)
+	}
+	return fmt.Sprintf("%#x: %s", f.start, why)
+}

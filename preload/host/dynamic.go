@@ -1,0 +1,123 @@
+package host
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+)
+
+// Bounds on tables that the file gives the size of; Debian 13's memcached, which exports
+// its own functions, has some 900 dynamic symbols.
+const (
+	maxDynamic = 1024
+	maxSymbols = 1 << 18
+	maxRelocs  = 1 << 20
+)
+
+// dynamic holds the entries of PT_DYNAMIC that are of use, by their tag; addresses are link-time ones.
+type dynamic map[elf.DynTag]uint64
+
+func (m *image) readDynamic() dynamic {
+	d := make(dynamic)
+	_, table := m.prog(elf.PT_DYNAMIC)
+	for i := 0; len(table) >= 16 && i < maxDynamic; i++ {
+		var e elf.Dyn64
+		decode(table, &e)
+		if elf.DynTag(e.Tag) == elf.DT_NULL {
+			break
+		}
+		d[elf.DynTag(e.Tag)] = e.Val
+		table = table[16:]
+	}
+	return d
+}
+
+// symbol is one entry of a symbol table.
+type symbol struct {
+	name string
+	elf.Sym64
+}
+
+// isFunction tells whether the symbol names code of this file.
+func (s *symbol) isFunction() bool {
+	return elf.ST_TYPE(s.Info) == elf.STT_FUNC && elf.SectionIndex(s.Shndx) != elf.SHN_UNDEF
+}
+
+// symbols decodes a symbol table.  A name that lies outside of strings is left empty.
+func symbols(table, strings []byte) []symbol {
+	all := make([]symbol, len(table)/elf.Sym64Size)
+	for i := range all {
+		decode(table[i*elf.Sym64Size:], &all[i].Sym64)
+		if n := uint64(all[i].Name); n < uint64(len(strings)) {
+			if end := bytes.IndexByte(strings[n:min(uint64(len(strings)), n+256)], 0); end > 0 {
+				all[i].name = string(strings[n : n+uint64(end)])
+			}
+		}
+	}
+	return all
+}
+
+// dynamicSymbols returns the dynamic symbols, in order; relocations refer to them by number.
+func (p *program) dynamicSymbols() []symbol {
+	strings := p.bytes(p.dyn[elf.DT_STRTAB], p.dyn[elf.DT_STRSZ])
+	count := p.countSymbols()
+	table := p.bytes(p.dyn[elf.DT_SYMTAB], count*elf.Sym64Size)
+	return symbols(table, strings)
+}
+
+// countSymbols tells how many dynamic symbols there are.  PT_DYNAMIC does not say: DT_HASH does, and of DT_GNU_HASH the
+// end of the last chain tells it.
+func (p *program) countSymbols() uint64 {
+	if at, ok := p.dyn[elf.DT_HASH]; ok {
+		if b := p.bytes(at, 8); b != nil {
+			return min(uint64(binary.LittleEndian.Uint32(b[4:])), maxSymbols)
+		}
+	}
+	at, ok := p.dyn[elf.DT_GNU_HASH]
+	head := p.bytes(at, 16)
+	if !ok || head == nil {
+		return 0
+	}
+	nbuckets := uint64(binary.LittleEndian.Uint32(head))
+	first := uint64(binary.LittleEndian.Uint32(head[4:])) // symbols before this one are not hashed: imports
+	words := uint64(binary.LittleEndian.Uint32(head[8:]))
+	if nbuckets > maxSymbols || words > maxSymbols {
+		return 0
+	}
+	buckets := at + 16 + 8*words
+	last := uint64(0)
+	for b := p.bytes(buckets, 4*nbuckets); len(b) >= 4; b = b[4:] {
+		last = max(last, uint64(binary.LittleEndian.Uint32(b)))
+	}
+	if last < first {
+		return min(first, maxSymbols) // every bucket is empty
+	}
+	// The last entry of a chain has its lowest bit set.
+	chain := p.from(buckets + 4*nbuckets + 4*(last-first))
+	for ; len(chain) >= 4 && last < maxSymbols; chain, last = chain[4:], last+1 {
+		if binary.LittleEndian.Uint32(chain)&1 != 0 {
+			return last + 1
+		}
+	}
+	return 0
+}
+
+// readImports notes, for each slot that the dynamic linker fills with a function's address, the function's name.
+func (p *program) readImports() {
+	p.imports = make(map[uint64]string)
+	names := p.dynamicSymbols()
+	for _, t := range []struct{ at, size elf.DynTag }{{elf.DT_RELA, elf.DT_RELASZ}, {elf.DT_JMPREL, elf.DT_PLTRELSZ}} {
+		table := p.bytes(p.dyn[t.at], min(p.dyn[t.size], maxRelocs*24))
+		for ; len(table) >= 24; table = table[24:] {
+			var r elf.Rela64
+			decode(table, &r)
+			kind, n := elf.R_X86_64(elf.R_TYPE64(r.Info)), uint64(elf.R_SYM64(r.Info))
+			if (kind != elf.R_X86_64_JMP_SLOT && kind != elf.R_X86_64_GLOB_DAT) || n >= uint64(len(names)) {
+				continue
+			}
+			if s := &names[n]; s.name != "" && elf.SectionIndex(s.Shndx) == elf.SHN_UNDEF {
+				p.imports[r.Off] = s.name
+			}
+		}
+	}
+}

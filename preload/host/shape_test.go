@@ -1,0 +1,226 @@
+package host
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// code is what stands at an address.
+type code struct {
+	at    uint64
+	bytes []byte
+}
+
+func (c code) function() function { return function{c.at, c.at + uint64(len(c.bytes))} }
+
+// stub is an entry of the procedure linkage table: jmp *slot(%rip).
+func stub(at uint64) code {
+	return code{at, binary.LittleEndian.AppendUint32([]byte{0xff, 0x25}, slotDistance)}
+}
+
+const slotDistance = 0x100000
+
+// madeProgram lays out code as a program whose stubs lead to the functions in imports.
+func madeProgram(imports map[uint64]string, parts ...code) *program {
+	p := &program{
+		image:   new(image),
+		imports: make(map[uint64]string),
+		bodies:  make(map[uint64]*body),
+		traces:  make(map[uint64]*trace),
+	}
+	for at, name := range imports {
+		s := stub(at)
+		p.imports[at+uint64(len(s.bytes))+slotDistance] = name
+		p.segments = append(p.segments, segment{addr: at, data: s.bytes, executable: true})
+	}
+	for _, c := range parts {
+		p.segments = append(p.segments, segment{addr: c.at, data: c.bytes, executable: true})
+		p.funcs = append(p.funcs, c.function())
+	}
+	slices.SortFunc(p.funcs, byAddress)
+	return p
+}
+
+// What the locked functions call, as far as it matters.
+var (
+	dropsReference = []byte{0x66, 0x83, 0x6f, 0x24, 0x01, 0xc3} // subw $0x1,0x24(%rdi); ret
+	clearsLinked   = []byte{0x66, 0x83, 0x67, 0x26, 0xfe, 0xc3} // andw $0xfffe,0x26(%rdi); ret
+	nothing        = []byte{0xc3}                               // ret
+
+	debian12 = map[uint64]string{0x5840: "pthread_mutex_lock", 0x53a0: "pthread_mutex_unlock"}
+	debian13 = map[uint64]string{0x13ba0: "pthread_mutex_lock", 0x13560: "pthread_mutex_unlock"}
+	gcc156   = map[uint64]string{0x3750: "pthread_mutex_lock", 0x34e0: "pthread_mutex_unlock"}
+)
+
+// fits lists the names whose shape a function has.
+func fits(p *program, f function, v Version) []string {
+	var names []string
+	add := func(name string, ok bool) {
+		if ok {
+			names = append(names, name)
+		}
+	}
+	if l, _ := p.asLocked(f, v); l != nil {
+		add("store_item", l.isStoreItem(v))
+		add("item_remove", p.isItemRemove(l))
+		add("item_unlink", p.isItemUnlink(l, v))
+		add("item_get", l.isItemGet())
+	}
+	_, alloc := p.doItemAlloc(f)
+	t := p.traced(f)
+	add("item_alloc", alloc)
+	add("do_item_alloc_chunk", t.err == nil && isItemAllocChunk(t, v))
+	add("get_cas_id", isGetCASID(t))
+	return names
+}
+
+func TestShapes(t *testing.T) {
+	t.Parallel()
+	v156, v1618, v1621, v1638 := Version{1, 5, 6}, Version{1, 6, 18}, Version{1, 6, 21}, Version{1, 6, 38}
+	with := func(c code, changes ...byte) code { // at offset, byte
+		b := slices.Clone(c.bytes)
+		for i := 0; i < len(changes); i += 2 {
+			b[changes[i]] = changes[i+1]
+		}
+		return code{c.at, b}
+	}
+	for _, tt := range []struct {
+		name    string
+		imports map[uint64]string
+		code    code
+		inner   code
+		version Version
+		want    string
+	}{
+		{"item_remove 1.6.18", debian12, itemRemove1618, code{0x14390, dropsReference}, v1618, "item_remove"},
+		{"item_remove 1.6.18 taken for 1.5.6", debian12, itemRemove1618, code{0x14390, dropsReference}, v156, ""},
+		{"item_remove 1.6.18, reference kept", debian12, itemRemove1618, code{0x14390, nothing}, v1618, ""},
+		{"item_remove 1.6.18, other field for nkey", debian12, with(itemRemove1618, 22, 0x28), code{0x14390, dropsReference}, v1618, ""},
+		{"item_remove 1.6.18, no lock", map[uint64]string{0x5840: "pthread_mutex_trylock", 0x53a0: "pthread_mutex_unlock"},
+			itemRemove1618, code{0x14390, dropsReference}, v1618, ""},
+		{"item_remove 1.6.18, no unlock", map[uint64]string{0x5840: "pthread_mutex_lock", 0x53a0: "pthread_mutex_destroy"},
+			itemRemove1618, code{0x14390, dropsReference}, v1618, ""},
+		{"item_remove 1.5.6", gcc156, itemRemove156, code{0x12c50, dropsReference}, v156, "item_remove"},
+		{"item_remove 1.5.6 taken for 1.6.18", gcc156, itemRemove156, code{0x12c50, dropsReference}, v1618, ""},
+		{"item_remove 1.6.38, endbr64", debian13, itemRemove1638, code{0x22950, dropsReference}, v1638, "item_remove"},
+		{"item_unlink 1.6.18", debian12, itemUnlink1618, code{0x163e0, clearsLinked}, v1618, "item_unlink"},
+		{"item_unlink 1.6.18, stays linked", debian12, itemUnlink1618, code{0x163e0, dropsReference}, v1618, ""},
+		{"item_link 1.6.18", debian12, itemLink1618, code{0x16260, clearsLinked}, v1618, ""},
+		{"item_get 1.6.18", debian12, itemGet1618, code{0x167e0, nothing}, v1618, "item_get"},
+		{"item_touch 1.6.18", debian12, itemTouch1618, code{0x16ad0, nothing}, v1618, ""},
+		{"store_item 1.6.18", debian12, storeItem1618, code{0xe400, nothing}, v1618, "store_item"},
+		{"store_item 1.6.18 taken for 1.6.21", debian12, storeItem1618, code{0xe400, nothing}, v1621, ""},
+		{"store_item 1.6.38", debian13, storeItem1638, code{0x1cfa0, nothing}, v1638, "store_item"},
+		{"store_item 1.6.38 taken for 1.6.18", debian13, storeItem1638, code{0x1cfa0, nothing}, v1618, ""},
+		{"store_item 1.6.38 taken for 1.6.21", debian13, storeItem1638, code{0x1cfa0, nothing}, v1621, ""},
+		{"do_item_alloc 1.6.18", nil, doItemAlloc1618, code{}, v1618, "item_alloc"},
+		{"item_alloc 1.6.18", nil, code{0x199f0, []byte{
+			0xe9, 0x0b, 0xd9, 0xff, 0xff, // jmp 17300
+		}}, doItemAlloc1618, v1618, "item_alloc"},
+		{"item_alloc, endbr64", nil, code{0x199ec, []byte{
+			0xf3, 0x0f, 0x1e, 0xfa, // endbr64
+			0xe9, 0x0b, 0xd9, 0xff, 0xff, // jmp 17300
+		}}, doItemAlloc1618, v1618, "item_alloc"},
+		{"item_alloc, gcc -O1", nil, code{0x199ec, []byte{
+			0x48, 0x83, 0xec, 0x08, // sub $0x8,%rsp
+			0xe8, 0x0b, 0xd9, 0xff, 0xff, // call 17300
+			0x48, 0x83, 0xc4, 0x08, // add $0x8,%rsp
+			0xc3, // ret
+		}}, doItemAlloc1618, v1618, "item_alloc"},
+		{"item_alloc that passes something else", nil, code{0x199ed, []byte{
+			0x48, 0x89, 0xf7, // mov %rsi,%rdi
+			0xe9, 0x0b, 0xd9, 0xff, 0xff, // jmp 17300
+		}}, doItemAlloc1618, v1618, ""},
+		{"item_alloc that jumps beside", nil, code{0x199f0, []byte{
+			0xe9, 0x0c, 0xd9, 0xff, 0xff, // jmp 17301
+		}}, doItemAlloc1618, v1618, ""},
+		{"do_item_alloc_chunk 1.5.6", nil, itemAllocChunk156, code{}, v156, "do_item_alloc_chunk"},
+		{"do_item_alloc_chunk 1.5.6 taken for 1.6.18", nil, itemAllocChunk156, code{}, v1618, ""},
+		{"do_item_alloc_chunk 1.6.38", nil, itemAllocChunk1638, code{}, v1638, "do_item_alloc_chunk"},
+		{"do_item_alloc_chunk 1.6.38 taken for 1.5.6", nil, itemAllocChunk1638, code{}, v156, ""},
+		{"get_cas_id 1.6.38", debian13, getCASID1638, code{}, v1638, "get_cas_id"},
+		{"get_cas_id 1.6.38, another lock", map[uint64]string{0x13ba0: "pthread_rwlock_rdlock", 0x13560: "pthread_mutex_unlock"},
+			getCASID1638, code{}, v1638, ""},
+		{"item_remove 1.6.18 without its last jump", debian12, code{itemRemove1618.at, itemRemove1618.bytes[:len(itemRemove1618.bytes)-5]},
+			code{0x14390, dropsReference}, v1618, ""},
+		{"nothing but a return", nil, code{0x1000, nothing}, code{}, v1618, ""},
+		{"garbage", nil, code{0x1000, []byte{0x06, 0xff, 0xff, 0xff, 0xff}}, code{}, v1618, ""},
+		{"half an instruction", nil, code{0x1000, []byte{0x48, 0x8b}}, code{}, v1618, ""},
+		{"a jump into an instruction", nil, code{0x1000, []byte{
+			0xeb, 0xff, // jmp 1001
+			0xc3, // ret
+		}}, code{}, v1618, ""},
+		{"a loop without an end", nil, code{0x1000, []byte{
+			0xeb, 0xfe, // jmp 1000
+		}}, code{}, v1618, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			parts := []code{tt.code}
+			if tt.inner.bytes != nil {
+				parts = append(parts, tt.inner)
+			}
+			p := madeProgram(tt.imports, parts...)
+			if got := strings.Join(fits(p, tt.code.function(), tt.version), " "); got != tt.want {
+				t.Errorf("has the shape of %q, want %q; seen: %s", got, tt.want, p.describe(tt.code.function(), tt.version))
+			}
+		})
+	}
+}
+
+// A function with no code has no shape and no fault.
+func TestShapeOfNothing(t *testing.T) {
+	t.Parallel()
+	p := madeProgram(nil)
+	if got := fits(p, function{0x1000, 0x1000}, Version{1, 6, 18}); got != nil {
+		t.Errorf("has the shape of %v", got)
+	}
+}
+
+// Whatever byte of a function is changed, and whatever to, it does not turn into one of the others.
+func TestShapesDoNotCross(t *testing.T) {
+	t.Parallel()
+	v := Version{1, 6, 18}
+	for name, c := range map[string]struct{ code, inner code }{
+		"item_remove": {itemRemove1618, code{0x14390, dropsReference}},
+		"item_unlink": {itemUnlink1618, code{0x163e0, clearsLinked}},
+		"store_item":  {storeItem1618, code{0xe400, nothing}},
+		"item_get":    {itemGet1618, code{0x167e0, nothing}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for i := range c.code.bytes {
+				for _, b := range []byte{0x00, 0x90, 0xc3, 0xff, c.code.bytes[i] ^ 1, c.code.bytes[i] ^ 0x08, c.code.bytes[i] ^ 0x80} {
+					changed := code{c.code.at, slices.Clone(c.code.bytes)}
+					changed.bytes[i] = b
+					p := madeProgram(debian12, changed, c.inner)
+					if got := fits(p, changed.function(), v); len(got) > 1 || len(got) == 1 && got[0] != name {
+						t.Errorf("byte %d = %#02x: %s has the shape of %v", i, b, name, got)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestDecodeCET(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		code []byte
+		want string
+		len  int
+	}{
+		{[]byte{0xf3, 0x0f, 0x1e, 0xfa, 0xc3}, "NOP", 4},             // endbr64
+		{[]byte{0xf3, 0x48, 0x0f, 0x1e, 0xc8}, "NOP", 5},             // rdsspq %rax
+		{[]byte{0x3e, 0xff, 0xe0}, "JMP", 3},                         // notrack jmp *%rax
+		{[]byte{0xf2, 0xff, 0x25, 0x01, 0x00, 0x00, 0x00}, "JMP", 7}, // bnd jmp *0x1(%rip)
+	} {
+		i, err := decodeInst(tt.code, 0x1000)
+		if got := fmt.Sprint(i.Op); err != nil || got != tt.want || i.Len != tt.len {
+			t.Errorf("%x: %v, %d bytes, %v, want %v, %d bytes", tt.code, got, i.Len, err, tt.want, tt.len)
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// Bounds on what is traced; do_item_alloc has some 150 instructions in 30 blocks, do_store_item with all that LTO inlines
+// into it some 1000.
+const (
+	maxTrace  = 4096    // instructions of a function
+	maxRounds = 32      // times that all its blocks are gone through
+	maxWork   = 1 << 22 // instructions gone through and values joined, of all functions together; the same needs 200000
+)
+
+// call is a call, or a jump out of the function that takes its place.
+type call struct {
+	callee
+	at    uint64
+	entry bool // every way through the function begins with it, but for calls that stand before it
+	tail  bool
+	args  [len(argRegs)]value
+	stack [4]value // what is passed on the stack
+}
+
+// exit is a return; result is what is in rax then, be it meant or left over.
+type exit struct{ result value }
+
+// trace is what a function does, as far as can be told without running it: which values go where.
+type trace struct {
+	calls  []call // by address
+	stores []store
+	exits  []exit
+	err    error
+}
+
+// traced returns the trace of a function of p.funcs.
+func (p *program) traced(f function) *trace {
+	if t, ok := p.traces[f.start]; ok {
+		return t
+	}
+	t := p.traceBody(p.decoded(f))
+	p.traces[f.start] = t
+	return t
+}
+
+func (p *program) traceBody(b *body) *trace {
+	t := new(trace)
+	switch {
+	case b.err != nil:
+		t.err = b.err
+	case len(b.insts) == 0:
+		t.err = errors.New("no code")
+	case len(b.insts) > maxTrace:
+		t.err = fmt.Errorf("%d instructions", len(b.insts))
+	}
+	if t.err != nil {
+		return t
+	}
+	w := &tracer{p: p, b: b, blockAt: make(map[int]int)}
+	if t.err = w.split(); t.err != nil {
+		return t
+	}
+	if t.err = w.settle(); t.err != nil {
+		return t
+	}
+	t.err = w.report(t)
+	return t
+}
+
+// report goes through all blocks that are reached once more and keeps what is of interest.
+func (w *tracer) report(t *trace) error {
+	always := w.always()
+	for n := range w.blocks {
+		s := w.enter(n)
+		if s == nil {
+			continue
+		}
+		before := len(t.calls)
+		bl := &w.blocks[n]
+		w.walk(bl, s, t)
+		for i := before; i < len(t.calls); i++ {
+			t.calls[i].entry = always[n]
+		}
+		if in := &w.b.insts[bl.last-1]; len(bl.next) == 0 && !ends(in) && in.Op != x86asm.CALL { // a last call does not return
+			return fmt.Errorf("it runs on after its end at %#x", in.at)
+		}
+	}
+	return nil
+}
+
+// walk carries s through a block; t, if given, is told of what happens on the way.
+func (w *tracer) walk(bl *block, s *state, t *trace) {
+	st := step{state: s}
+	if t != nil {
+		st.store = func(x store) { t.stores = append(t.stores, x) }
+	}
+	for n := bl.first; n < bl.last; n++ {
+		in := &w.b.insts[n]
+		st.in = in
+		switch {
+		case in.Op == x86asm.CALL:
+			if t != nil {
+				t.calls = append(t.calls, w.call(&st, false))
+			}
+			for _, r := range clobbered {
+				s.regs[r] = value{kind: defined, n: int64(in.at), at: int64(r)}
+			}
+			s.regs[rax] = value{kind: returned, n: int64(in.at)}
+			s.flags = 0
+		case in.Op == x86asm.RET:
+			if t != nil {
+				t.exits = append(t.exits, exit{s.regs[rax]})
+			}
+		case ends(in):
+			to, ok := in.target()
+			if t == nil || in.Op == x86asm.UD2 || ok && w.b.has(to) {
+				continue
+			}
+			t.calls = append(t.calls, w.call(&st, true))
+		default:
+			st.run()
+		}
+	}
+}
+
+// call notes where a call or a jump out of the function goes and what it passes.
+func (w *tracer) call(s *step, tail bool) call {
+	c := call{at: s.in.at, tail: tail}
+	switch a := s.in.Args[0].(type) {
+	case x86asm.Rel:
+		to, _ := s.in.target()
+		c.callee = w.p.direct(to)
+	case x86asm.Mem:
+		if pl := s.place(a); pl.plain && pl.base.kind == constant {
+			c.callee = w.p.through(uint64(pl.base.n))
+		}
+	case x86asm.Reg:
+		if v := s.read(a, 8); v.kind == global && v.size == 8 {
+			c.callee = w.p.through(uint64(v.n))
+		} else if v.kind == constant {
+			c.callee = w.p.direct(uint64(v.n))
+		}
+	}
+	for n, r := range argRegs {
+		c.args[n] = s.regs[r]
+	}
+	if sp := s.regs[rsp]; sp.kind == frame {
+		first := sp.n
+		if tail {
+			first += 8 // above the return address, which is there already
+		}
+		for n := range c.stack {
+			c.stack[n], _ = s.loadStack(first+int64(n)*8, 8)
+		}
+	}
+	return c
+}

@@ -1,0 +1,227 @@
+package host
+
+import (
+	"maps"
+
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// kind says what is known of a value.
+type kind uint8
+
+const (
+	defined  kind = iota // made by the instruction at address n, and nothing more is known
+	joined               // differs by the path that led to the block at n; at tells the place it is in
+	argument             // the function's n-th argument, from 0; the seventh on are on the stack
+	constant             // n
+	frame                // the stack pointer at entry plus n
+	field                // what stands at offset at from argument n
+	global               // what stands at the address n
+	returned             // what the call at address n returned
+)
+
+// origin notes what a value was computed from.
+type origin uint8
+
+const (
+	fromItem   origin = 1 << iota // the first argument
+	fromFlags                     // the first argument's it_flags where they are since 1.5.15
+	fromFlags8                    // the same until 1.5.14
+	fromGlobal                    // a global variable
+)
+
+// value is what a register or a stack slot holds.  Equal values are equal at run time as well, as long as no loop lies
+// between them; a value keeps its identity when it is narrowed or widened.
+type value struct {
+	kind kind
+	n    int64
+	at   int64
+	size uint8
+	from origin
+}
+
+func (v value) is(k kind, n int64) bool { return v.kind == k && v.n == n }
+func (v value) isArg(n int) bool        { return v.is(argument, int64(n)) }
+
+// isField tells whether v is what stands in the item, the first argument, at an offset.
+func (v value) isField(at int64, size uint8) bool {
+	return v.is(field, 0) && v.at == at && v.size == size
+}
+
+// same compares without the origins, which grow while a loop is gone through.
+func (v value) same(w value) bool { v.from = w.from; return v == w }
+
+func arg(n int) value {
+	v := value{kind: argument, n: int64(n)}
+	if n == 0 {
+		v.from = fromItem
+	}
+	return v
+}
+
+// The general registers, numbered as the processor does.
+const (
+	rax = iota
+	rcx
+	rdx
+	rbx
+	rsp
+	rbp
+	rsi
+	rdi
+	r8
+	r9
+	r10
+	r11
+	registers = 16
+)
+
+// System V ABI, x86-64, 3.2.3: where arguments are passed, and which registers a call leaves undefined.
+var (
+	argRegs   = [...]int{rdi, rsi, rdx, rcx, r8, r9}
+	clobbered = [...]int{rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11}
+)
+
+// register tells which general register r is part of, how many bytes it is wide, and whether these are the lowest.
+func register(r x86asm.Reg) (n int, width uint8, low, ok bool) {
+	switch {
+	case r >= x86asm.RAX && r <= x86asm.R15:
+		return int(r - x86asm.RAX), 8, true, true
+	case r >= x86asm.EAX && r <= x86asm.R15L:
+		return int(r - x86asm.EAX), 4, true, true
+	case r >= x86asm.AX && r <= x86asm.R15W:
+		return int(r - x86asm.AX), 2, true, true
+	case r >= x86asm.AL && r <= x86asm.BL:
+		return int(r - x86asm.AL), 1, true, true
+	case r >= x86asm.AH && r <= x86asm.BH:
+		return int(r - x86asm.AH), 1, false, true
+	case r >= x86asm.SPB && r <= x86asm.R15B:
+		return int(r-x86asm.SPB) + rsp, 1, true, true
+	}
+	return 0, 0, false, false
+}
+
+// slot is a value that was stored on the stack.
+type slot struct {
+	value
+	width uint8
+}
+
+// state is what is known at one point of a function.
+type state struct {
+	regs  [registers]value
+	flags origin         // of the processor's flags
+	stack map[int64]slot // by offset from the stack pointer at entry
+}
+
+// entryState is that at a function's first instruction.
+func entryState() *state {
+	s := &state{stack: make(map[int64]slot)}
+	for r := range s.regs {
+		s.regs[r] = value{kind: joined, n: -1, at: int64(r)}
+	}
+	for n, r := range argRegs {
+		s.regs[r] = arg(n)
+	}
+	s.regs[rsp] = value{kind: frame}
+	return s
+}
+
+func (s *state) clone() *state {
+	c := *s
+	c.stack = maps.Clone(s.stack)
+	return &c
+}
+
+// maxStack bounds what is remembered of a stack frame.
+const maxStack = 256
+
+func (s *state) storeStack(off int64, v slot) {
+	for at, old := range s.stack {
+		if at < off+int64(v.width) && off < at+int64(old.width) {
+			delete(s.stack, at)
+		}
+	}
+	if len(s.stack) < maxStack {
+		s.stack[off] = v
+	}
+}
+
+// loadStack returns what was stored at an offset.  What lies above the return address and was not written is an argument.
+func (s *state) loadStack(off int64, width uint8) (value, bool) {
+	if v, ok := s.stack[off]; ok {
+		return v.value, v.width >= width
+	}
+	for at, old := range s.stack {
+		if at < off+int64(width) && off < at+int64(old.width) {
+			return value{}, false
+		}
+	}
+	if off >= 8 && off%8 == 0 && off < 8*8 {
+		return arg(len(argRegs) + int(off/8) - 1), true
+	}
+	return value{}, false
+}
+
+// join combines the states with which a block is entered.  block names what differs.
+func join(block int64, states []*state) *state {
+	s := states[0].clone()
+	for r := range s.regs {
+		s.regs[r] = joinValues(value{kind: joined, n: block, at: int64(r)}, states, func(t *state) value { return t.regs[r] })
+	}
+	for _, t := range states[1:] {
+		s.flags |= t.flags
+	}
+	for off, v := range states[0].stack {
+		everywhere := true
+		for _, t := range states[1:] {
+			w, ok := t.stack[off]
+			everywhere = everywhere && ok && w.width == v.width
+		}
+		if !everywhere {
+			delete(s.stack, off)
+			continue
+		}
+		name := value{kind: joined, n: block, at: off, size: 1}
+		v.value = joinValues(name, states, func(t *state) value { return t.stack[off].value })
+		s.stack[off] = v
+	}
+	// What only some paths have written over is not the argument that stood there.
+	for _, t := range states[1:] {
+		for off, v := range t.stack {
+			if _, ok := s.stack[off]; !ok && off > 0 {
+				v.value = value{kind: joined, n: block, at: off, size: 1}
+				s.stack[off] = v
+			}
+		}
+	}
+	return s
+}
+
+// joinValues returns the one value that get finds in all states, or else name.  A loop that brings name itself back has
+// not changed the place.
+func joinValues(name value, states []*state, get func(*state) value) value {
+	var one value
+	var from origin
+	found, many := false, false
+	for _, t := range states {
+		v := get(t)
+		from |= v.from
+		if v.same(name) {
+			continue
+		}
+		if found && !v.same(one) {
+			many = true
+		}
+		one, found = v, true
+	}
+	if many || !found {
+		one = name
+	}
+	one.from = from
+	return one
+}
+
+func (s *state) equal(t *state) bool {
+	return s.regs == t.regs && s.flags == t.flags && maps.Equal(s.stack, t.stack)
+}

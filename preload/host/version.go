@@ -1,0 +1,125 @@
+package host
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Version is a released version of memcached.
+type Version struct{ Major, Minor, Patch int }
+
+func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch) }
+
+// Compare is negative when v is older than w, positive when it is newer, 0 when they are the same.
+func (v Version) Compare(w Version) int {
+	return cmp.Or(cmp.Compare(v.Major, w.Major), cmp.Compare(v.Minor, w.Minor), cmp.Compare(v.Patch, w.Patch))
+}
+
+// AtLeast tells whether v is w or newer.
+func (v Version) AtLeast(w Version) bool { return v.Compare(w) >= 0 }
+
+// Signatures and layouts are known for these and everything between them.
+var (
+	oldest = Version{1, 5, 6}
+	newest = Version{1, 6, 45}
+)
+
+// Where what is looked for changes.
+var (
+	wideFlags    = Version{1, 5, 15} // memcached.h: it_flags grows to 16 bits and takes nsuffix's place
+	storeThread  = Version{1, 6, 19} // thread.c: store_item takes a thread, cas and cas_stale
+	storeNbytes  = Version{1, 6, 20} // thread.c: store_item takes nbytes too
+	storeCASGive = Version{1, 6, 27} // thread.c: store_item takes the CAS value to store, get_cas_id() makes it
+)
+
+// The two places where a memcached says its version; "VERSION" is the text protocol's reply (proto_text.c:
+// process_version_command), the other is the first line of usage() and of -V.
+const (
+	usageWord = "memcached "
+	replyWord = "VERSION "
+)
+
+// longestVersion is more than any released version has; what is longer is shown in part.
+const longestVersion = 64
+
+// findVersion reads the version out of the literals.  Both places must state it and state the same.
+func findVersion(m *image) (Version, error) {
+	usage, reply := m.versions(usageWord), m.versions(replyWord)
+	if len(usage) == 0 && len(reply) == 0 {
+		return Version{}, &Unsupported{Reason: "this is not memcached: it states no version"}
+	}
+	var stated []string
+	for _, s := range append(usage, reply...) {
+		if len(stated) == 0 || stated[0] != s {
+			stated = append(stated, s)
+		}
+	}
+	if len(usage) == 0 || len(reply) == 0 || len(stated) != 1 {
+		return Version{}, &Unsupported{
+			Reason: "memcached's version is in doubt: the program does not state one version throughout",
+			Seen:   []string{fmt.Sprintf("%q: %q", usageWord, usage), fmt.Sprintf("%q: %q", replyWord, reply)},
+		}
+	}
+	v, ok := parseVersion(stated[0])
+	if !ok {
+		return Version{}, &Unsupported{
+			Reason: fmt.Sprintf("memcached %s is not a released version (need >= %s and <= %s)", stated[0], oldest, newest),
+		}
+	}
+	if v.Compare(oldest) < 0 || v.Compare(newest) > 0 {
+		return Version{}, &Unsupported{
+			Reason: fmt.Sprintf("memcached %s is not supported (need >= %s and <= %s)", v, oldest, newest),
+		}
+	}
+	return v, nil
+}
+
+// versions lists what follows word in the literals that consist of word and a version, each once.
+func (m *image) versions(word string) []string {
+	var found []string
+	for _, s := range m.segments {
+		if s.writable {
+			continue
+		}
+		for at, next := 0, 0; len(found) < 16; at = next {
+			i := bytes.Index(s.data[at:], []byte(word))
+			if i < 0 {
+				break
+			}
+			next = at + i + len(word)
+			rest := s.data[next:min(len(s.data), next+longestVersion)]
+			n := bytes.IndexByte(rest, 0)
+			if n < 0 {
+				continue
+			}
+			// Other sentences hold the word as well; a version starts with a digit and has no space in it.
+			v := strings.TrimRight(string(rest[:n]), "\r\n")
+			if v == "" || v[0] < '0' || v[0] > '9' || strings.ContainsAny(v, " \t\r\n%") || slices.Contains(found, v) {
+				continue
+			}
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+func parseVersion(s string) (Version, bool) {
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 {
+		return Version{}, false
+	}
+	var n [3]int
+	for i, p := range parts {
+		// ParseUint takes no sign; a leading zero is not how memcached writes numbers.
+		u, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || (len(p) > 1 && p[0] == '0') {
+			return Version{}, false
+		}
+		n[i] = int(u)
+	}
+	return Version{n[0], n[1], n[2]}, true
+}
