@@ -33,26 +33,26 @@ struct backdoor_functions {
 
 /* Steps of the proof, in order; the last one reached is what is reported. */
 enum backdoor_proof_step {
-    BACKDOOR_PROOF_FORKED,  /* a child exists; it makes shared memory its own */
-    BACKDOOR_PROOF_ALLOC,   /* it calls item_alloc and looks at the header */
-    BACKDOOR_PROOF_STORE,   /* store_item, item_get, item_remove, item_unlink */
-    BACKDOOR_PROOF_LIMITS,  /* the largest item, the size of the client flags */
-    BACKDOOR_PROOF_CHUNKS,  /* do_item_alloc_chunk */
+    BACKDOOR_PROOF_FORKED, /* a child exists; it makes shared memory its own */
+    BACKDOOR_PROOF_ALLOC,  /* it calls item_alloc and looks at the header */
+    BACKDOOR_PROOF_STORE,  /* store_item, item_get, item_remove, item_unlink */
+    BACKDOOR_PROOF_LIMITS, /* the largest item, the size of the client flags */
+    BACKDOOR_PROOF_CHUNKS, /* do_item_alloc_chunk */
     BACKDOOR_PROOF_HOLDS,
 };
 
 /* What the child has to say; written to a pipe after each step. */
 struct backdoor_proof {
-    int32_t step;          /* the step it is in: enum backdoor_proof_step */
-    int32_t line;          /* of prove.c, where an expectation did not hold; or 0 */
-    int64_t clock;         /* current_time minus CLOCK_MONOTONIC, in seconds */
+    int32_t step;           /* the step it is in: enum backdoor_proof_step */
+    int32_t line;           /* of prove.c, where an expectation did not hold; or 0 */
+    int64_t clock;          /* current_time minus CLOCK_MONOTONIC, in seconds */
     uint64_t item_size_max; /* bytes of the largest item, header and key included */
-    uint64_t suffix;       /* bytes that non-zero client flags take in an item */
+    uint64_t suffix;        /* bytes that non-zero client flags take in an item */
 };
 
 /* What became of a row. */
 enum backdoor_outcome {
-    BACKDOOR_PENDING,   /* not reached: memcached is stopping */
+    BACKDOOR_PENDING, /* not reached: memcached is stopping */
     BACKDOOR_STORED,
     BACKDOOR_EXISTS,    /* add: the key is there */
     BACKDOOR_MISSING,   /* replace: the key is not there */

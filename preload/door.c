@@ -70,8 +70,8 @@ static bool set_path(const char *path) {
     if (path[0] != '/' && getcwd(directory, sizeof directory) == NULL) {
         return refuse("the door's path %s is too long with its directory before it", path);
     }
-    int n = snprintf(door.path, sizeof door.path, "%s%s%s", directory, path[0] == '/' ? "" : "/",
-                     path);
+    int n =
+        snprintf(door.path, sizeof door.path, "%s%s%s", directory, path[0] == '/' ? "" : "/", path);
     if (n < 0 || (size_t)n >= sizeof door.path) {
         return refuse("the door's path may have %zu bytes, %s has %d", sizeof door.path - 1, path,
                       n);
@@ -158,7 +158,8 @@ static bool parse_group(gid_t *gid) {
     return true;
 }
 
-/* Binds and listens under a name of our own, then takes the path's place: it is never half there. */
+/* Binds and listens under a name of our own, then takes the path's place: it is never half there.
+ */
 static bool bind_and_rename(mode_t mode, gid_t gid) {
     char temporary[sizeof((struct sockaddr_un *)0)->sun_path];
     snprintf(temporary, sizeof temporary, "%s~%d", door.path, (int)getpid());

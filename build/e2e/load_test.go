@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -260,20 +261,23 @@ func TestEviction(t *testing.T) {
 	}
 }
 
-// The article's bare call: a descriptor and nothing else.
+// The article's bare call, a descriptor and nothing else, by the README's client in Python.
 func TestBareCall(t *testing.T) {
 	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := regexp.MustCompile("(?s)```python\n(.*?)```").FindSubmatch(readme)
+	if program == nil {
+		t.Fatal("the README has no client in Python")
+	}
 	server := start(t, stock(t))
-	cmd := exec.Command("python3", "-c", `
-import socket, sys
-door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-door.connect(sys.argv[1])
-socket.send_fds(door, [b""], [0])
-print(door.recv(65536).decode())
-`, server.door)
+	text := strings.ReplaceAll(string(program[1]), door.DefaultPath, server.door)
+	cmd := exec.Command("python3", "-c", text)
 	cmd.Stdin = strings.NewReader("user_1\tTrond\n")
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), `"stored":1`) {
+	if err != nil || !strings.Contains(string(out), "'stored': 1") {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if got := server.get("user_1"); got != "Trond" {
@@ -285,7 +289,7 @@ print(door.recv(65536).decode())
 func TestBadDescriptors(t *testing.T) {
 	t.Parallel()
 	server := start(t, stock(t))
-	before := server.count("fd")
+	before := server.descriptors()
 	directory, err := os.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -311,12 +315,9 @@ func TestBadDescriptors(t *testing.T) {
 			t.Errorf("%s: %+v, %v", test.name, reply.Error, err)
 		}
 	}
-	wait(t, "the descriptors to be closed", func() error {
-		if now := server.count("fd"); now != before {
-			return fmt.Errorf("%d descriptors, %d before", now, before)
-		}
-		return nil
-	})
+	if now := server.descriptors(); now != before {
+		t.Errorf("%d descriptors, %d before", now, before)
+	}
 	server.missing("k")
 }
 

@@ -411,6 +411,24 @@ func (s *server) count(name string) int {
 	return len(entries)
 }
 
+// descriptors counts memcached's descriptors once the calls that have just ended have
+// given theirs back: when the count has stood still for a while.
+func (s *server) descriptors() int {
+	s.t.Helper()
+	const still = 25
+	last, times := -1, 0
+	wait(s.t, "descriptors that stay", func() error {
+		if now := s.count("fd"); now != last {
+			last, times = now, 0
+		}
+		if times++; times < still {
+			return fmt.Errorf("%d now", last)
+		}
+		return nil
+	})
+	return last
+}
+
 // dial connects to memcached's own socket.
 func dial(s *server) net.Conn {
 	s.t.Helper()

@@ -126,7 +126,7 @@ func TestEightLoads(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	before := server.count("fd")
+	before := server.descriptors()
 	all()
 	for i := range 8 {
 		readBack(t, server, fmt.Sprintf("load%d", i), rows, plain)
@@ -138,12 +138,9 @@ func TestEightLoads(t *testing.T) {
 	if now := server.count("task"); now > threads+4 {
 		t.Errorf("%d threads, %d before", now, threads)
 	}
-	wait(t, "the descriptors", func() error {
-		if now := server.count("fd"); now != before {
-			return fmt.Errorf("%d, %d before", now, before)
-		}
-		return nil
-	})
+	if now := server.descriptors(); now != before {
+		t.Errorf("%d descriptors, %d before", now, before)
+	}
 	if status := server.waitDoor(); status.Active != 0 || status.Stored != 3*8*rows {
 		t.Errorf("status %+v", status)
 	}
@@ -171,7 +168,7 @@ func endless(t *testing.T) *os.File {
 func TestClientKilled(t *testing.T) {
 	t.Parallel()
 	server := start(t, stock(t))
-	before := server.count("fd")
+	before := server.descriptors()
 	r := endless(t)
 	client := exec.Command(built(t, "client"), "--door", server.door)
 	client.Stdin = r
@@ -188,12 +185,9 @@ func TestClientKilled(t *testing.T) {
 		}
 		return nil
 	})
-	wait(t, "the descriptors", func() error {
-		if now := server.count("fd"); now != before {
-			return fmt.Errorf("%d, %d before", now, before)
-		}
-		return nil
-	})
+	if now := server.descriptors(); now != before {
+		t.Errorf("%d descriptors, %d before", now, before)
+	}
 	readBack(t, server, "endless", 100000, plain)
 	if status := server.waitDoor(); status.Active != 0 {
 		t.Errorf("status %+v", status)

@@ -16,7 +16,7 @@ char *mc_key(item *it) {
 
 /* memcached.h: ITEM_data; of a large item its first chunk */
 char *mc_data(item *it) {
-    size_t suffix = mc_functions.old_layout                ? it->old.nsuffix
+    size_t suffix = mc_functions.old_layout             ? it->old.nsuffix
                     : (mc_flags(it) & ITEM_CFLAGS) != 0 ? mc_suffix_size
                                                         : 0;
     return mc_key(it) + it->nkey + 1 + suffix;

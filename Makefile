@@ -1,0 +1,96 @@
+# memcached-backdoor: `make help` says what there is.
+
+GO ?= go
+CC ?= gcc
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZTIME ?= 5m
+CLANG_FORMAT ?= clang-format-14
+
+VERSION := $(shell git describe --tags --dirty --always 2>/dev/null || echo unknown)
+
+# Only the names in exports.map are visible; Go's pthread_create is ours (runtime.c).
+LINK := -Wl,--version-script=$(CURDIR)/preload/exports.map,--wrap=pthread_create
+LIBRARY = $(GO) build -trimpath -buildmode=c-shared \
+	-ldflags "-X main.version=$(VERSION) -extldflags '$(LINK)'"
+
+SOURCES := $(shell find preload include client -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.map')
+C_FILES := $(wildcard include/*.h preload/*.[ch] preload/*/*.[ch])
+SCRIPTS := $(wildcard build/*.sh) .ci/run
+
+BUILD_NEEDS := gcc libc6-dev
+TEST_NEEDS := $(BUILD_NEEDS) memcached mariadb-server mariadb-client sqlite3 netcat-openbsd \
+	libjemalloc2 perl python3-minimal binutils util-linux
+HOSTS_NEEDS := memcached binutils dpkg-dev debhelper pkg-config libevent-dev libsasl2-dev libssl-dev
+DEMO_NEEDS := $(BUILD_NEEDS) memcached sqlite3 netcat-openbsd
+LINT_NEEDS := $(BUILD_NEEDS) clang-format-14 shellcheck
+
+.PHONY: build
+build: build/backdoor.so build/client ## the library and the client (default)
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+build/backdoor.so: $(SOURCES) go.mod Makefile
+	@build/need.sh build $(BUILD_NEEDS)
+	$(LIBRARY) -o $@ ./preload
+	@rm -f build/backdoor.h # Go's header of the exported functions; nobody calls them from outside
+
+# The library with faults that the tests can ask for (preload/fault_faulty.go).
+build/backdoor-faulty.so: $(SOURCES) go.mod Makefile
+	$(LIBRARY) -tags faulty -o $@ ./preload
+	@rm -f build/backdoor-faulty.h
+
+build/client: $(SOURCES) go.mod Makefile
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $@ ./client
+
+.PHONY: hosts
+hosts: ## the memcacheds that the tests run in, under build/hosts/
+	@build/need.sh hosts $(HOSTS_NEEDS)
+	@build/hosts.sh
+
+.PHONY: test
+test: test-needs hosts build build/backdoor-faulty.so ## everything that proves it
+	$(GO) vet ./...
+	$(GO) test -count=1 -timeout 10m ./client/... ./preload/...
+	$(GO) test -count=1 -timeout 15m -parallel 8 ./build/e2e
+	@build/fuzz.sh 5s
+
+.PHONY: test-needs
+test-needs:
+	@build/need.sh test $(TEST_NEEDS)
+
+.PHONY: fuzz
+fuzz: hosts ## each fuzz target for FUZZTIME (5m)
+	@build/fuzz.sh $(FUZZTIME)
+
+.PHONY: demo
+demo: ## a memcached with rows from a database, read back through its own port
+	@build/need.sh demo $(DEMO_NEEDS)
+	@$(MAKE) --no-print-directory build
+	@build/demo.sh
+
+.PHONY: lint
+lint: ## form and warnings: Go, C, shell
+	@build/need.sh lint $(LINT_NEEDS)
+	@test -z "$$(gofmt -l client preload build | tee /dev/stderr)" || { echo "error: gofmt the files above" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags faulty ./preload
+	$(GO) mod tidy -diff
+	$(GO) run -modfile=build/lint/go.mod honnef.co/go/tools/cmd/staticcheck -checks all,-ST1000,-ST1003 ./...
+	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+	for file in $(filter %.c,$(C_FILES)); do \
+		$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+			-fanalyzer -Iinclude -Ipreload -c $$file -o /dev/null || exit 1; \
+	done
+	shellcheck $(SCRIPTS)
+
+.PHONY: install
+install: build ## into PREFIX (/usr/local), below DESTDIR
+	install -D -m 644 build/backdoor.so $(DESTDIR)$(PREFIX)/lib/memcached-backdoor/backdoor.so
+	install -D -m 755 build/client $(DESTDIR)$(PREFIX)/bin/memcached-backdoor
+
+.PHONY: clean
+clean: ## what was built, but not build/hosts/, which takes a minute
+	rm -f build/backdoor.so build/backdoor-faulty.so build/client

@@ -1,0 +1,142 @@
+#!/bin/sh
+# hosts.sh: prepares the memcacheds that the tests run in, under build/hosts/.
+#
+#   stock/memcached     the distribution's own binary, stripped: route scan
+#   symtab/memcached    the same binary with a symbol table added: route symtab
+#   exported/memcached  Debian 13's binary, which exports its functions, run by
+#                       its own loader with its own libraries: route exported
+#
+# What is there is kept.  Each is made beside its place and renamed, so that an
+# interrupted run leaves nothing half-made.
+set -eu
+
+hosts=$(cd "$(dirname "$0")" && pwd)/hosts
+mkdir -p "$hosts"
+work=$(mktemp -d "$hosts/.work.XXXXXX")
+# Debian builds its packages here; another path would make another binary.
+reproducible=/build/reproducible-path
+source_tree=
+cleanup() {
+    rm -rf "$work"
+    # dpkg-source leaves the archive that it unpacked beside the tree.
+    [ -z "$source_tree" ] || rm -rf "$source_tree" "$reproducible"/memcached_*.orig.tar.*
+    rmdir "$reproducible" /build 2>/dev/null || true
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+die() {
+    echo "error: make hosts: $*" >&2
+    exit 1
+}
+
+# run LABEL COMMAND...: silent unless it fails.
+run() {
+    label=$1
+    shift
+    if ! "$@" >"$work/log" 2>&1; then
+        tail -n 20 "$work/log" >&2
+        die "$label failed"
+    fi
+}
+
+# apt with lists and cache of our own.  The archive is where this machine's own
+# configuration says that Debian is.
+isolated_apt() {
+    apt-get -o Dir::Etc::sourcelist="$work/sources" -o Dir::Etc::sourceparts=- \
+        -o Dir::State="$work/state" -o Dir::State::status="$work/state/status" \
+        -o Dir::Cache="$work/cache" -o APT::Sandbox::User=root "$@"
+}
+
+archives() {
+    apt-get indextargets --format "\$(REPO_URI) \$(CODENAME)" 'Created-By: Packages' \
+        'Origin: Debian' 'Component: main' | sort -u
+}
+
+prepare_apt() {
+    rm -rf "$work/state" "$work/cache"
+    mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial"
+    : >"$work/state/status"
+    run "apt-get update" isolated_apt update
+}
+
+signed_by='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]'
+stock=$(command -v memcached) || die "memcached is not installed"
+
+if ! cmp -s "$stock" "$hosts/stock/memcached"; then
+    mkdir -p "$hosts/stock"
+    install -m 755 "$stock" "$hosts/stock/.memcached"
+    mv "$hosts/stock/.memcached" "$hosts/stock/memcached"
+    rm -rf "$hosts/symtab"
+    echo "hosts: stock is $("$stock" -V)"
+fi
+
+build_id() {
+    readelf -n "$1" | sed -n 's/.*Build ID: //p'
+}
+
+# The addresses come from the distribution's source package, which rebuilds bit for
+# bit, and not from our own search for them.
+make_symtab() {
+    version=$(dpkg-query -W -f '${source:Version}' memcached)
+    archives | while read -r uri codename; do
+        echo "deb-src $signed_by $uri $codename main"
+    done >"$work/sources"
+    prepare_apt
+    (cd "$work" && run "fetching memcached's source" isolated_apt source --download-only "memcached=$version")
+    mkdir -p "$reproducible"
+    source_tree="$reproducible/memcached-$(echo "$version" | sed 's/-[^-]*$//')"
+    [ ! -e "$source_tree" ] || die "$source_tree is in the way"
+    run "unpacking memcached's source" dpkg-source -x "$work"/memcached_*.dsc "$source_tree"
+    (cd "$source_tree" && run "building memcached" env DEB_BUILD_OPTIONS=nocheck \
+        dpkg-buildpackage --build=binary --no-sign --build-profiles=nocheck \
+        --rules-target=build)
+    twin=$source_tree/memcached
+    [ "$(build_id "$twin")" = "$(build_id "$stock")" ] ||
+        die "memcached $version, rebuilt, has another build-id than the installed one"
+
+    text=$(readelf -SW "$stock" | sed -n 's/.* \.text  *PROGBITS  *\([0-9a-f]*\).*/\1/p')
+    set --
+    for name in item_alloc store_item item_remove item_get item_unlink do_item_alloc_chunk; do
+        address=$(nm "$twin" | sed -n "s/^\([0-9a-f]*\) [tT] $name\$/\1/p")
+        [ -n "$address" ] || die "memcached $version, rebuilt, has no $name"
+        set -- "$@" --add-symbol "$name=.text:$((0x$address - 0x$text)),function,global"
+    done
+    mkdir "$work/symtab"
+    run "adding the symbols" objcopy "$@" "$stock" "$work/symtab/memcached"
+    mv "$work/symtab" "$hosts/symtab"
+}
+
+if [ ! -x "$hosts/symtab/memcached" ]; then
+    echo "hosts: rebuilding memcached's source package for its symbols"
+    make_symtab
+fi
+
+make_exported() {
+    uri=$(archives | sed -n 's/ bookworm$//p' | head -n 1)
+    [ -n "$uri" ] || die "this machine's apt knows no Debian 12 archive to find Debian 13 beside"
+    echo "deb $signed_by $uri trixie main" >"$work/sources"
+    prepare_apt
+    mkdir "$work/debs"
+    (cd "$work/debs" && run "fetching Debian 13's memcached" isolated_apt download memcached libc6 \
+        libevent-2.1-7t64 libsasl2-2 libssl3t64 zlib1g libzstd1)
+    mkdir "$work/exported"
+    for deb in "$work"/debs/*.deb; do
+        dpkg-deb -x "$deb" "$work/exported"
+    done
+    cat >"$work/exported/memcached" <<'WRAPPER'
+#!/bin/sh
+# Debian 13's memcached with its own loader and libraries.
+root=$(dirname "$0")
+exec "$root/usr/lib64/ld-linux-x86-64.so.2" \
+    --library-path "$root/usr/lib/x86_64-linux-gnu" "$root/usr/bin/memcached" "$@"
+WRAPPER
+    chmod 755 "$work/exported/memcached"
+    run "starting Debian 13's memcached" "$work/exported/memcached" -V
+    mv "$work/exported" "$hosts/exported"
+}
+
+if [ ! -x "$hosts/exported/memcached" ]; then
+    echo "hosts: fetching Debian 13's memcached with its libraries"
+    make_exported
+fi
