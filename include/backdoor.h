@@ -64,7 +64,7 @@ enum backdoor_outcome {
 struct backdoor_row {
     uint32_t key;    /* offset of the key in the batch's data */
     uint32_t value;  /* offset of the value */
-    uint32_t nvalue; /* bytes */
+    uint32_t nvalue; /* bytes; above INT_MAX: too large, and not there */
     uint32_t line;   /* counted from the batch's first line; Go's affair */
     uint8_t nkey;    /* 1 to KEY_MAX_LENGTH, the caller has checked it */
     uint8_t outcome; /* enum backdoor_outcome */

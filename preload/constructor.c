@@ -11,18 +11,12 @@
 #include <unistd.h>
 
 /*
- * A memcached that may open fewer descriptors than this (-c) needs all of them
- * itself: we take one for each worker and some for the door and its calls.
- */
-#define DESCRIPTORS_NEEDED 64
-
-/*
  * memcached indexes its connections by descriptor and refuses by number (-o
  * maxconns_fast).  Ours that stay open go to the top of what we may have.
  */
 int high_descriptor(int fd) {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < DESCRIPTORS_NEEDED) {
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < LIMITS_DESCRIPTORS) {
         return fd;
     }
     int top = limit.rlim_cur < 1024 ? (int)limit.rlim_cur : 1024;
@@ -59,19 +53,18 @@ __attribute__((destructor)) static void at_exit(void) {
 }
 
 void memcached_ready(void) {
-    struct rlimit limit;
     const char *objection = host_objection();
     int err;
+    if (objection == NULL) {
+        objection = limits_objection();
+    }
     if (door_socket() >= 0) {
         if (objection != NULL) {
             door_abandon("%s", objection);
         } else if (!runtime_held()) {
             door_abandon("the Go runtime's initialiser did not run before ours");
-        } else if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < DESCRIPTORS_NEEDED) {
-            door_abandon("memcached may open only %lu descriptors (-c); a door needs %d",
-                         (unsigned long)limit.rlim_cur, DESCRIPTORS_NEEDED);
         } else if ((err = runtime_start()) != 0) {
-            door_abandon("no thread or address space for it: %s", strerror(err));
+            door_abandon("a thread for it cannot be made: %s", strerror(err));
         }
     }
     if (door_socket() < 0) {

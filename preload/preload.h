@@ -38,6 +38,11 @@ int host_file(void);
 /* Why a memcached of this build cannot have a door, or NULL. */
 const char *host_objection(void);
 
+/* Why the process's limits do not allow for a door, or NULL. */
+const char *limits_objection(void);
+/* A memcached that may open fewer descriptors (-c) needs all of them itself. */
+#define LIMITS_DESCRIPTORS 64
+
 /* Signal handlers and mask around the Go runtime's two beginnings. */
 void signals_note(void);
 void signals_restore(void);

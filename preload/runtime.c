@@ -12,16 +12,9 @@
 #include "preload.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <time.h>
-
-/*
- * What the runtime reserves when it starts, with room to spare.  If the address
- * space or, after -k, the memory that may be locked does not hold this, the
- * runtime would end the process.
- */
-#define RUNTIME_RESERVES (UINT64_C(1) << 30)
 
 __thread bool thread_is_gos __attribute__((tls_model("initial-exec")));
 
@@ -65,8 +58,12 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, start_f
     }
     /* runtime/cgo aborts the process when it gets no thread.  A Go thread can wait instead. */
     const struct timespec pause = {0, 10 * 1000 * 1000};
+    static atomic_bool said;
     int err;
     while ((err = create(thread, attr, fn, arg)) == EAGAIN) {
+        if (!atomic_exchange(&said, true)) {
+            say("the door waits: no further thread can be made (ulimit -u)");
+        }
         nanosleep(&pause, NULL);
     }
     return err;
@@ -92,12 +89,6 @@ static void *serve(void *arg) {
  * errno; then nothing of Go runs.
  */
 int runtime_start(void) {
-    void *room = mmap(NULL, RUNTIME_RESERVES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (room == MAP_FAILED) {
-        return errno;
-    }
-    munmap(room, RUNTIME_RESERVES);
-
     sigset_t saved;
     pthread_t thread;
     pthread_attr_t attr;

@@ -192,18 +192,21 @@ func TestStaleValue(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		server := start(t, s.program)
 		server.load(door.Request{}, []byte("k\told\nuntouched\told\n"))
-		big := "k\t" + strings.Repeat("x", 1<<20) + "\n"
-		l := server.load(door.Request{}, []byte(big))
-		if l.Rejected != 1 {
-			t.Fatalf("%+v", l)
+		// Just too large for an item, and too large for the loader to take in whole.
+		for _, size := range []int{1 << 20, 5 << 20} {
+			server.load(door.Request{}, []byte("k\told\n"))
+			l := server.load(door.Request{}, []byte("k\t"+strings.Repeat("x", size)+"\nnext\tvalue\n"))
+			if l.Rejected != 1 || l.Stored != 1 || l.Rejects[0].Line != 1 || l.Rejects[0].Key != `"k"` {
+				t.Fatalf("%+v", l)
+			}
+			server.missing("k")
 		}
-		server.missing("k")
 		if got := server.get("untouched"); got != "old" {
 			t.Errorf("untouched: %q", got)
 		}
 		// add and replace would not have changed it.
 		server.load(door.Request{}, []byte("k\tnew\n"))
-		server.load(door.Request{Mode: door.ModeReplace}, []byte(big))
+		server.load(door.Request{Mode: door.ModeReplace}, []byte("k\t"+strings.Repeat("x", 1<<20)))
 		if got := server.get("k"); got != "new" {
 			t.Errorf("after a failed replace: %q", got)
 		}

@@ -313,8 +313,12 @@ func (s *server) get(key string) string {
 
 func (s *server) missing(key string) {
 	s.t.Helper()
-	if item, err := s.cache().Get(key); !errors.Is(err, memcache.ErrCacheMiss) {
-		s.t.Errorf("get %q: %+v, %v; want a miss", key, item, err)
+	item, err := s.cache().Get(key)
+	if item == nil {
+		item = &memcache.Item{}
+	}
+	if !errors.Is(err, memcache.ErrCacheMiss) {
+		s.t.Fatalf("get %q: %.60q, %v; want a miss", key, item.Value, err)
 	}
 }
 

@@ -11,6 +11,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"math"
 	"unsafe"
 )
 
@@ -20,6 +21,10 @@ const (
 	// batchBytes is the data a batch has room for, unless a row needs more.
 	batchBytes = 256 << 10
 )
+
+// Oversize is the length of a value that is too large for any item, and therefore
+// is not in a batch's data.
+const Oversize = math.MaxUint32
 
 // ErrStopping is what comes of a batch when memcached's workers have ended.
 var ErrStopping = errors.New("memcached is stopping")
@@ -132,7 +137,8 @@ func (b *Batch) Full() bool { return b.Len() == len(b.rows) }
 func (b *Batch) Reset() { b.c.nrows = 0 }
 
 // Add appends a row of which the key is Data()[key:key+nkey] and the value
-// Data()[value:value+nvalue].  The batch is not full, the key has been checked.
+// Data()[value:value+nvalue], or nvalue is Oversize.  The batch is not full, the key
+// has been checked.
 // tag is kept for the caller.
 func (b *Batch) Add(key, nkey, value, nvalue int, tag uint32) {
 	row := &b.rows[b.c.nrows]

@@ -233,17 +233,22 @@ func (l *loader) makeRoom() error {
 	if size := len(l.batch.Data()); size <= l.lineMax {
 		return l.batch.Resize(min(2*size, l.lineMax+1))
 	}
-	if !l.tooLong {
-		l.tooLong = true
-		nkey, reason := record.Line(l.batch.Data()[:l.filled])
-		if reason == "" {
-			reason = TooLarge
-		}
-		l.line++
-		l.counts.Rows++
-		l.counts.reject(l.line, reason, l.batch.Data()[:nkey])
+	if l.tooLong {
+		l.filled, l.scanned = 0, 0
+		return nil
 	}
-	l.filled, l.scanned = 0, 0
+	l.tooLong = true
+	l.line++
+	l.counts.Rows++
+	nkey, reason := record.Line(l.batch.Data()[:l.filled])
+	if reason != "" {
+		l.counts.reject(l.line, reason, l.batch.Data()[:nkey])
+		l.filled, l.scanned = 0, 0
+		return nil
+	}
+	// The worker rejects it, and takes the key's old value out.
+	l.batch.Add(0, nkey, nkey+1, cache.Oversize, uint32(l.line-l.lines[l.batch]))
+	l.parsed, l.filled, l.scanned = nkey+1, nkey+1, nkey+1
 	return nil
 }
 
