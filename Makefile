@@ -11,7 +11,7 @@ VERSION := $(shell git describe --tags --dirty --always 2>/dev/null || echo unkn
 
 # Only the names in exports.map are visible; Go's pthread_create is ours (runtime.c).
 LINK := -Wl,--version-script=$(CURDIR)/preload/exports.map,--wrap=pthread_create
-LIBRARY = $(GO) build -trimpath -buildmode=c-shared \
+LIBRARY = $(GO) build -trimpath -buildvcs=false -buildmode=c-shared \
 	-ldflags "-X main.version=$(VERSION) -extldflags '$(LINK)'"
 
 SOURCES := $(shell find preload include client -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.map')
@@ -43,7 +43,7 @@ build/backdoor-faulty.so: $(SOURCES) go.mod Makefile
 	@rm -f build/backdoor-faulty.h
 
 build/client: $(SOURCES) go.mod Makefile
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $@ ./client
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)" -o $@ ./client
 
 .PHONY: hosts
 hosts: ## the memcacheds that the tests run in, under build/hosts/
