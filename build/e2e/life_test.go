@@ -80,161 +80,166 @@ func TestInert(t *testing.T) {
 
 // memcached's own signal handlers and masks stay, on each of its own threads.
 func TestSignalsOfHost(t *testing.T) {
-	t.Parallel()
-	bare := newServer(t, stock(t))
-	bare.preload = ""
-	bare.start()
-	bare.waitServing()
-	ours := start(t, stock(t))
-	want, got := statusOf(t, bare.pid()), statusOf(t, ours.pid())
-	if got["SigBlk"] != want["SigBlk"] || got["SigIgn"] != want["SigIgn"] {
-		t.Errorf("blocked and ignored: %v, want %v", got, want)
-	}
-	// Go's four are caught besides, and only those.
-	caught := func(status map[string]string) uint64 {
-		mask, err := strconv.ParseUint(status["SigCgt"], 16, 64)
-		if err != nil {
-			t.Fatal(err)
+	eachShape(t, func(t *testing.T, h shape) {
+		bare := newServer(t, h.program)
+		bare.preload = ""
+		bare.start()
+		bare.waitServing()
+		ours := start(t, h.program)
+		want, got := statusOf(t, bare.pid()), statusOf(t, ours.pid())
+		if got["SigBlk"] != want["SigBlk"] || got["SigIgn"] != want["SigIgn"] {
+			t.Errorf("blocked and ignored: %v, want %v", got, want)
 		}
-		return mask
-	}
-	var gos uint64
-	for _, s := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGURG} {
-		gos |= 1 << (s - 1)
-	}
-	if extra := caught(got) &^ caught(want); extra != gos {
-		t.Errorf("caught besides memcached's: %x, want %x", extra, gos)
-	}
+		// Go's four are caught besides, and only those.
+		caught := func(status map[string]string) uint64 {
+			mask, err := strconv.ParseUint(status["SigCgt"], 16, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return mask
+		}
+		var gos uint64
+		for _, s := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGURG} {
+			gos |= 1 << (s - 1)
+		}
+		if extra := caught(got) &^ caught(want); extra != gos {
+			t.Errorf("caught besides memcached's: %x, want %x", extra, gos)
+		}
+	})
 }
 
 // A fault of memcached's own ends it as it would without us.
 func TestFaultOfHost(t *testing.T) {
-	t.Parallel()
-	for _, signal := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE} {
-		s := start(t, stock(t))
-		if status := s.end(signal); !status.Signaled() || status.Signal() != signal {
-			t.Errorf("%v: it ended with %v\n%s", signal, status, s.output.String())
+	eachShape(t, func(t *testing.T, h shape) {
+		for _, signal := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE} {
+			s := start(t, h.program)
+			if status := s.end(signal); !status.Signaled() || status.Signal() != signal {
+				t.Errorf("%v: it ended with %v\n%s", signal, status, s.output.String())
+			}
 		}
-	}
+	})
 }
 
 // Each way to stop memcached has the exit status and the output that it has without us.
 func TestStop(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name string
-		args []string
-		stop func(s *server) syscall.WaitStatus
-	}{
-		{"SIGINT", nil, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGINT) }},
-		{"SIGTERM", nil, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGTERM) }},
-		{"SIGUSR1", nil, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGUSR1) }},
-		{"SIGQUIT", nil, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGQUIT) }},
-		{"verbose SIGTERM", []string{"-v"}, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGTERM) }},
-		{"SIGHUP, then SIGTERM", nil, func(s *server) syscall.WaitStatus {
-			s.cmd.Process.Signal(syscall.SIGHUP)
-			s.waitServing()
-			return s.end(syscall.SIGTERM)
-		}},
-		{"shutdown", []string{"-A"}, func(s *server) syscall.WaitStatus {
-			conn := dial(s)
-			defer conn.Close()
-			fmt.Fprint(conn, "shutdown\r\n")
-			return s.end(0)
-		}},
-		{"shutdown graceful", []string{"-A"}, func(s *server) syscall.WaitStatus {
-			conn := dial(s)
-			defer conn.Close()
-			fmt.Fprint(conn, "shutdown graceful\r\n")
-			return s.end(0)
-		}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			bare := newServer(t, stock(t), test.args...)
-			bare.preload = ""
-			bare.start()
-			bare.waitServing()
-			want, wantOutput := test.stop(bare), bare.output.String()
+	eachShape(t, func(t *testing.T, h shape) {
+		for _, test := range []struct {
+			name string
+			args []string
+			stop func(s *server) syscall.WaitStatus
+		}{
+			{"SIGINT", nil, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGINT) }},
+			{"SIGTERM", nil, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGTERM) }},
+			{"SIGUSR1", nil, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGUSR1) }},
+			{"SIGQUIT", nil, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGQUIT) }},
+			{"verbose SIGTERM", []string{"-v"}, func(s *server) syscall.WaitStatus { return s.end(syscall.SIGTERM) }},
+			{"SIGHUP, then SIGTERM", nil, func(s *server) syscall.WaitStatus {
+				s.cmd.Process.Signal(syscall.SIGHUP)
+				s.waitServing()
+				return s.end(syscall.SIGTERM)
+			}},
+			{"shutdown", []string{"-A"}, func(s *server) syscall.WaitStatus {
+				conn := dial(s)
+				defer conn.Close()
+				fmt.Fprint(conn, "shutdown\r\n")
+				return s.end(0)
+			}},
+			{"shutdown graceful", []string{"-A"}, func(s *server) syscall.WaitStatus {
+				conn := dial(s)
+				defer conn.Close()
+				fmt.Fprint(conn, "shutdown graceful\r\n")
+				return s.end(0)
+			}},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				bare := newServer(t, h.program, test.args...)
+				bare.preload = ""
+				bare.start()
+				bare.waitServing()
+				want, wantOutput := test.stop(bare), bare.output.String()
 
-			ours := start(t, stock(t), test.args...)
-			ours.load(door.Request{}, []byte("k\tv\n"))
-			got, gotOutput := test.stop(ours), ours.output.String()
-			if got != want || gotOutput != wantOutput {
-				t.Errorf("%v and %q, want %v and %q", got, gotOutput, want, wantOutput)
-			}
-			killed := got.Signaled()
-			if _, err := os.Lstat(ours.door); !killed && !os.IsNotExist(err) {
-				t.Errorf("the door is still there (%v)", err)
-			}
-		})
-	}
+				ours := start(t, h.program, test.args...)
+				ours.load(door.Request{}, []byte("k\tv\n"))
+				got, gotOutput := test.stop(ours), ours.output.String()
+				if got != want || gotOutput != wantOutput {
+					t.Errorf("%v and %q, want %v and %q", got, gotOutput, want, wantOutput)
+				}
+				killed := got.Signaled()
+				if _, err := os.Lstat(ours.door); !killed && !os.IsNotExist(err) {
+					t.Errorf("the door is still there (%v)", err)
+				}
+			})
+		}
+	})
 }
 
 // Options that end memcached at once, or change how it runs.
 func TestOptionsOfHost(t *testing.T) {
-	t.Parallel()
-	for _, args := range [][]string{
-		{"-h"}, {"-V"}, {"--bogus"}, {"-d", "--bogus"}, {"-i"}, {"-u", "nosuchuser"}, {"-I", "0"}, {"-d", "-s", "/nonexistent/socket"},
-	} {
-		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			run := func(preload string) (string, int) {
-				cmd := exec.Command(stock(t), args...)
-				cmd.Env = append(os.Environ(), "LD_PRELOAD="+preload, "MEMCACHED_BACKDOOR="+filepath.Join(t.TempDir(), "door"))
-				out, _ := cmd.CombinedOutput()
-				return string(out), cmd.ProcessState.ExitCode()
-			}
-			wantOut, want := run("")
-			gotOut, got := run(built(t, "backdoor.so"))
-			if got != want || gotOut != wantOut {
-				t.Errorf("status %d and %q, want %d and %q", got, gotOut, want, wantOut)
-			}
-		})
-	}
+	eachShape(t, func(t *testing.T, h shape) {
+		for _, args := range [][]string{
+			{"-h"}, {"-V"}, {"--bogus"}, {"-d", "--bogus"}, {"-i"}, {"-u", "nosuchuser"}, {"-I", "0"}, {"-d", "-s", "/nonexistent/socket"},
+		} {
+			t.Run(strings.Join(args, " "), func(t *testing.T) {
+				run := func(preload string) (string, int) {
+					cmd := exec.Command(h.program, args...)
+					cmd.Env = append(os.Environ(), "LD_PRELOAD="+preload, "MEMCACHED_BACKDOOR="+filepath.Join(t.TempDir(), "door"))
+					out, _ := cmd.CombinedOutput()
+					return string(out), cmd.ProcessState.ExitCode()
+				}
+				wantOut, want := run("")
+				gotOut, got := run(built(t, "backdoor.so"))
+				if got != want || gotOut != wantOut {
+					t.Errorf("status %d and %q, want %d and %q", got, gotOut, want, wantOut)
+				}
+			})
+		}
+	})
 }
 
 // memcached as a daemon, in every spelling: the command returns at once and silent, the
 // daemon serves with a door, and ends when it is told to.
 func TestDaemon(t *testing.T) {
-	t.Parallel()
-	for _, spelling := range []string{"-d", "-vd", "-dv", "--daemon"} {
-		t.Run(spelling, func(t *testing.T) {
-			t.Parallel()
-			run := func(preload bool) (output string, s *server) {
-				pidfile := filepath.Join(t.TempDir(), "pid")
-				s = newServer(t, stock(t), spelling, "-P", pidfile)
-				if !preload {
-					s.preload = ""
+	eachShape(t, func(t *testing.T, h shape) {
+		for _, spelling := range []string{"-d", "-vd", "-dv", "--daemon"} {
+			t.Run(spelling, func(t *testing.T) {
+				t.Parallel()
+				run := func(preload bool) (output string, s *server) {
+					pidfile := filepath.Join(t.TempDir(), "pid")
+					s = newServer(t, h.program, spelling, "-P", pidfile)
+					if !preload {
+						s.preload = ""
+					}
+					// A file, not a pipe: with -v the daemon keeps its output open.
+					out := fileOf(t, nil)
+					cmd := s.command()
+					cmd.Stdout, cmd.Stderr = out, out
+					if err := cmd.Run(); err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { killDaemon(t, pidfile) })
+					s.waitServing()
+					text, err := os.ReadFile(out.Name())
+					if err != nil {
+						t.Fatal(err)
+					}
+					return string(text), s
 				}
-				// A file, not a pipe: with -v the daemon keeps its output open.
-				out := fileOf(t, nil)
-				cmd := s.command()
-				cmd.Stdout, cmd.Stderr = out, out
-				if err := cmd.Run(); err != nil {
-					t.Fatal(err)
+				want, _ := run(false)
+				got, s := run(true)
+				if got != want {
+					t.Errorf("output %q, want %q", got, want)
 				}
-				t.Cleanup(func() { killDaemon(t, pidfile) })
-				s.waitServing()
-				text, err := os.ReadFile(out.Name())
-				if err != nil {
-					t.Fatal(err)
+				if status := s.waitDoor(); status.Route != h.route {
+					t.Errorf("status %+v", status)
 				}
-				return string(text), s
-			}
-			want, _ := run(false)
-			got, s := run(true)
-			if got != want {
-				t.Errorf("output %q, want %q", got, want)
-			}
-			if status := s.waitDoor(); status.Route != "scan" {
-				t.Errorf("status %+v", status)
-			}
-			s.load(door.Request{}, []byte("k\tv\n"))
-			if s.get("k") != "v" {
-				t.Error("k differs")
-			}
-		})
-	}
+				s.load(door.Request{}, []byte("k\tv\n"))
+				if s.get("k") != "v" {
+					t.Error("k differs")
+				}
+			})
+		}
+	})
 }
 
 // killDaemon ends the process that a pid file names and waits until it is gone.
@@ -263,147 +268,153 @@ func killDaemon(t *testing.T, pidfile string) {
 
 // The door is made before memcached gives up its rights, and served after.
 func TestOtherUser(t *testing.T) {
-	t.Parallel()
-	if os.Getuid() != 0 {
-		t.Skip("only root can start memcached as somebody else")
-	}
-	s := newServer(t, stock(t))
-	s.user = "nobody"
-	s.start()
-	if status := s.waitDoor(); status.Route != "scan" {
-		t.Errorf("status %+v", status)
-	}
-	s.load(door.Request{}, []byte("k\tv\n"))
-	if s.get("k") != "v" {
-		t.Error("k differs")
-	}
-	info, err := os.Lstat(s.door)
-	if err != nil || info.Mode().Perm() != 0o600 || info.Sys().(*syscall.Stat_t).Uid != 0 {
-		t.Errorf("the door: %v, %v", info, err)
-	}
+	eachShape(t, func(t *testing.T, h shape) {
+		if os.Getuid() != 0 {
+			t.Skip("only root can start memcached as somebody else")
+		}
+		s := newServer(t, h.program)
+		s.user = "nobody"
+		s.start()
+		if status := s.waitDoor(); status.Route != h.route {
+			t.Errorf("status %+v", status)
+		}
+		s.load(door.Request{}, []byte("k\tv\n"))
+		if s.get("k") != "v" {
+			t.Error("k differs")
+		}
+		info, err := os.Lstat(s.door)
+		if err != nil || info.Mode().Perm() != 0o600 || info.Sys().(*syscall.Stat_t).Uid != 0 {
+			t.Errorf("the door: %v, %v", info, err)
+		}
+	})
 }
 
 func TestLockedMemory(t *testing.T) {
-	t.Parallel()
-	s := start(t, stock(t), "-k")
-	s.load(door.Request{}, []byte("k\tv\n"))
-	if s.get("k") != "v" {
-		t.Error("k differs")
-	}
-	// Not enough of it to lock: memcached says so and serves unlocked, with a door.
-	limited := newServer(t, stock(t), "-k")
-	limited.wrap = []string{"prlimit", "--memlock=1000000:1000000"}
-	limited.user = "nobody"
-	limited.start()
-	limited.waitDoor()
-	if out := limited.output.String(); !strings.Contains(out, "mlockall") {
-		t.Errorf("memcached wrote %q", out)
-	}
+	eachShape(t, func(t *testing.T, h shape) {
+		s := start(t, h.program, "-k")
+		s.load(door.Request{}, []byte("k\tv\n"))
+		if s.get("k") != "v" {
+			t.Error("k differs")
+		}
+		// Not enough of it to lock: memcached says so and serves unlocked, with a door.
+		limited := newServer(t, h.program, "-k")
+		limited.wrap = []string{"prlimit", "--memlock=1000000:1000000"}
+		limited.user = "nobody"
+		limited.start()
+		limited.waitDoor()
+		if out := limited.output.String(); !strings.Contains(out, "mlockall") {
+			t.Errorf("memcached wrote %q", out)
+		}
+	})
 }
 
 // Two memcacheds, one door: the second serves without one and says so.
 func TestSecondHost(t *testing.T) {
-	t.Parallel()
-	first := start(t, stock(t))
-	second := newServer(t, stock(t))
-	second.door = first.door
-	second.start()
-	second.waitServing()
-	want := fmt.Sprintf("memcached-backdoor: no door: %s is the door of process %d; set MEMCACHED_BACKDOOR to another path\n",
-		first.door, first.pid())
-	wait(t, "its line", func() error {
-		if got := second.output.String(); got != want {
-			return fmt.Errorf("it wrote %q, want %q", got, want)
+	eachShape(t, func(t *testing.T, h shape) {
+		first := start(t, h.program)
+		second := newServer(t, h.program)
+		second.door = first.door
+		second.start()
+		second.waitServing()
+		want := fmt.Sprintf("memcached-backdoor: no door: %s is the door of process %d; set MEMCACHED_BACKDOOR to another path\n",
+			first.door, first.pid())
+		wait(t, "its line", func() error {
+			if got := second.output.String(); got != want {
+				return fmt.Errorf("it wrote %q, want %q", got, want)
+			}
+			return nil
+		})
+		if status := second.end(syscall.SIGTERM); status.ExitStatus() != 0 {
+			t.Errorf("it ended with %v", status)
 		}
-		return nil
+		if status := first.waitDoor(); status.PID != first.pid() {
+			t.Errorf("the door's process is %d, want the first, %d", status.PID, first.pid())
+		}
 	})
-	if status := second.end(syscall.SIGTERM); status.ExitStatus() != 0 {
-		t.Errorf("it ended with %v", status)
-	}
-	if status := first.waitDoor(); status.PID != first.pid() {
-		t.Errorf("the door's process is %d, want the first, %d", status.PID, first.pid())
-	}
 }
 
 // A door that nobody serves any more is replaced.
 func TestStaleDoor(t *testing.T) {
-	t.Parallel()
-	first := start(t, stock(t))
-	first.kill()
-	if _, err := os.Lstat(first.door); err != nil {
-		t.Fatal(err)
-	}
-	second := newServer(t, stock(t))
-	second.door = first.door
-	second.start()
-	if status := second.waitDoor(); status.PID != second.pid() {
-		t.Errorf("status %+v", status)
-	}
+	eachShape(t, func(t *testing.T, h shape) {
+		first := start(t, h.program)
+		first.kill()
+		if _, err := os.Lstat(first.door); err != nil {
+			t.Fatal(err)
+		}
+		second := newServer(t, h.program)
+		second.door = first.door
+		second.start()
+		if status := second.waitDoor(); status.PID != second.pid() {
+			t.Errorf("status %+v", status)
+		}
+	})
 }
 
 // Whatever is wrong with the door's place: memcached serves, and one line says what.
 func TestNoDoor(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		door string
-		env  string
-		want string
-		wrap []string
-		user string
-		args []string
-	}{
-		"no directory": {door: "/nonexistent/door", want: "/nonexistent: No such file or directory"},
-		"a file":       {door: "/etc/hostname", want: "/etc/hostname is there and is not a door"},
-		"too long":     {door: "/tmp/" + strings.Repeat("d", 200), want: "the door's path may have"},
-		"mode":         {env: "MEMCACHED_BACKDOOR_MODE=rw", want: "is not an octal mode"},
-		"large mode":   {env: "MEMCACHED_BACKDOOR_MODE=1777", want: "is not an octal mode"},
-		"group":        {env: "MEMCACHED_BACKDOOR_GROUP=nosuchgroup", want: "there is no such group"},
-		"descriptors":  {want: "(-c)", args: []string{"-c", "50"}},
-		"memory":       {want: "(ulimit -v, ulimit -d)", wrap: []string{"prlimit", "--as=2000000000"}},
-		"data":         {want: "(ulimit -v, ulimit -d)", wrap: []string{"prlimit", "--data=2000000000"}},
-		"locked":       {want: "(ulimit -l)", wrap: []string{"prlimit", "--memlock=4000000000"}, args: []string{"-k"}, user: "nobody"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer(t, stock(t), test.args...)
-			if test.door != "" {
-				s.door = test.door
-			}
-			s.env, s.wrap = []string{test.env}, test.wrap
-			if test.wrap != nil {
-				if out, err := exec.Command(test.wrap[0], append(test.wrap[1:], "true")...).CombinedOutput(); err != nil {
-					t.Skipf("this machine does not let the limit be set: %s", out)
+	eachShape(t, func(t *testing.T, h shape) {
+		for name, test := range map[string]struct {
+			door string
+			env  string
+			want string
+			wrap []string
+			user string
+			args []string
+		}{
+			"no directory": {door: "/nonexistent/door", want: "/nonexistent: No such file or directory"},
+			"a file":       {door: "/etc/hostname", want: "/etc/hostname is there and is not a door"},
+			"too long":     {door: "/tmp/" + strings.Repeat("d", 200), want: "the door's path may have"},
+			"mode":         {env: "MEMCACHED_BACKDOOR_MODE=rw", want: "is not an octal mode"},
+			"large mode":   {env: "MEMCACHED_BACKDOOR_MODE=1777", want: "is not an octal mode"},
+			"group":        {env: "MEMCACHED_BACKDOOR_GROUP=nosuchgroup", want: "there is no such group"},
+			"descriptors":  {want: "(-c)", args: []string{"-c", "50"}},
+			"memory":       {want: "(ulimit -v, ulimit -d)", wrap: []string{"prlimit", "--as=2000000000"}},
+			"data":         {want: "(ulimit -v, ulimit -d)", wrap: []string{"prlimit", "--data=2000000000"}},
+			"locked":       {want: "(ulimit -l)", wrap: []string{"prlimit", "--memlock=4000000000"}, args: []string{"-k"}, user: "nobody"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := newServer(t, h.program, test.args...)
+				if test.door != "" {
+					s.door = test.door
 				}
-			}
-			if test.user != "" {
-				s.user = test.user
-			}
-			s.start()
-			s.waitServing()
-			wait(t, "its line", func() error {
-				line := s.output.String()
-				if !strings.HasPrefix(line, "memcached-backdoor: no door: ") || !strings.Contains(line, test.want) || strings.Count(line, "\n") != 1 {
-					return fmt.Errorf("it wrote %q, want %q in one line", line, test.want)
+				s.env, s.wrap = []string{test.env}, test.wrap
+				if test.wrap != nil {
+					if out, err := exec.Command(test.wrap[0], append(test.wrap[1:], "true")...).CombinedOutput(); err != nil {
+						t.Skipf("this machine does not let the limit be set: %s", out)
+					}
 				}
-				return nil
+				if test.user != "" {
+					s.user = test.user
+				}
+				s.start()
+				s.waitServing()
+				wait(t, "its line", func() error {
+					line := s.output.String()
+					if !strings.HasPrefix(line, "memcached-backdoor: no door: ") || !strings.Contains(line, test.want) || strings.Count(line, "\n") != 1 {
+						return fmt.Errorf("it wrote %q, want %q in one line", line, test.want)
+					}
+					return nil
+				})
+				if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
+					t.Errorf("it ended with %v", status)
+				}
 			})
-			if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
-				t.Errorf("it ended with %v", status)
-			}
-		})
-	}
+		}
+	})
 }
 
 func TestDoorMode(t *testing.T) {
-	t.Parallel()
-	s := newServer(t, stock(t))
-	s.env = []string{"MEMCACHED_BACKDOOR_MODE=0666", "MEMCACHED_BACKDOOR_GROUP=daemon"}
-	s.start()
-	s.waitDoor()
-	info, err := os.Lstat(s.door)
-	if err != nil || info.Mode().Perm() != 0o666 || info.Sys().(*syscall.Stat_t).Gid != 1 {
-		t.Errorf("%v, %v", info, err)
-	}
+	eachShape(t, func(t *testing.T, h shape) {
+		s := newServer(t, h.program)
+		s.env = []string{"MEMCACHED_BACKDOOR_MODE=0666", "MEMCACHED_BACKDOOR_GROUP=daemon"}
+		s.start()
+		s.waitDoor()
+		info, err := os.Lstat(s.door)
+		if err != nil || info.Mode().Perm() != 0o666 || info.Sys().(*syscall.Stat_t).Gid != 1 {
+			t.Errorf("%v, %v", info, err)
+		}
+	})
 }
 
 // A memcached that we do not know is refused by name, and serves on.
@@ -437,48 +448,49 @@ func TestUnknownVersion(t *testing.T) {
 
 // A fault in our Go, a nil dereference included, fails the call and nothing else.
 func TestPanic(t *testing.T) {
-	t.Parallel()
-	for _, fault := range []string{"panic", "nil"} {
-		t.Run(fault, func(t *testing.T) {
-			t.Parallel()
-			file := filepath.Join(t.TempDir(), "fault")
-			s := newServer(t, stock(t))
-			s.preload = built(t, "backdoor-faulty.so")
-			s.env = []string{"MEMCACHED_BACKDOOR_FAULT=" + file}
-			s.start()
-			s.waitDoor()
-			if err := os.WriteFile(file, []byte(fault), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			fail := func() {
-				reply, err := call(s.door, door.Request{Op: door.OpLoad}, fileOf(t, []byte("k\tv\n")))
-				if err != nil || reply.Error == nil || reply.Error.Code != door.CodeInternal {
-					t.Fatalf("%+v, %v", reply, err)
+	eachShape(t, func(t *testing.T, h shape) {
+		for _, fault := range []string{"panic", "nil"} {
+			t.Run(fault, func(t *testing.T) {
+				t.Parallel()
+				file := filepath.Join(t.TempDir(), "fault")
+				s := newServer(t, h.program)
+				s.preload = built(t, "backdoor-faulty.so")
+				s.env = []string{"MEMCACHED_BACKDOOR_FAULT=" + file}
+				s.start()
+				s.waitDoor()
+				if err := os.WriteFile(file, []byte(fault), 0o600); err != nil {
+					t.Fatal(err)
 				}
-			}
-			fail() // reading the file of faults makes Go's poller, which stays
-			threads, descriptors := s.count("task"), s.descriptors()
-			for range 20 {
-				fail()
-			}
-			if err := os.Remove(file); err != nil {
-				t.Fatal(err)
-			}
-			s.load(door.Request{}, []byte("k\tv\n"))
-			if s.get("k") != "v" {
-				t.Error("k differs")
-			}
-			if now := s.descriptors(); now != descriptors {
-				t.Errorf("%d descriptors, %d before", now, descriptors)
-			}
-			if now := s.count("task"); now > threads+4 {
-				t.Errorf("%d threads, %d before", now, threads)
-			}
-			if !strings.Contains(s.output.String(), "panic: ") {
-				t.Errorf("memcached's stderr: %q", s.output.String())
-			}
-		})
-	}
+				fail := func() {
+					reply, err := call(s.door, door.Request{Op: door.OpLoad}, fileOf(t, []byte("k\tv\n")))
+					if err != nil || reply.Error == nil || reply.Error.Code != door.CodeInternal {
+						t.Fatalf("%+v, %v", reply, err)
+					}
+				}
+				fail() // reading the file of faults makes Go's poller, which stays
+				threads, descriptors := s.count("task"), s.descriptors()
+				for range 20 {
+					fail()
+				}
+				if err := os.Remove(file); err != nil {
+					t.Fatal(err)
+				}
+				s.load(door.Request{}, []byte("k\tv\n"))
+				if s.get("k") != "v" {
+					t.Error("k differs")
+				}
+				if now := s.descriptors(); now != descriptors {
+					t.Errorf("%d descriptors, %d before", now, descriptors)
+				}
+				if now := s.count("task"); now > threads+4 {
+					t.Errorf("%d threads, %d before", now, threads)
+				}
+				if !strings.Contains(s.output.String(), "panic: ") {
+					t.Errorf("memcached's stderr: %q", s.output.String())
+				}
+			})
+		}
+	})
 }
 
 // The library shows the names that exports.map lists, and no other.
@@ -508,28 +520,29 @@ func TestExports(t *testing.T) {
 
 // Another preload beside ours, in both orders.
 func TestJemalloc(t *testing.T) {
-	t.Parallel()
-	jemalloc, err := filepath.Glob("/usr/lib/*/libjemalloc.so.2")
-	if err != nil || len(jemalloc) == 0 {
-		t.Fatalf("libjemalloc2 is not installed (%v)", err)
-	}
-	ours := built(t, "backdoor.so")
-	for _, preload := range []string{ours + ":" + jemalloc[0], jemalloc[0] + ":" + ours} {
-		s := newServer(t, stock(t))
-		s.preload = preload
-		s.env = []string{"MALLOC_CONF=background_thread:true"}
-		s.start()
-		s.waitDoor()
-		if l := s.load(door.Request{}, rowsOf("k", 100000)); l.Stored != 100000 {
-			t.Errorf("%s: %+v", preload, l)
+	eachShape(t, func(t *testing.T, h shape) {
+		jemalloc, err := filepath.Glob("/usr/lib/*/libjemalloc.so.2")
+		if err != nil || len(jemalloc) == 0 {
+			t.Fatalf("libjemalloc2 is not installed (%v)", err)
 		}
-		if s.get("k_99999") != "value_99999" {
-			t.Errorf("%s: the last key differs", preload)
+		ours := built(t, "backdoor.so")
+		for _, preload := range []string{ours + ":" + jemalloc[0], jemalloc[0] + ":" + ours} {
+			s := newServer(t, h.program)
+			s.preload = preload
+			s.env = []string{"MALLOC_CONF=background_thread:true"}
+			s.start()
+			s.waitDoor()
+			if l := s.load(door.Request{}, rowsOf("k", 100000)); l.Stored != 100000 {
+				t.Errorf("%s: %+v", preload, l)
+			}
+			if s.get("k_99999") != "value_99999" {
+				t.Errorf("%s: the last key differs", preload)
+			}
+			if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
+				t.Errorf("%s: it ended with %v", preload, status)
+			}
 		}
-		if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
-			t.Errorf("%s: it ended with %v", preload, status)
-		}
-	}
+	})
 }
 
 // Debian's Perl wrapper, which forks, waits and writes a pid file.
@@ -577,17 +590,18 @@ func TestPerlWrapper(t *testing.T) {
 
 // A hundred starts and stops in a row, each with a door that answers.
 func TestHundredStarts(t *testing.T) {
-	t.Parallel()
-	for i := range 100 {
-		s := start(t, stock(t))
-		if l := s.load(door.Request{}, []byte("k\tv\n")); l.Stored != 1 {
-			t.Fatalf("start %d: %+v", i, l)
+	eachShape(t, func(t *testing.T, h shape) {
+		for i := range 100 {
+			s := start(t, h.program)
+			if l := s.load(door.Request{}, []byte("k\tv\n")); l.Stored != 1 {
+				t.Fatalf("start %d: %+v", i, l)
+			}
+			if status := s.end(syscall.SIGINT); status.ExitStatus() != 0 {
+				t.Fatalf("start %d ended with %v\n%s", i, status, s.output.String())
+			}
+			if out := strings.ReplaceAll(s.output.String(), "Signal handled: Interrupt.\n", ""); out != "" {
+				t.Fatalf("start %d wrote %q", i, out)
+			}
 		}
-		if status := s.end(syscall.SIGINT); status.ExitStatus() != 0 {
-			t.Fatalf("start %d ended with %v\n%s", i, status, s.output.String())
-		}
-		if out := strings.ReplaceAll(s.output.String(), "Signal handled: Interrupt.\n", ""); out != "" {
-			t.Fatalf("start %d wrote %q", i, out)
-		}
-	}
+	})
 }

@@ -71,47 +71,48 @@ func (m mariadb) execute(t *testing.T, sql string) {
 // The article's session, word for word but for where the servers are: bios from a MariaDB
 // table, through the client, back through memcached's own port.
 func TestArticle(t *testing.T) {
-	t.Parallel()
-	m := startMariaDB(t)
-	bios := map[int]string{
-		1: "Trond spends his evenings in front of the computer... bla bla",
-		2: "Grüße, 世界 🗒",
-		3: "",
-	}
-	var sql strings.Builder
-	sql.WriteString("CREATE DATABASE memcached; USE memcached;\nCREATE TABLE user (id INT PRIMARY KEY, bio TEXT CHARACTER SET utf8mb4);\n")
-	for i := 4; i <= 5000; i++ {
-		bios[i] = fmt.Sprintf("bio of user %d: %s", i, strings.Repeat("bla ", i%50))
-	}
-	for id, bio := range bios {
-		fmt.Fprintf(&sql, "INSERT INTO user VALUES (%d, '%s');\n", id, bio)
-	}
-	m.execute(t, sql.String())
+	eachShape(t, func(t *testing.T, h shape) {
+		m := startMariaDB(t)
+		bios := map[int]string{
+			1: "Trond spends his evenings in front of the computer... bla bla",
+			2: "Grüße, 世界 🗒",
+			3: "",
+		}
+		var sql strings.Builder
+		sql.WriteString("CREATE DATABASE memcached; USE memcached;\nCREATE TABLE user (id INT PRIMARY KEY, bio TEXT CHARACTER SET utf8mb4);\n")
+		for i := 4; i <= 5000; i++ {
+			bios[i] = fmt.Sprintf("bio of user %d: %s", i, strings.Repeat("bla ", i%50))
+		}
+		for id, bio := range bios {
+			fmt.Fprintf(&sql, "INSERT INTO user VALUES (%d, '%s');\n", id, bio)
+		}
+		m.execute(t, sql.String())
 
-	server := newServer(t, stock(t))
-	server.user = "nobody"
-	server.start()
-	server.waitDoor()
-	pipe := exec.Command("bash", "-o", "pipefail", "-c", `mysql --no-defaults -S "$0" --default-character-set=utf8mb4 -u root -D memcached \
+		server := newServer(t, h.program)
+		server.user = "nobody"
+		server.start()
+		server.waitDoor()
+		pipe := exec.Command("bash", "-o", "pipefail", "-c", `mysql --no-defaults -S "$0" --default-character-set=utf8mb4 -u root -D memcached \
    -e "SELECT CONCAT('user_', id), bio FROM user" --skip-column-names \
    |  "$1"`, m.socket, built(t, "client"))
-	pipe.Env = append(os.Environ(), "MEMCACHED_BACKDOOR="+server.door)
-	out, err := pipe.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	if want := "5000 rows read: 5000 stored, 0 rejected, 0 skipped"; !strings.HasPrefix(string(out), want) {
-		t.Errorf("the client said %q, want %q", out, want)
-	}
-	nc := exec.Command("nc", "-q1", "-U", server.socket)
-	nc.Stdin = strings.NewReader("get user_1\r\n")
-	got, err := nc.Output()
-	if want := "VALUE user_1 0 61\r\n" + bios[1] + "\r\nEND\r\n"; err != nil || string(got) != want {
-		t.Errorf("nc: %q, %v, want %q", got, err, want)
-	}
-	for id, bio := range bios {
-		if got := server.get(fmt.Sprintf("user_%d", id)); got != bio {
-			t.Errorf("user_%d: %q, want %q", id, got, bio)
+		pipe.Env = append(os.Environ(), "MEMCACHED_BACKDOOR="+server.door)
+		out, err := pipe.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
 		}
-	}
+		if want := "5000 rows read: 5000 stored, 0 rejected, 0 skipped"; !strings.HasPrefix(string(out), want) {
+			t.Errorf("the client said %q, want %q", out, want)
+		}
+		nc := exec.Command("nc", "-q1", "-U", server.socket)
+		nc.Stdin = strings.NewReader("get user_1\r\n")
+		got, err := nc.Output()
+		if want := "VALUE user_1 0 61\r\n" + bios[1] + "\r\nEND\r\n"; err != nil || string(got) != want {
+			t.Errorf("nc: %q, %v, want %q", got, err, want)
+		}
+		for id, bio := range bios {
+			if got := server.get(fmt.Sprintf("user_%d", id)); got != bio {
+				t.Errorf("user_%d: %q, want %q", id, got, bio)
+			}
+		}
+	})
 }
