@@ -37,6 +37,14 @@ var steps = map[C.int32_t]string{
 	C.BACKDOOR_PROOF_CHUNKS: "do_item_alloc_chunk",
 }
 
+// storeABIs are the signatures of store_item by their names in C.
+var storeABIs = map[host.StoreItem]uint32{
+	host.StoreConn:   C.BACKDOOR_STORE_CONN,
+	host.StoreThread: C.BACKDOOR_STORE_THREAD,
+	host.StoreNbytes: C.BACKDOOR_STORE_NBYTES,
+	host.StoreCASIn:  C.BACKDOOR_STORE_CAS_IN,
+}
+
 // Cache is memcached's cache, ready to take batches.
 type Cache struct {
 	// ItemSizeMax is the size in bytes of the largest item, header and key
@@ -82,8 +90,8 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		}
 		return C.uintptr_t(bias + uintptr(address))
 	}
-	v, f := facts.Version, facts.Functions
-	c := &C.struct_backdoor_functions{
+	f, abi := facts.Functions, facts.Version.ABI()
+	return &C.struct_backdoor_functions{
 		item_alloc:          at(f.ItemAlloc),
 		store_item:          at(f.StoreItem),
 		item_remove:         at(f.ItemRemove),
@@ -91,19 +99,9 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		item_unlink:         at(f.ItemUnlink),
 		do_item_alloc_chunk: at(f.ItemAllocChunk),
 		get_cas_id:          at(f.GetCASID),
-		old_layout:          C.bool(!v.AtLeast(host.Version{Major: 1, Minor: 5, Patch: 15})),
+		store_abi:           storeABIs[abi.StoreItem],
+		old_layout:          C.bool(abi.ItemFlags == host.Flags8),
 	}
-	switch {
-	case v.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 27}):
-		c.store_abi = C.BACKDOOR_STORE_CAS_IN
-	case v.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 20}):
-		c.store_abi = C.BACKDOOR_STORE_NBYTES
-	case v.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 19}):
-		c.store_abi = C.BACKDOOR_STORE_THREAD
-	default:
-		c.store_abi = C.BACKDOOR_STORE_CONN
-	}
-	return c
 }
 
 // prove runs one proof.  again says that its failure may be due to the moment of
