@@ -9,9 +9,9 @@ import "C"
 
 // backdoor_serve serves the door for the life of the process, on a thread of our
 // own.  door is the listening socket, program the file of memcached's program or
-// a negative errno; it takes both over.  bias is the program's load bias.
+// a negative errno; it takes both over.  path is the program's, and bias its load bias.
 //
 //export backdoor_serve
-func backdoor_serve(door, program C.int, bias C.uintptr_t) {
-	serve(int(door), int(program), uintptr(bias))
+func backdoor_serve(door, program C.int, path *C.char, bias C.uintptr_t) {
+	serve(int(door), int(program), C.GoString(path), uintptr(bias))
 }

@@ -7,6 +7,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,7 @@ static struct {
     uintptr_t bias, start, end;
     bool libevent, libseccomp, memcached;
     int file;
+    char path[PATH_MAX];
 } host = {.file = -ENOENT};
 
 static bool in_segments(const struct dl_phdr_info *info, const char *literal) {
@@ -122,6 +124,10 @@ int host_file(void) {
     return host.file;
 }
 
+char *host_path(void) {
+    return host.path;
+}
+
 /* Opens path if it is that file: the program may have been replaced since it was started. */
 static int open_same(const char *path, dev_t dev, ino_t ino) {
     struct stat st;
@@ -156,6 +162,9 @@ void host_open(void) {
             host.start >= start && host.start < end) {
             line[strcspn(line, "\n")] = '\0';
             host.file = open_same(line + path, makedev(major, minor), inode);
+            if (host.file >= 0) {
+                snprintf(host.path, sizeof host.path, "%s", line + path);
+            }
             break;
         }
     }

@@ -35,6 +35,8 @@ uintptr_t host_bias(void);
  * errno. */
 void host_open(void);
 int host_file(void);
+/* Its absolute path, "" when it is not open. */
+char *host_path(void);
 /* Why a memcached of this build cannot have a door, or NULL. */
 const char *host_objection(void);
 
@@ -84,6 +86,6 @@ void memcached_ready(void);
 int high_descriptor(int fd);
 
 /* export.go.  Serves the door for the life of the process; takes both descriptors over. */
-extern void backdoor_serve(int door, int program, uintptr_t bias);
+extern void backdoor_serve(int door, int program, char *path, uintptr_t bias);
 
 #endif

@@ -80,7 +80,7 @@ bool runtime_held(void) {
 
 static void *serve(void *arg) {
     (void)arg;
-    backdoor_serve(door_socket(), host_file(), host_bias());
+    backdoor_serve(door_socket(), host_file(), host_path(), host_bias());
     return NULL;
 }
 

@@ -30,10 +30,10 @@ type backdoor struct {
 }
 
 // serve finds out about the host and answers calls until the process ends.
-func serve(socket, program int, bias uintptr) {
+func serve(socket, program int, path string, bias uintptr) {
 	defer rescue("no door: ")
 	b := &backdoor{opened: time.Now(), most: callsAtOnce()}
-	b.refusal = b.open(program, bias)
+	b.refusal = b.open(program, path, bias)
 	if b.refusal != nil {
 		say("no load can be served: %s", b.refusal.Message)
 	}
@@ -66,8 +66,8 @@ func callsAtOnce() int {
 }
 
 // open finds memcached's functions and proves them; it returns nil or why the
-// cache cannot be used.  program is closed.
-func (b *backdoor) open(program int, bias uintptr) (refusal *door.Error) {
+// cache cannot be used.  program, the file at path, is closed.
+func (b *backdoor) open(program int, path string, bias uintptr) (refusal *door.Error) {
 	defer func() {
 		if r := recover(); r != nil {
 			refusal = &door.Error{Code: door.CodeInternal, Message: fmt.Sprintf("panic while looking at memcached: %v", r)}
@@ -77,16 +77,16 @@ func (b *backdoor) open(program int, bias uintptr) (refusal *door.Error) {
 		return unsupported("memcached's program file cannot be read: "+syscall.Errno(-program).Error(),
 			"start memcached from a file that its user may read, and restart it after an upgrade")
 	}
-	file := os.NewFile(uintptr(program), "memcached")
+	file := os.NewFile(uintptr(program), path)
 	defer file.Close()
-	facts, err := host.Find(file)
+	facts, err := host.Find(file, host.DebugFilesOf(path))
+	b.facts = facts
 	if refused, ok := errors.AsType[*host.Unsupported](err); ok {
 		return unsupported(refused.Reason, refused.Hint)
 	}
 	if err != nil {
 		return unsupported("memcached's program file: "+err.Error(), "")
 	}
-	b.facts = facts
 	b.cache, err = cache.Open(facts, bias)
 	if err != nil {
 		return unsupported(fmt.Sprintf("memcached %v, functions found by route %s: %v", facts.Version, facts.Route, err),

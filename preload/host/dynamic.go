@@ -12,24 +12,36 @@ const (
 	maxDynamic = 1024
 	maxSymbols = 1 << 18
 	maxRelocs  = 1 << 20
+	maxName    = 256 // bytes of a symbol's name; longer ones are not C's
 )
 
 // dynamic holds the entries of PT_DYNAMIC that are of use, by their tag; addresses are link-time ones.
 type dynamic map[elf.DynTag]uint64
 
-func (m *image) readDynamic() dynamic {
-	d := make(dynamic)
+// readDynamic returns the entries, and of DT_NEEDED, which alone stands there more than once, all.
+func (m *image) readDynamic() (d dynamic, needed []uint64) {
+	d = make(dynamic)
 	_, table := m.prog(elf.PT_DYNAMIC)
 	for i := 0; len(table) >= 16 && i < maxDynamic; i++ {
 		var e elf.Dyn64
 		decode(table, &e)
-		if elf.DynTag(e.Tag) == elf.DT_NULL {
-			break
+		switch tag := elf.DynTag(e.Tag); tag {
+		case elf.DT_NULL:
+			return d, needed
+		case elf.DT_NEEDED:
+			needed = append(needed, e.Val)
+		default:
+			d[tag] = e.Val
 		}
-		d[elf.DynTag(e.Tag)] = e.Val
 		table = table[16:]
 	}
-	return d
+	return d, needed
+}
+
+// cString is the string that data begins with, "" when it is not terminated within so many bytes.
+func cString(data []byte, most int) string {
+	data = data[:min(len(data), most)]
+	return string(data[:max(bytes.IndexByte(data, 0), 0)])
 }
 
 // symbol is one entry of a symbol table.
@@ -49,9 +61,7 @@ func symbols(table, strings []byte) []symbol {
 	for i := range all {
 		decode(table[i*elf.Sym64Size:], &all[i].Sym64)
 		if n := uint64(all[i].Name); n < uint64(len(strings)) {
-			if end := bytes.IndexByte(strings[n:min(uint64(len(strings)), n+256)], 0); end > 0 {
-				all[i].name = string(strings[n : n+uint64(end)])
-			}
+			all[i].name = cString(strings[n:], maxName)
 		}
 	}
 	return all

@@ -1,14 +1,17 @@
 // Package host tells which memcached a program file is, and where in it the functions are that items are stored with.
 //
-// A memcached exports its functions, or keeps a symbol table, or has neither: distributions strip what they ship.  Find
-// tries these in that order and takes the first route that yields every function.  Nothing is run and nothing is guessed:
-// a file that leaves a doubt is refused, and the refusal carries what was seen.
+// A memcached exports its functions, or keeps a symbol table, or has that in a debug file, or has none of these:
+// distributions strip what they ship.  Find tries them in that order and takes the first route that yields every function.
+// Nothing is run and nothing is guessed: a file that leaves a doubt is refused, and the refusal carries what was seen.
 package host
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 )
 
 // Route is the way on which the functions were found.
@@ -18,6 +21,7 @@ type Route string
 const (
 	Exported Route = "exported" // the dynamic symbols
 	Symtab   Route = "symtab"   // the symbol table
+	Debug    Route = "debug"    // the symbol table that was taken out of the file: in a debug file, or compressed
 	Scan     Route = "scan"     // analysis of the code of a stripped file
 )
 
@@ -35,10 +39,18 @@ type Functions struct {
 
 // Facts is what a program file states about itself.  It holds for every process that runs the file.
 type Facts struct {
-	Version   Version
-	BuildID   string // in hexadecimal, "" when the file has none
-	Route     Route
-	Functions Functions
+	Version     Version // the zero Version when none that was released is stated
+	BuildID     string  // in hexadecimal, "" when the file has none
+	Machine     elf.Machine
+	Interpreter string   // the dynamic linker, "" when the program is linked statically
+	Needed      []string // the libraries that the program names, in its order
+	Route       Route    // "" when the functions are not found
+	Functions   Functions
+}
+
+// Needs tells whether the program is linked against a library whose name begins so.
+func (f *Facts) Needs(library string) bool {
+	return slices.ContainsFunc(f.Needed, func(name string) bool { return strings.HasPrefix(name, library) })
 }
 
 // Unsupported says why a readable file is refused.
@@ -50,30 +62,48 @@ type Unsupported struct {
 
 func (u *Unsupported) Error() string { return u.Reason }
 
-// Find reads the ELF program file of a memcached.  It does bounded work on any input.  A file that can be read but not
-// used is refused with an *Unsupported; any other error is one of reading the file.
-func Find(file io.ReaderAt) (facts *Facts, err error) {
+// The machines that the library is built for.
+var machines = []elf.Machine{elf.EM_X86_64}
+
+const machineNames = "x86-64"
+
+// Find reads the ELF program file of a memcached, and what it needs of the program's debug files.  It does bounded work on
+// any input.  A file that can be read but not used is refused with an *Unsupported, and, where it is a memcached
+// nevertheless, with the facts that are known; any other error is one of reading the file.
+func Find(file io.ReaderAt, debug DebugFiles) (facts *Facts, err error) {
 	// The file decides every offset that is followed below.  Each is checked, and should one check be missing it must
 	// not be memcached that ends.
 	defer func() {
 		if r := recover(); r != nil {
-			facts, err = nil, &Unsupported{Reason: fmt.Sprintf("the program file is malformed: %v", r)}
+			err = &Unsupported{Reason: fmt.Sprintf("the program file is malformed: %v", r)}
 		}
 	}()
 	p, err := open(file)
 	if err != nil {
 		return nil, err
 	}
-	version, err := findVersion(p.image)
-	if err != nil {
-		return nil, err
+	if why := p.foreign(); why != "" {
+		return nil, &Unsupported{Reason: "this is not memcached: " + why}
 	}
-	facts = &Facts{Version: version, BuildID: p.buildID()}
+	version, err := findVersion(p.image)
+	facts = &Facts{
+		Version: version, BuildID: p.buildID(), Machine: elf.Machine(p.header.Machine), Interpreter: p.interpreter(), Needed: p.needed(),
+	}
+	if !slices.Contains(machines, facts.Machine) {
+		return facts, &Unsupported{Reason: fmt.Sprintf("the program is for the machine %v; only %s is supported", facts.Machine, machineNames)}
+	}
+	if err != nil {
+		return facts, err
+	}
 	var seen []string
 	for _, r := range []struct {
 		route Route
 		find  func(Version) (Functions, error)
-	}{{Exported, p.exported}, {Symtab, p.symtab}, {Scan, p.scan}} {
+	}{
+		{Exported, p.exported}, {Symtab, p.symtab},
+		{Debug, func(v Version) (Functions, error) { return p.debug(v, debug) }},
+		{Scan, p.scan},
+	} {
 		facts.Functions, err = r.find(version)
 		if err == nil {
 			facts.Route = r.route
@@ -81,13 +111,13 @@ func Find(file io.ReaderAt) (facts *Facts, err error) {
 		}
 		var u *Unsupported
 		if !errors.As(err, &u) {
-			return nil, fmt.Errorf("%s: %w", r.route, err)
+			return facts, fmt.Errorf("%s: %w", r.route, err)
 		}
 		seen = append(seen, fmt.Sprintf("%s: %s", r.route, u.Reason))
 		seen = append(seen, u.Seen...)
 	}
 	// The scan comes last and knows most: its reason is the one that is given.
-	return nil, &Unsupported{
+	return facts, &Unsupported{
 		Reason: fmt.Sprintf("memcached %s: %s", version, err.Error()),
 		Hint:   "a memcached that is built without strip, or with --enable-proxy, tells where its functions are",
 		Seen:   seen,
@@ -99,6 +129,7 @@ type program struct {
 	*image
 	file    io.ReaderAt
 	dyn     dynamic
+	needs   []uint64          // the libraries' names, in the table of dynamic strings
 	imports map[uint64]string // what the dynamic linker fills in: address of the slot -> name of the function
 	funcs   []function        // sorted by address; read by scan
 	bodies  map[uint64]*body
@@ -112,7 +143,41 @@ func open(file io.ReaderAt) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &program{
-		image: m, file: file, dyn: m.readDynamic(), bodies: make(map[uint64]*body), traces: make(map[uint64]*trace),
-	}, nil
+	p := &program{image: m, file: file, bodies: make(map[uint64]*body), traces: make(map[uint64]*trace)}
+	p.dyn, p.needs = m.readDynamic()
+	return p, nil
+}
+
+// foreign tells why a program is not memcached, "" when it is: it has literals that the text protocol has had since 1.4.0,
+// for which preload/host.c looks in the process that it is in as well, and states a version.
+func (p *program) foreign() string {
+	for _, literal := range []string{badChunk, tooLarge} {
+		if len(p.literals(literal)) == 0 {
+			return fmt.Sprintf("it has no literal %q", literal)
+		}
+	}
+	if len(p.versions(usageWord)) == 0 && len(p.versions(replyWord)) == 0 {
+		return "it states no version"
+	}
+	return ""
+}
+
+const maxPath = 4096 // limits.h: PATH_MAX
+
+// interpreter returns the path of the dynamic linker, "" when there is none.
+func (m *image) interpreter() string {
+	_, path := m.prog(elf.PT_INTERP)
+	return cString(path, maxPath)
+}
+
+// needed lists the libraries that the dynamic linker is to load.
+func (p *program) needed() []string {
+	strings := p.bytes(p.dyn[elf.DT_STRTAB], p.dyn[elf.DT_STRSZ])
+	var list []string
+	for _, at := range p.needs {
+		if at < uint64(len(strings)) {
+			list = append(list, cString(strings[at:], maxPath))
+		}
+	}
+	return list
 }

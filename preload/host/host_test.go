@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -64,7 +65,7 @@ func TestFindHosts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			data := readHost(t, name)
-			facts, err := Find(bytes.NewReader(data))
+			facts, err := Find(bytes.NewReader(data), DebugFiles{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +96,7 @@ func TestFindVersionOfStock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts, err := Find(bytes.NewReader(data))
+	facts, err := Find(bytes.NewReader(data), DebugFiles{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,10 +105,60 @@ func TestFindVersionOfStock(t *testing.T) {
 	}
 }
 
+// What a program says of itself is known also where its functions are not.
+func TestFacts(t *testing.T) {
+	t.Parallel()
+	stock := readHost(t, stockHost)
+	file, err := elf.NewFile(bytes.NewReader(stock))
+	if err != nil {
+		t.Fatal(err)
+	}
+	needed, err := file.ImportedLibraries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	interpreter, err := file.Section(".interp").Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		data    []byte
+		version Version
+		machine elf.Machine
+	}{
+		"found":             {stock, Version{1, 6, 18}, elf.EM_X86_64},
+		"another machine":   {patched(stock, eMachine, byte(elf.EM_RISCV), 0), Version{1, 6, 18}, elf.EM_RISCV},
+		"a version to come": {replaced("1.6.18", "1.7.0\x00")(stock), Version{1, 7, 0}, elf.EM_X86_64},
+		"no release":        {replaced("1.6.18", "1.7_rc")(stock), Version{}, elf.EM_X86_64},
+		"in doubt":          {replaced("VERSION 1.6.18", "VERSION 1.6.17")(stock), Version{}, elf.EM_X86_64},
+		"no drive_machine":  {replaced(outOfMemory, strings.Repeat("x", len(outOfMemory)))(stock), Version{1, 6, 18}, elf.EM_X86_64},
+	} {
+		facts, err := Find(bytes.NewReader(tt.data), DebugFiles{})
+		if facts == nil || (err == nil) != (name == "found") {
+			t.Fatalf("%s: %v, %v", name, facts, err)
+		}
+		if facts.Version != tt.version || facts.Machine != tt.machine || facts.BuildID != sectionBuildID(t, stock) ||
+			facts.Interpreter != strings.TrimRight(string(interpreter), "\x00") || !slices.Equal(facts.Needed, needed) ||
+			!facts.Needs("libevent") || facts.Needs("libseccomp") {
+			t.Errorf("%s: %+v", name, facts)
+		}
+	}
+}
+
+// A program that is not memcached has no facts.
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	facts, err := Find(bytes.NewReader(read(t, "/bin/sh")), DebugFiles{})
+	var u *Unsupported
+	if facts != nil || !errors.As(err, &u) || !strings.Contains(u.Reason, "not memcached") {
+		t.Errorf("%+v, %v", facts, err)
+	}
+}
+
 // The same program is found on both routes.
 func TestStockIsSymtab(t *testing.T) {
 	t.Parallel()
-	symtab, err := Find(bytes.NewReader(readHost(t, symtabHost)))
+	symtab, err := Find(bytes.NewReader(readHost(t, symtabHost)), DebugFiles{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +192,7 @@ func TestFunctionBounds(t *testing.T) {
 }
 
 // sectionBuildID reads the build ID by the section headers, which Find does not look at.
-func sectionBuildID(t *testing.T, data []byte) string {
+func sectionBuildID(t testing.TB, data []byte) string {
 	t.Helper()
 	f, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
@@ -163,7 +214,7 @@ func BenchmarkFind(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			data := readHost(b, name)
 			for b.Loop() {
-				if _, err := Find(bytes.NewReader(data)); err != nil {
+				if _, err := Find(bytes.NewReader(data), DebugFiles{}); err != nil {
 					b.Fatal(err)
 				}
 			}

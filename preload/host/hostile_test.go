@@ -10,20 +10,25 @@ import (
 	"testing"
 )
 
-// findExclusive calls Find and makes sure that it either succeeds or refuses.
+// findExclusive calls Find and makes sure that it either succeeds or refuses, and then says nothing of functions.
 func findExclusive(t testing.TB, data []byte) (*Facts, *Unsupported) {
 	t.Helper()
-	facts, err := Find(bytes.NewReader(data))
+	facts, err := Find(bytes.NewReader(data), DebugFiles{})
 	var u *Unsupported
 	switch {
-	case (facts == nil) == (err == nil):
-		t.Fatalf("facts %v and error %v", facts, err)
+	case err == nil && (facts == nil || facts.Route == ""):
+		t.Fatalf("found %+v", facts)
+	case err != nil && facts != nil && (facts.Route != "" || facts.Functions != Functions{}):
+		t.Fatalf("facts %+v and error %v", facts, err)
 	case err != nil && !errors.As(err, &u):
 		t.Fatalf("%T: %v", err, err)
 	case u != nil && u.Reason == "":
 		t.Fatalf("refused without a reason: %+v", u)
 	}
-	return facts, u
+	if err != nil {
+		return nil, u
+	}
+	return facts, nil
 }
 
 // patched returns a copy of a program with bytes changed at a file offset.
@@ -146,7 +151,7 @@ func TestFindWithoutSections(t *testing.T) {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
 			data := readHost(t, host)
-			want, err := Find(bytes.NewReader(data))
+			want, err := Find(bytes.NewReader(data), DebugFiles{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,7 +173,7 @@ func TestTruncated(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{stockHost, exportedHost} {
 		data := readHost(t, host)
-		want, err := Find(bytes.NewReader(data))
+		want, err := Find(bytes.NewReader(data), DebugFiles{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +224,7 @@ func TestAnyByte(t *testing.T) {
 func TestReadError(t *testing.T) {
 	t.Parallel()
 	want := errors.New("input/output error")
-	_, err := Find(failingReader{want})
+	_, err := Find(failingReader{want}, DebugFiles{})
 	var u *Unsupported
 	if !errors.Is(err, want) || errors.As(err, &u) {
 		t.Errorf("%v", err)

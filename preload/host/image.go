@@ -33,7 +33,7 @@ type image struct {
 }
 
 func malformed(format string, args ...any) error {
-	return &Unsupported{Reason: "the program file is malformed: " + fmt.Sprintf(format, args...)}
+	return &Unsupported{Reason: "the file is malformed: " + fmt.Sprintf(format, args...)}
 }
 
 // readAt reads n bytes.  It takes little more memory than the file has bytes, whatever n claims.
@@ -54,8 +54,8 @@ func readAt(file io.ReaderAt, offset, n uint64, what string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// readImage reads the headers and the loadable segments, and refuses what is not an x86-64 program.
-func readImage(file io.ReaderAt) (*image, error) {
+// readHeader reads the header of a program or of its debug file.
+func readHeader(file io.ReaderAt) (*elf.Header64, error) {
 	ident, err := readAt(file, 0, elf.EI_NIDENT, "the ELF header")
 	if err != nil {
 		return nil, err
@@ -64,20 +64,27 @@ func readImage(file io.ReaderAt) (*image, error) {
 		return nil, &Unsupported{Reason: "this is not a program in the ELF format"}
 	}
 	if class, data := elf.Class(ident[elf.EI_CLASS]), elf.Data(ident[elf.EI_DATA]); class != elf.ELFCLASS64 || data != elf.ELFDATA2LSB {
-		return nil, &Unsupported{Reason: fmt.Sprintf("the program is %v, %v; only x86-64 is supported", class, data)}
+		return nil, &Unsupported{Reason: fmt.Sprintf("the program is %v, %v; only %s is supported", class, data, machineNames)}
 	}
-	m := new(image)
-	head, err := readAt(file, 0, uint64(binary.Size(m.header)), "the ELF header")
+	h := new(elf.Header64)
+	head, err := readAt(file, 0, uint64(binary.Size(h)), "the ELF header")
 	if err != nil {
 		return nil, err
 	}
-	decode(head, &m.header)
-	if machine := elf.Machine(m.header.Machine); machine != elf.EM_X86_64 {
-		return nil, &Unsupported{Reason: fmt.Sprintf("the program is for the machine %v; only x86-64 is supported", machine)}
-	}
-	if t := elf.Type(m.header.Type); t != elf.ET_DYN && t != elf.ET_EXEC {
+	decode(head, h)
+	if t := elf.Type(h.Type); t != elf.ET_DYN && t != elf.ET_EXEC {
 		return nil, &Unsupported{Reason: fmt.Sprintf("the file is not a program: its type is %v", t)}
 	}
+	return h, nil
+}
+
+// readImage reads the headers and the loadable segments.
+func readImage(file io.ReaderAt) (*image, error) {
+	h, err := readHeader(file)
+	if err != nil {
+		return nil, err
+	}
+	m := &image{header: *h}
 	if m.header.Phnum == 0 || m.header.Phnum > maxProgs || int(m.header.Phentsize) != binary.Size(elf.Prog64{}) {
 		return nil, malformed("%d program headers of %d bytes", m.header.Phnum, m.header.Phentsize)
 	}

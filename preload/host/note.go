@@ -14,30 +14,36 @@ func (m *image) buildID() string {
 		if elf.ProgType(p.Type) != elf.PT_NOTE {
 			continue
 		}
-		// elf(5): names and descriptors are padded to the segment's alignment, which is 4 unless it is 8.
-		align := uint64(4)
-		if p.Align == 8 {
-			align = 8
+		if id := buildID(m.bytes(p.Vaddr, p.Filesz), p.Align); id != "" {
+			return id
 		}
-		data := m.bytes(p.Vaddr, p.Filesz)
-		for len(data) >= 12 {
-			namesz := uint64(binary.LittleEndian.Uint32(data))
-			descsz := uint64(binary.LittleEndian.Uint32(data[4:]))
-			kind := binary.LittleEndian.Uint32(data[8:])
-			desc := 12 + (namesz+align-1)&^(align-1)
-			if align == 8 {
-				desc = (12 + namesz + 7) &^ 7
-			}
-			end := desc + descsz
-			if end > uint64(len(data)) {
-				break
-			}
-			if kind == ntGNUBuildID && string(data[12:12+namesz]) == "GNU\x00" && descsz <= 64 {
-				return hex.EncodeToString(data[desc:end])
-			}
-			next := (end + align - 1) &^ (align - 1)
-			data = data[min(next, uint64(len(data))):]
+	}
+	return ""
+}
+
+// buildID returns the build ID among notes, "" when it is not.
+func buildID(notes []byte, align uint64) string {
+	// elf(5): names and descriptors are padded to the segment's alignment, which is 4 unless it is 8.
+	if align != 8 {
+		align = 4
+	}
+	for len(notes) >= 12 {
+		namesz := uint64(binary.LittleEndian.Uint32(notes))
+		descsz := uint64(binary.LittleEndian.Uint32(notes[4:]))
+		kind := binary.LittleEndian.Uint32(notes[8:])
+		desc := 12 + (namesz+align-1)&^(align-1)
+		if align == 8 {
+			desc = (12 + namesz + 7) &^ 7
 		}
+		end := desc + descsz
+		if end > uint64(len(notes)) {
+			break
+		}
+		if kind == ntGNUBuildID && string(notes[12:12+namesz]) == "GNU\x00" && descsz <= 64 {
+			return hex.EncodeToString(notes[desc:end])
+		}
+		next := (end + align - 1) &^ (align - 1)
+		notes = notes[min(next, uint64(len(notes))):]
 	}
 	return ""
 }

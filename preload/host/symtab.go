@@ -1,16 +1,8 @@
 package host
 
 import (
-	"debug/elf"
-	"encoding/binary"
 	"fmt"
 	"strings"
-)
-
-// Bounds of .symtab and of the section headers that lead to it; Debian's memcached with its debug symbols has some 1500.
-const (
-	maxSections    = 4096
-	maxStringTable = 16 << 20
 )
 
 // exported takes the functions from the dynamic symbols: what a program that was linked with -rdynamic offers.
@@ -18,44 +10,17 @@ func (p *program) exported(v Version) (Functions, error) {
 	return p.named(p.dynamicSymbols(), v)
 }
 
-// symtab takes the functions from .symtab, which is in no segment: only here section headers are read.
+// symtab takes the functions from .symtab.
 func (p *program) symtab(v Version) (Functions, error) {
-	table, names, err := p.readSymtab()
+	s, err := readSections(p.file, &p.header)
 	if err != nil {
 		return Functions{}, err
 	}
-	return p.named(symbols(table, names), v)
-}
-
-func (p *program) readSymtab() (table, names []byte, err error) {
-	none := &Unsupported{Reason: "the program has no symbol table"}
-	h := &p.header
-	if h.Shoff == 0 || h.Shnum == 0 || h.Shnum > maxSections || int(h.Shentsize) != binary.Size(elf.Section64{}) {
-		return nil, nil, none
-	}
-	raw, err := readAt(p.file, h.Shoff, uint64(h.Shnum)*uint64(h.Shentsize), "the section headers")
+	list, err := s.symtab()
 	if err != nil {
-		return nil, nil, err
+		return Functions{}, err
 	}
-	sections := make([]elf.Section64, h.Shnum)
-	decode(raw, sections)
-	for _, s := range sections {
-		if elf.SectionType(s.Type) != elf.SHT_SYMTAB {
-			continue
-		}
-		if s.Size > maxSymbols*elf.Sym64Size || s.Link >= uint32(len(sections)) || sections[s.Link].Size > maxStringTable {
-			return nil, nil, malformed("a symbol table of %d bytes with strings in section %d", s.Size, s.Link)
-		}
-		if table, err = readAt(p.file, s.Off, s.Size, "the symbol table"); err != nil {
-			return nil, nil, err
-		}
-		link := sections[s.Link]
-		if names, err = readAt(p.file, link.Off, link.Size, "the symbols' names"); err != nil {
-			return nil, nil, err
-		}
-		return table, names, nil
-	}
-	return nil, nil, none
+	return p.named(list, v)
 }
 
 // want is a function that is to be found, and where its address goes.

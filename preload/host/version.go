@@ -36,6 +36,10 @@ var (
 	storeCASGive = Version{1, 6, 27} // thread.c: store_item takes the CAS value to store, get_cas_id() makes it
 )
 
+// MetaSet is the first version that reads "ms <key> <datalen> <flags>*" (doc/protocol.txt), which a load by protocol
+// sends.  Before it the length was a flag, S.
+var MetaSet = Version{1, 6, 10}
+
 // The two places where a memcached says its version; "VERSION" is the text protocol's reply (proto_text.c:
 // process_version_command), the other is the first line of usage() and of -V.
 const (
@@ -46,12 +50,10 @@ const (
 // longestVersion is more than any released version has; what is longer is shown in part.
 const longestVersion = 64
 
-// findVersion reads the version out of the literals.  Both places must state it and state the same.
+// findVersion reads the version out of the literals.  Both places must state it and state the same.  A version that is
+// stated and not supported is returned with the error.
 func findVersion(m *image) (Version, error) {
 	usage, reply := m.versions(usageWord), m.versions(replyWord)
-	if len(usage) == 0 && len(reply) == 0 {
-		return Version{}, &Unsupported{Reason: "this is not memcached: it states no version"}
-	}
 	var stated []string
 	for _, s := range append(usage, reply...) {
 		if len(stated) == 0 || stated[0] != s {
@@ -71,7 +73,7 @@ func findVersion(m *image) (Version, error) {
 		}
 	}
 	if v.Compare(oldest) < 0 || v.Compare(newest) > 0 {
-		return Version{}, &Unsupported{
+		return v, &Unsupported{
 			Reason: fmt.Sprintf("memcached %s is not supported (need >= %s and <= %s)", v, oldest, newest),
 		}
 	}

@@ -59,16 +59,16 @@ func TestFindVersion(t *testing.T) {
 		{"newest", "memcached 1.6.45\x00VERSION 1.6.45\x00", Version{1, 6, 45}, ""},
 		{"said twice", "memcached 1.6.9\n\x00memcached 1.6.9\x00VERSION 1.6.9\r\n\x00", Version{1, 6, 9}, ""},
 		{"within other sentences", "memcached 1 of 2\x00memcached %s\x00memcached 1.6.9\x00VERSION %s\x00VERSION 1.6.9\x00", Version{1, 6, 9}, ""},
-		{"too old", "memcached 1.5.5\x00VERSION 1.5.5\x00", Version{}, "memcached 1.5.5 is not supported (need >= 1.5.6 and <= 1.6.45)"},
-		{"too new", "memcached 1.6.46\x00VERSION 1.6.46\x00", Version{}, "memcached 1.6.46 is not supported (need >= 1.5.6 and <= 1.6.45)"},
+		{"too old", "memcached 1.5.5\x00VERSION 1.5.5\x00", Version{1, 5, 5}, "memcached 1.5.5 is not supported (need >= 1.5.6 and <= 1.6.45)"},
+		{"too new", "memcached 1.6.46\x00VERSION 1.6.46\x00", Version{1, 6, 46}, "memcached 1.6.46 is not supported (need >= 1.5.6 and <= 1.6.45)"},
 		{"between releases", "memcached 1.6.18_3_gab12\x00VERSION 1.6.18_3_gab12\x00", Version{}, "1.6.18_3_gab12 is not a released version"},
 		{"two versions", "memcached 1.6.18\x00VERSION 1.6.9\x00", Version{}, "in doubt"},
 		{"two usages", "memcached 1.6.18\x00memcached 1.6.9\x00VERSION 1.6.18\x00", Version{}, "in doubt"},
 		{"no reply", "memcached 1.6.18\x00", Version{}, "in doubt"},
 		{"no usage", "VERSION 1.6.18\x00", Version{}, "in doubt"},
-		{"not memcached", "redis 7.0.0\x00", Version{}, "not memcached"},
-		{"not terminated", "memcached 1.6.18", Version{}, "not memcached"},
-		{"nothing", "", Version{}, "not memcached"},
+		{"not memcached", "redis 7.0.0\x00", Version{}, "in doubt"},
+		{"not terminated", "memcached 1.6.18", Version{}, "in doubt"},
+		{"nothing", "", Version{}, "in doubt"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
