@@ -18,6 +18,8 @@ type commandLine struct {
 	Load   loadCommand   `cmd:"" default:"withargs" help:"Store the rows of standard input, or of files. The default."`
 	Status statusCommand `cmd:"" help:"Say what memcached and the library in it are, and what has been loaded."`
 
+	Check checkCommand `cmd:"" help:"Say, without starting it, what the library would do in a memcached."`
+
 	Door    string           `placeholder:"PATH" help:"Where the door is. Without it: $$MEMCACHED_BACKDOOR, or /var/run/memcached_backdoor, or $$XDG_RUNTIME_DIR/memcached_backdoor."`
 	JSON    bool             `name:"json" help:"Print the outcome as one JSON document."`
 	Version kong.VersionFlag `help:"Print the version and exit."`
@@ -41,6 +43,10 @@ type loadCommand struct {
 }
 
 type statusCommand struct{}
+
+type checkCommand struct {
+	Binary string `arg:"" name:"BINARY" help:"The program file of memcached; without a slash it is looked for in PATH."`
+}
 
 // timeToLive is a number of seconds from now.
 type timeToLive int64

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/host"
 
 	"github.com/alecthomas/kong"
 )
@@ -14,7 +15,7 @@ import (
 const (
 	exitDone        = 0
 	exitFailure     = 1
-	exitRejected    = 3 // 2 is what a panic of the Go runtime ends with
+	exitPartly      = 3 // 2 is what a panic of the Go runtime ends with
 	exitNoDoor      = 10
 	exitHost        = 11
 	exitUsage       = 80
@@ -26,11 +27,11 @@ var statuses = []struct {
 	status int
 	help   string
 }{
-	{exitDone, "every row is stored, or was skipped because of --mode"},
+	{exitDone, "every row is stored, or was skipped because of --mode; check: it would be, natively"},
 	{exitFailure, "failed: the error says what was not done"},
-	{exitRejected, "some rows were rejected, the others are stored"},
+	{exitPartly, "some rows were rejected, the others are stored; check: by protocol only"},
 	{exitNoDoor, "no door: no memcached answers at its path"},
-	{exitHost, "this memcached is not supported by the library in it"},
+	{exitHost, "this memcached is not supported by the library, or is none"},
 	{exitUsage, "wrong usage"},
 	{exitInterrupted, "interrupted"},
 }
@@ -52,6 +53,9 @@ var (
 	// been listed, so there is nothing more to say.
 	errRejected = errors.New("rows were rejected")
 
+	// errProtocolOnly ends a check of such a memcached. What was printed says so.
+	errProtocolOnly = errors.New("by protocol only")
+
 	// errInterrupted ends a load that a signal stopped. The summary says so.
 	errInterrupted = errors.New("interrupted")
 
@@ -72,6 +76,14 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// hintError is a failure with a way out.
+type hintError struct {
+	error
+	hint string
+}
+
+func (e hintError) Unwrap() error { return e.error }
+
 // explain is the one place that knows what an error means to the user: the
 // exit status, the line that says what went wrong, and the line that says what
 // can be done. Either line may be empty.
@@ -86,6 +98,12 @@ func explain(err error) (status int, message, hint string) {
 			status = exitHost
 		}
 		return status, message, e.Hint
+	}
+	if e, ok := errors.AsType[*host.Unsupported](err); ok {
+		return exitHost, message, e.Hint
+	}
+	if e, ok := errors.AsType[hintError](err); ok {
+		return exitFailure, message, e.hint
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage, message, `"client --help" shows how it is used`
@@ -107,7 +125,8 @@ var explanations = []struct {
 	hint   string
 	silent bool
 }{
-	{err: errRejected, status: exitRejected, silent: true},
+	{err: errRejected, status: exitPartly, silent: true},
+	{err: errProtocolOnly, status: exitPartly, silent: true},
 	{err: errInterrupted, status: exitInterrupted, silent: true},
 	{err: errNoOutcome, status: exitInterrupted},
 	{err: errDetached, status: exitInterrupted},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,6 +51,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":  exits,
+			"host":   hostFile,
 			"socket": socket,
 		},
 	})
@@ -69,6 +71,38 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if (got == want) == neg {
 		ts.Fatalf("exit status %d", got)
 	}
+}
+
+// hostFile copies one of the memcacheds in build/hosts, with texts in it
+// replaced by others that are no longer: host stock memcached [OLD NEW]...
+func hostFile(ts *testscript.TestScript, _ bool, args []string) {
+	data, err := readHost(args[0])
+	ts.Check(err)
+	for _, pair := range slices.Collect(slices.Chunk(args[2:], 2)) {
+		data = replaced(data, pair[0], pair[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), data, 0o755))
+}
+
+// readHost reads one of the memcacheds that `make hosts` prepares.
+func readHost(name string) ([]byte, error) {
+	data, err := os.ReadFile(filepath.Join(testDir, "..", "build", "hosts", name, "memcached"))
+	if err != nil {
+		err = fmt.Errorf("%w; run `make hosts`", err)
+	}
+	return data, err
+}
+
+// testDir is where the tests stand; scripts run elsewhere.
+var testDir, _ = os.Getwd()
+
+// replaced replaces text by another, filled up with NUL bytes.
+func replaced(data []byte, old, new string) []byte {
+	changed := bytes.ReplaceAll(data, []byte(old), []byte(new+strings.Repeat("\x00", len(old)-len(new))))
+	if bytes.Equal(changed, data) {
+		panic("there is no " + old)
+	}
+	return changed
 }
 
 // socket makes a socket at a path: socket packet|stream|stale PATH. Behind a

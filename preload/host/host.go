@@ -62,11 +62,6 @@ type Unsupported struct {
 
 func (u *Unsupported) Error() string { return u.Reason }
 
-// The machines that the library is built for.
-var machines = []elf.Machine{elf.EM_X86_64}
-
-const machineNames = "x86-64"
-
 // Find reads the ELF program file of a memcached, and what it needs of the program's debug files.  It does bounded work on
 // any input.  A file that can be read but not used is refused with an *Unsupported, and, where it is a memcached
 // nevertheless, with the facts that are known; any other error is one of reading the file.
@@ -89,8 +84,8 @@ func Find(file io.ReaderAt, debug DebugFiles) (facts *Facts, err error) {
 	facts = &Facts{
 		Version: version, BuildID: p.buildID(), Machine: elf.Machine(p.header.Machine), Interpreter: p.interpreter(), Needed: p.needed(),
 	}
-	if !slices.Contains(machines, facts.Machine) {
-		return facts, &Unsupported{Reason: fmt.Sprintf("the program is for the machine %v; only %s is supported", facts.Machine, machineNames)}
+	if u := otherMachine(facts.Machine); u != nil {
+		return facts, u
 	}
 	if err != nil {
 		return facts, err

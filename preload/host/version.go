@@ -100,7 +100,7 @@ func (m *image) versions(word string) []string {
 			}
 			// Other sentences hold the word as well; a version starts with a digit and has no space in it.
 			v := strings.TrimRight(string(rest[:n]), "\r\n")
-			if v == "" || v[0] < '0' || v[0] > '9' || strings.ContainsAny(v, " \t\r\n%") || slices.Contains(found, v) {
+			if v == "" || v[0] < '0' || v[0] > '9' || strings.ContainsFunc(v, unlikeVersion) || slices.Contains(found, v) {
 				continue
 			}
 			found = append(found, v)
@@ -108,6 +108,9 @@ func (m *image) versions(word string) []string {
 	}
 	return found
 }
+
+// unlikeVersion tells what stands in no version: spaces, a format's %, and what a terminal would take for a command.
+func unlikeVersion(r rune) bool { return r <= ' ' || r > '~' || r == '%' }
 
 func parseVersion(s string) (Version, bool) {
 	parts := strings.Split(s, ".")

@@ -64,6 +64,7 @@ func TestFindVersion(t *testing.T) {
 		{"between releases", "memcached 1.6.18_3_gab12\x00VERSION 1.6.18_3_gab12\x00", Version{}, "1.6.18_3_gab12 is not a released version"},
 		{"two versions", "memcached 1.6.18\x00VERSION 1.6.9\x00", Version{}, "in doubt"},
 		{"two usages", "memcached 1.6.18\x00memcached 1.6.9\x00VERSION 1.6.18\x00", Version{}, "in doubt"},
+		{"a terminal's commands", "memcached 1.6\x1b[2J\x00VERSION 1.6\x1b[2J\x00", Version{}, "in doubt"},
 		{"no reply", "memcached 1.6.18\x00", Version{}, "in doubt"},
 		{"no usage", "VERSION 1.6.18\x00", Version{}, "in doubt"},
 		{"not memcached", "redis 7.0.0\x00", Version{}, "in doubt"},

@@ -1,0 +1,55 @@
+package host
+
+import (
+	"debug/elf"
+	"fmt"
+	"iter"
+	"path"
+	"slices"
+	"strings"
+)
+
+// The machines that the library is built for.
+var machines = []elf.Machine{elf.EM_X86_64}
+
+const machineNames = "x86-64"
+
+// otherMachine refuses a machine that the library is not built for; it returns nil for one that it is.
+func otherMachine(m elf.Machine) *Unsupported {
+	if slices.Contains(machines, m) {
+		return nil
+	}
+	return &Unsupported{Reason: fmt.Sprintf("the program is for the machine %v; only %s is supported", m, machineNames)}
+}
+
+// Preloadable says why the library cannot be loaded into the program at all, nil when it can.  Loading it is up to the
+// dynamic linker (ld.so(8): LD_PRELOAD), and the library needs glibc's.
+func (f *Facts) Preloadable() *Unsupported {
+	if u := otherMachine(f.Machine); u != nil {
+		return u
+	}
+	switch {
+	case f.Interpreter == "":
+		return &Unsupported{
+			Reason: "the program is linked statically: it has no dynamic linker, which is what would load the library",
+			Hint:   "build memcached with shared libraries, or take a distribution's",
+		}
+	case !strings.HasPrefix(path.Base(f.Interpreter), "ld-linux"):
+		return &Unsupported{
+			Reason: fmt.Sprintf("the program's dynamic linker is %q, and the library needs glibc's", f.Interpreter),
+			Hint:   "take a memcached that is built for glibc: Alpine's is built for musl, Debian's and Fedora's are not",
+		}
+	}
+	return nil
+}
+
+// ByName yields the functions that a version stores items with, and their addresses, by memcached's names.
+func (f *Functions) ByName(v Version) iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		for _, w := range f.wanted(v) {
+			if !yield(w.name, *w.into) {
+				return
+			}
+		}
+	}
+}
