@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bounds on debug files.
+// Bounds on debug files; that of memcached 1.6.45 has 0.8 MB, and its .gnu_debugdata 6 kB.
 const (
-	maxDebugFile = 1 << 30
+	maxDebugFile = 256 << 20
 	maxDebugData = 1 << 20
 )
 
@@ -37,7 +37,7 @@ func DebugFilesOf(program string) DebugFiles {
 // debug takes the functions from the symbol table that was taken out of the program: into a separate file, which is known
 // by the program's build ID or named by its .gnu_debuglink, or, compressed, into .gnu_debugdata.
 func (p *program) debug(v Version, where DebugFiles) (Functions, error) {
-	refused := &Unsupported{Reason: "no symbols were put aside"}
+	refused := &Unsupported{Reason: "no debug file or data names the functions"}
 	try := func(place string, read func() ([]symbol, error)) (f Functions, found bool) {
 		list, err := guarded(read)
 		if err == nil {
@@ -204,14 +204,18 @@ func (p *program) counterpart(file io.ReaderAt) (s *sections, same bool, err err
 
 // checkCRC reads all of a file, as .gnu_debuglink wants it.
 func checkCRC(file *os.File, want uint32) error {
-	crc := crc32.NewIEEE()
-	n, err := io.Copy(crc, io.NewSectionReader(file, 0, maxDebugFile+1))
-	switch {
-	case err != nil:
+	info, err := file.Stat()
+	if err != nil {
 		return bare(err)
-	case n > maxDebugFile:
-		return fmt.Errorf("it has more than %d MiB", maxDebugFile>>20)
-	case crc.Sum32() != want:
+	}
+	if info.Size() > maxDebugFile {
+		return fmt.Errorf("it has %d bytes, more than %d MiB", info.Size(), maxDebugFile>>20)
+	}
+	crc := crc32.NewIEEE()
+	if _, err := io.Copy(crc, io.NewSectionReader(file, 0, maxDebugFile)); err != nil {
+		return bare(err)
+	}
+	if crc.Sum32() != want {
 		return fmt.Errorf("its CRC is %#08x, not %#08x", crc.Sum32(), want)
 	}
 	return nil

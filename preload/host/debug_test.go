@@ -293,6 +293,12 @@ func TestDebugRefusals(t *testing.T) {
 		{"no link", func(places) []byte { return linkless(t) }, ".gnu_debuglink: the program has no such section"},
 		{"no debug data", func(places) []byte { return stock }, ".gnu_debugdata: the program has no such section"},
 		{"a wrong CRC", func(p places) []byte { write(t, p.beside(), append(debug, 0)); return linked(t, debug) }, "its CRC is 0x"},
+		{"too large for a CRC", func(p places) []byte {
+			if err := os.Truncate(write(t, p.beside(), debug), maxDebugFile+1); err != nil {
+				t.Fatal(err)
+			}
+			return linked(t, debug)
+		}, "more than 256 MiB"},
 		{"a wrong build ID", known(otherID), "its build ID is abab"},
 		{"a wrong build ID, linked", link(otherID), "its build ID is abab"},
 		{"no build ID", known(debugFileOf(t, "--remove-section", ".note.gnu.build-id")), "it has no build ID"},

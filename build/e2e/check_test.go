@@ -1,0 +1,32 @@
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// What is said of a program file is what the library in its process says.
+func TestCheck(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program)
+		status := server.waitDoor()
+		program := s.program
+		if s.route == "exported" { // which a wrapper starts
+			program = built(t, "hosts/exported/usr/bin/memcached")
+		}
+		out, stderr, exit := server.client(nil, "check", "--json", program)
+		var got struct {
+			Memcached, Route, Engine string
+			BuildID                  string `json:"build_id"`
+			Functions                map[string]string
+		}
+		if err := json.Unmarshal([]byte(out), &got); err != nil || exit != 0 || stderr != "" {
+			t.Fatalf("status %d, %v\n%s%s", exit, err, out, stderr)
+		}
+		if got.Memcached != status.Memcached || got.BuildID != status.BuildID || got.Route != status.Route || got.Engine != "native" ||
+			!strings.HasPrefix(got.Functions["store_item"], "0x") {
+			t.Errorf("check says %+v, the library %+v", got, status)
+		}
+	})
+}
