@@ -3,8 +3,6 @@ package host
 import (
 	"fmt"
 	"slices"
-
-	"golang.org/x/arch/x86/x86asm"
 )
 
 // isDoItemAlloc: it->nkey = nkey; it->nbytes = nbytes; it->exptime = exptime of
@@ -58,12 +56,12 @@ func isItemAllocChunk(t *trace, v Version) bool {
 	for base, list := range byBase(t) {
 		head := func(s store) bool { return s.src.isField(chunkHead, 8) }
 		linked := slices.ContainsFunc(t.stores, func(s store) bool {
-			return s.plain && s.base.isArg(0) && s.disp == 0 && s.size == 8 && s.op == x86asm.MOV && s.src.same(base)
+			return s.plain && s.base.isArg(0) && s.disp == 0 && s.size == 8 && s.op == move && s.src.same(base)
 		})
 		// A vectorising compiler writes next and prev at once, from values that are not followed.
-		links := has(list, chunkPrev, 8, srcArg(0)) && has(list, 0, 8, srcConst(x86asm.MOV, 0)) || has(list, 0, 16, nil)
-		sizes := has(list, chunkSize, 4, nil) && has(list, chunkUsed, 4, srcConst(x86asm.MOV, 0)) || has(list, chunkSize, 8, nil)
-		marked := has(list, flags, width, srcConst(x86asm.OR, flagChunk)) || has(list, flags, 1, srcConst(x86asm.OR, flagChunk))
+		links := has(list, chunkPrev, 8, srcArg(0)) && has(list, 0, 8, srcConst(move, 0)) || has(list, 0, 16, nil)
+		sizes := has(list, chunkSize, 4, nil) && has(list, chunkUsed, 4, srcConst(move, 0)) || has(list, chunkSize, 8, nil)
+		marked := has(list, flags, width, srcConst(or, flagChunk)) || has(list, flags, 1, srcConst(or, flagChunk))
 		if base.kind != argument && base.kind != constant && has(list, chunkHead, 8, head) && linked && links && sizes && marked {
 			return true
 		}
@@ -91,11 +89,11 @@ func isGetCASID(t *trace) bool {
 		return false
 	}
 	switch s.op {
-	case x86asm.MOV: // the sum is stored and returned
+	case move: // the sum is stored and returned
 		return s.src.kind == defined && s.src.from == fromGlobal && result.same(s.src)
-	case x86asm.ADD: // it is added in place and loaded again
+	case add: // it is added in place and loaded again
 		return s.src.is(constant, 1) && result.is(global, s.base.n) && result.size == 8
-	case x86asm.INC:
+	case increment:
 		return result.is(global, s.base.n) && result.size == 8
 	}
 	return false

@@ -97,6 +97,7 @@ func Find(file io.ReaderAt) (facts *Facts, err error) {
 // program is a memcached's file under examination.
 type program struct {
 	*image
+	*machine
 	file    io.ReaderAt
 	dyn     dynamic
 	imports map[uint64]string // what the dynamic linker fills in: address of the slot -> name of the function
@@ -113,6 +114,6 @@ func open(file io.ReaderAt) (*program, error) {
 		return nil, err
 	}
 	return &program{
-		image: m, file: file, dyn: m.readDynamic(), bodies: make(map[uint64]*body), traces: make(map[uint64]*trace),
+		image: m, machine: m.machine(), file: file, dyn: m.readDynamic(), bodies: make(map[uint64]*body), traces: make(map[uint64]*trace),
 	}, nil
 }

@@ -54,7 +54,7 @@ func readAt(file io.ReaderAt, offset, n uint64, what string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// readImage reads the headers and the loadable segments, and refuses what is not an x86-64 program.
+// readImage reads the headers and the loadable segments, and refuses what is not a program of a machine that is known.
 func readImage(file io.ReaderAt) (*image, error) {
 	ident, err := readAt(file, 0, elf.EI_NIDENT, "the ELF header")
 	if err != nil {
@@ -72,8 +72,10 @@ func readImage(file io.ReaderAt) (*image, error) {
 		return nil, err
 	}
 	decode(head, &m.header)
-	if machine := elf.Machine(m.header.Machine); machine != elf.EM_X86_64 {
-		return nil, &Unsupported{Reason: fmt.Sprintf("the program is for the machine %v; only x86-64 is supported", machine)}
+	if m.machine() == nil {
+		return nil, &Unsupported{
+			Reason: fmt.Sprintf("the program is for the machine %v; only x86-64 is supported", elf.Machine(m.header.Machine)),
+		}
 	}
 	if t := elf.Type(m.header.Type); t != elf.ET_DYN && t != elf.ET_EXEC {
 		return nil, &Unsupported{Reason: fmt.Sprintf("the file is not a program: its type is %v", t)}
@@ -89,6 +91,8 @@ func readImage(file io.ReaderAt) (*image, error) {
 	decode(table, m.progs)
 	return m, m.load(file)
 }
+
+func (m *image) machine() *machine { return machines[elf.Machine(m.header.Machine)] }
 
 func (m *image) load(file io.ReaderAt) error {
 	var total uint64

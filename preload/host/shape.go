@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"golang.org/x/arch/x86/x86asm"
 )
 
-// Offsets into memcached's item on x86-64 (memcached.h: struct _stritem) ...
+// Offsets into memcached's item where pointers have eight bytes (memcached.h: struct _stritem) ...
 const (
 	itemExptime  = 0x1c
 	itemNbytes   = 0x20
@@ -155,13 +153,12 @@ const hv = -1
 // passes tells whether a call's arguments are these: the number of an own one, or hv.  own is how many the function has:
 // one that passes on more is not what its version says.
 func (l *locked) passes(c call, own int64, want ...int) bool {
-	all := append(c.args[:], c.stack[:]...)
 	for n, w := range want {
-		if w == hv && !l.isHash(all[n]) || w != hv && !all[n].isArg(w) {
+		if w == hv && !l.isHash(c.args[n]) || w != hv && !c.args[n].isArg(w) {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(all, func(v value) bool { return v.kind == argument && v.n >= own })
+	return !slices.ContainsFunc(c.args, func(v value) bool { return v.kind == argument && v.n >= own })
 }
 
 // String describes the function for a person who has to find out why it did not match.
@@ -170,7 +167,7 @@ func (l *locked) String() string {
 	fmt.Fprintf(&s, "%s, hash pointer %#x", [...]string{"unknown key", "the item's key", "key from arguments"}[l.key], l.pointer)
 	for _, c := range l.inner {
 		fmt.Fprintf(&s, ", calls %v(", c.callee)
-		for n, v := range append(c.args[:], c.stack[:]...) {
+		for n, v := range c.args {
 			switch {
 			case v.kind == argument:
 				fmt.Fprintf(&s, " %d=arg%d", n, v.n)
@@ -212,7 +209,7 @@ func (p *program) isItemRemove(l *locked) bool {
 		return false
 	}
 	for _, c := range l.inner {
-		if slices.ContainsFunc(c.args[:], l.isHash) {
+		if slices.ContainsFunc(c.args, l.isHash) {
 			return false
 		}
 	}
@@ -283,9 +280,9 @@ func has(list []store, at int64, size uint8, src func(store) bool) bool {
 }
 
 func srcArg(n int) func(store) bool {
-	return func(s store) bool { return s.op == x86asm.MOV && s.src.isArg(n) }
+	return func(s store) bool { return s.op == move && s.src.isArg(n) }
 }
 
-func srcConst(op x86asm.Op, n int64) func(store) bool {
+func srcConst(op operation, n int64) func(store) bool {
 	return func(s store) bool { return s.op == op && s.src.is(constant, n) }
 }

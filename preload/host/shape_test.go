@@ -2,7 +2,6 @@ package host
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +26,7 @@ const slotDistance = 0x100000
 func madeProgram(imports map[uint64]string, parts ...code) *program {
 	p := &program{
 		image:   new(image),
+		machine: &amd64,
 		imports: make(map[uint64]string),
 		bodies:  make(map[uint64]*body),
 		traces:  make(map[uint64]*trace),
@@ -210,17 +210,17 @@ func TestDecodeCET(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		code []byte
-		want string
-		len  int
+		want flow
+		size uint8
 	}{
-		{[]byte{0xf3, 0x0f, 0x1e, 0xfa, 0xc3}, "NOP", 4},             // endbr64
-		{[]byte{0xf3, 0x48, 0x0f, 0x1e, 0xc8}, "NOP", 5},             // rdsspq %rax
-		{[]byte{0x3e, 0xff, 0xe0}, "JMP", 3},                         // notrack jmp *%rax
-		{[]byte{0xf2, 0xff, 0x25, 0x01, 0x00, 0x00, 0x00}, "JMP", 7}, // bnd jmp *0x1(%rip)
+		{[]byte{0xf3, 0x0f, 0x1e, 0xfa, 0xc3}, onward, 4},           // endbr64
+		{[]byte{0xf3, 0x48, 0x0f, 0x1e, 0xc8}, onward, 5},           // rdsspq %rax
+		{[]byte{0x3e, 0xff, 0xe0}, jump, 3},                         // notrack jmp *%rax
+		{[]byte{0xf2, 0xff, 0x25, 0x01, 0x00, 0x00, 0x00}, jump, 7}, // bnd jmp *0x1(%rip)
 	} {
-		i, err := decodeInst(tt.code, 0x1000)
-		if got := fmt.Sprint(i.Op); err != nil || got != tt.want || i.Len != tt.len {
-			t.Errorf("%x: %v, %d bytes, %v, want %v, %d bytes", tt.code, got, i.Len, err, tt.want, tt.len)
+		i, err := decodeAMD64(tt.code, 0x1000)
+		if err != nil || i.flow != tt.want || i.size != tt.size || i.ops != nil {
+			t.Errorf("%x: %+v, %v, want %v of %d bytes", tt.code, i, err, tt.want, tt.size)
 		}
 	}
 }
