@@ -11,7 +11,7 @@ type block struct {
 	first, last int // instructions, last excluded
 	next        []int
 	from        []int
-	out         *state
+	in, out     *state // once it is reached
 }
 
 type tracer struct {
@@ -74,7 +74,7 @@ func (w *tracer) split() error {
 	return nil
 }
 
-// enter returns the state in which a block begins, nil as long as it is not known to be reached.
+// enter returns the state in which a block begins by those that lead to it, nil as long as it is not known to be reached.
 func (w *tracer) enter(n int) *state {
 	var states []*state
 	if n == 0 {
@@ -110,6 +110,10 @@ func (w *tracer) settle() error {
 			if s == nil {
 				continue
 			}
+			if rounds > patience && bl.in != nil {
+				s.widen(int64(w.b.insts[bl.first].at), bl.in)
+			}
+			bl.in = s.clone()
 			w.walk(bl, s, nil)
 			w.p.work += bl.last - bl.first
 			if bl.out != nil && bl.out.equal(s) {

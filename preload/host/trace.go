@@ -9,7 +9,8 @@ import (
 // into it some 1000.
 const (
 	maxTrace  = 4096    // instructions of a function
-	maxRounds = 32      // times that all its blocks are gone through
+	patience  = 8       // times that all its blocks are gone through before values that still change are given up
+	maxRounds = 64      // times in all
 	maxWork   = 1 << 22 // instructions gone through and values joined, of all functions together; the same needs 200000
 )
 
@@ -74,13 +75,12 @@ func (p *program) traceBody(b *body) *trace {
 func (w *tracer) report(t *trace) error {
 	always := w.always()
 	for n := range w.blocks {
-		s := w.enter(n)
-		if s == nil {
+		bl := &w.blocks[n]
+		if bl.in == nil {
 			continue
 		}
 		before := len(t.calls)
-		bl := &w.blocks[n]
-		w.walk(bl, s, t)
+		w.walk(bl, bl.in, t)
 		for i := before; i < len(t.calls); i++ {
 			t.calls[i].entry = always[n]
 		}

@@ -11,6 +11,7 @@ const (
 	argument             // the function's n-th argument, from 0; the seventh on are on the stack
 	constant             // n
 	frame                // the stack pointer at entry plus n
+	inside               // the address at offset at from argument n
 	field                // what stands at offset at from argument n
 	global               // what stands at the address n
 	returned             // what the call at address n returned
@@ -145,7 +146,7 @@ func join(block int64, states []*state) *state {
 		s.stack[off] = v
 	}
 	// What only some paths have written over is not the argument that stood there.
-	for _, t := range states[1:] {
+	for _, t := range states {
 		for off, v := range t.stack {
 			if _, ok := s.stack[off]; !ok && off >= s.above {
 				v.value = value{kind: joined, n: block, at: off, size: 1}
@@ -154,6 +155,32 @@ func join(block int64, states []*state) *state {
 		}
 	}
 	return s
+}
+
+// widen gives up what is not as it was when the block was entered before: in a loop of several entries two joins can undo
+// one another for ever.
+func (s *state) widen(block int64, old *state) {
+	for r := range s.registers {
+		s.regs[r] = widened(value{kind: joined, n: block, at: int64(r)}, s.regs[r], old.regs[r])
+	}
+	s.flags |= old.flags
+	for off, v := range s.stack {
+		w, ok := old.stack[off]
+		if (!ok || w.width != v.width) && off < s.above {
+			delete(s.stack, off)
+			continue
+		}
+		v.value = widened(value{kind: joined, n: block, at: off, size: 1}, v.value, w.value)
+		s.stack[off] = v
+	}
+}
+
+func widened(name, v, old value) value {
+	if !v.same(old) {
+		v = name
+	}
+	v.from |= old.from
+	return v
 }
 
 // joinValues returns the one value that get finds in all states, or else name.  A loop that brings name itself back has
