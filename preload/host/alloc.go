@@ -48,9 +48,9 @@ func (p *program) doItemAlloc(f function) (function, bool) {
 
 // isItemAllocChunk: nch->head = ch->head; ch->next = nch; nch->prev = ch; nch->next = 0; nch->used = 0; nch->size = ...;
 // nch->it_flags |= ITEM_CHUNK of do_item_alloc_chunk(ch, bytes_remain) (items.c: do_item_alloc_chunk).
-func isItemAllocChunk(t *trace, v Version) bool {
+func isItemAllocChunk(t *trace, a ABI) bool {
 	flags, width := int64(itemFlags8), uint8(1)
-	if v.AtLeast(wideFlags) {
+	if a.Header == HeaderWide {
 		flags, width = itemFlags, 2
 	}
 	for base, list := range byBase(t) {
@@ -69,39 +69,9 @@ func isItemAllocChunk(t *trace, v Version) bool {
 	return false
 }
 
-// isGetCASID: lock(&cas_id_lock); next_id = ++cas_id; unlock(&cas_id_lock); return next_id (items.c: get_cas_id).
-func isGetCASID(t *trace) bool {
-	calls := withoutGuard(t.calls)
-	if t.err != nil || len(calls) != 2 || len(t.exits) != 1 {
-		return false
-	}
-	lock, unlock := calls[0], calls[1]
-	if lock.name != "pthread_mutex_lock" || unlock.name != "pthread_mutex_unlock" || !lock.entry || !unlock.entry || unlock.tail ||
-		lock.args[0].kind != constant || !unlock.args[0].same(lock.args[0]) {
-		return false
-	}
-	stores := slices.DeleteFunc(slices.Clone(t.stores), func(s store) bool { return !outside(s) })
-	if len(stores) != 1 {
-		return false
-	}
-	s, result := stores[0], t.exits[0].result
-	if !s.plain || s.base.kind != constant || s.size != 8 {
-		return false
-	}
-	switch s.op {
-	case move: // the sum is stored and returned
-		return s.src.kind == defined && s.src.from == fromGlobal && result.same(s.src)
-	case add: // it is added in place and loaded again
-		return s.src.is(constant, 1) && result.is(global, s.base.n) && result.size == 8
-	case increment:
-		return result.is(global, s.base.n) && result.size == 8
-	}
-	return false
-}
-
 // describe says what a function does, for a person who has to find out why it did not match.
-func (p *program) describe(f function, v Version) string {
-	l, why := p.asLocked(f, v)
+func (p *program) describe(f function, a ABI) string {
+	l, why := p.asLocked(f, a)
 	if l != nil {
 		return fmt.Sprintf("%#x: %v", f.start, l)
 	}

@@ -29,8 +29,11 @@ type Functions struct {
 	ItemRemove     uint64 // item_remove
 	ItemGet        uint64 // item_get
 	ItemUnlink     uint64 // item_unlink
-	ItemAllocChunk uint64 // do_item_alloc_chunk
-	GetCASID       uint64 // get_cas_id; 0 before 1.6.27, where store_item takes none
+	ItemAllocChunk uint64 // do_item_alloc_chunk; 0 before 1.4.36, where there is none
+	GetCASID       uint64 // get_cas_id; 0 before 1.6.27, where store_item takes none, and where it is inlined
+
+	// Where get_cas_id is inlined: what it is made of, the mutex cas_id_lock and the uint64_t cas_id.  Else 0.
+	CASIDLock, CASID uint64
 }
 
 // Facts is what a program file states about itself.  It holds for every process that runs the file.

@@ -18,6 +18,7 @@ type step struct {
 // store is a write to memory.
 type store struct {
 	place
+	at   uint64
 	op   operation // move, or what is done to the memory in place
 	size uint8
 	src  value
@@ -40,8 +41,14 @@ func (s *step) place(o operand) place {
 	if o.kind == indexed {
 		pl.from |= s.regs[o.index].from
 	}
-	if pl.plain && (pl.base.kind == constant || pl.base.kind == frame) {
-		pl.base.n, pl.disp = pl.base.n+pl.disp, 0
+	if !pl.plain {
+		return pl
+	}
+	switch b := pl.base; b.kind {
+	case constant, frame:
+		pl.base.n, pl.disp = b.n+pl.disp, 0
+	case inside:
+		pl.base, pl.disp = value{kind: argument, n: b.n, from: b.from}, b.at+pl.disp
 	}
 	return pl
 }
@@ -110,7 +117,7 @@ func (s *step) write(o operand, v value, done operation) {
 			s.storeStack(pl.base.n, slot{kept, o.size})
 		}
 		if s.store != nil {
-			s.store(store{place: pl, op: done, size: o.size, src: v})
+			s.store(store{place: pl, at: s.in.at, op: done, size: o.size, src: v})
 		}
 	}
 }
@@ -138,8 +145,12 @@ func (s *step) do(o *op) {
 		pl := s.place(o.src[0])
 		from = pl.from
 		v := s.opaque(from)
-		if pl.plain && (pl.base.kind == constant || pl.base.kind == frame || pl.disp == 0) {
+		switch {
+		case !pl.plain:
+		case pl.base.kind == constant || pl.base.kind == frame || pl.disp == 0:
 			v = pl.base
+		case pl.base.kind == argument:
+			v = value{kind: inside, n: pl.base.n, at: pl.disp, from: from}
 		}
 		s.write(o.dst, v, move)
 	case exchange:
