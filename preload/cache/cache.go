@@ -34,8 +34,22 @@ var steps = map[C.int32_t]string{
 	C.BACKDOOR_PROOF_ALLOC:  "item_alloc",
 	C.BACKDOOR_PROOF_STORE:  "store_item, item_get, item_remove, item_unlink",
 	C.BACKDOOR_PROOF_LIMITS: "the limits of item_alloc",
-	C.BACKDOOR_PROOF_CHUNKS: "do_item_alloc_chunk",
+	C.BACKDOOR_PROOF_CHUNKS: "the chunks of a large item",
 }
+
+// The C names of host's.
+var (
+	gets = map[host.ItemGetABI]C.enum_backdoor_get_abi{
+		host.GetKey: C.BACKDOOR_GET_KEY, host.GetConn: C.BACKDOOR_GET_CONN, host.GetUpdate: C.BACKDOOR_GET_UPDATE,
+	}
+	stores = map[host.StoreItemABI]C.enum_backdoor_store_abi{
+		host.StoreConn: C.BACKDOOR_STORE_CONN, host.StoreThread: C.BACKDOOR_STORE_THREAD,
+		host.StoreNbytes: C.BACKDOOR_STORE_NBYTES, host.StoreCASIn: C.BACKDOOR_STORE_CAS_IN,
+	}
+	chunks = map[host.ChunksABI]C.enum_backdoor_chunks{
+		host.ChunksNone: C.BACKDOOR_CHUNKS_NONE, host.ChunksReady: C.BACKDOOR_CHUNKS_READY, host.ChunksLazy: C.BACKDOOR_CHUNKS_LAZY,
+	}
+)
 
 // Cache is memcached's cache, ready to take batches.
 type Cache struct {
@@ -82,8 +96,8 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		}
 		return C.uintptr_t(bias + uintptr(address))
 	}
-	v, f := facts.Version, facts.Functions
-	c := &C.struct_backdoor_functions{
+	abi, f := facts.Version.ABI(), facts.Functions
+	return &C.struct_backdoor_functions{
 		item_alloc:          at(f.ItemAlloc),
 		store_item:          at(f.StoreItem),
 		item_remove:         at(f.ItemRemove),
@@ -91,19 +105,14 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		item_unlink:         at(f.ItemUnlink),
 		do_item_alloc_chunk: at(f.ItemAllocChunk),
 		get_cas_id:          at(f.GetCASID),
-		old_layout:          C.bool(!v.AtLeast(host.Version{Major: 1, Minor: 5, Patch: 15})),
+		cas_id_lock:         at(f.CASIDLock),
+		cas_id:              at(f.CASID),
+		get_abi:             gets[abi.ItemGet],
+		store_abi:           stores[abi.StoreItem],
+		chunks:              chunks[abi.Chunks],
+		alloc_hash:          abi.ItemAlloc == host.AllocHash,
+		old_layout:          abi.Header == host.HeaderSuffix,
 	}
-	switch {
-	case v.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 27}):
-		c.store_abi = C.BACKDOOR_STORE_CAS_IN
-	case v.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 20}):
-		c.store_abi = C.BACKDOOR_STORE_NBYTES
-	case v.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 19}):
-		c.store_abi = C.BACKDOOR_STORE_THREAD
-	default:
-		c.store_abi = C.BACKDOOR_STORE_CONN
-	}
-	return c
 }
 
 // prove runs one proof.  again says that its failure may be due to the moment of
