@@ -13,16 +13,7 @@ set -eu
 hosts=$(cd "$(dirname "$0")" && pwd)/hosts
 mkdir -p "$hosts"
 work=$(mktemp -d "$hosts/.work.XXXXXX")
-# Debian builds its packages here; another path would make another binary.
-reproducible=/build/reproducible-path
-source_tree=
-cleanup() {
-    rm -rf "$work"
-    # dpkg-source leaves the archive that it unpacked beside the tree.
-    [ -z "$source_tree" ] || rm -rf "$source_tree" "$reproducible"/memcached_*.orig.tar.*
-    rmdir "$reproducible" /build 2>/dev/null || true
-}
-trap cleanup EXIT
+trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
 die() {
@@ -71,12 +62,14 @@ if ! cmp -s "$stock" "$hosts/stock/memcached"; then
     echo "hosts: stock is $("$stock" -V)"
 fi
 
-build_id() {
-    readelf -n "$1" | sed -n 's/.*Build ID: //p'
+# loaded FILE: what of FILE is loaded, its build-id left out.  That id covers the
+# debug information too, which names every header the build machine had.
+loaded() {
+    objcopy -O binary --remove-section=.note.gnu.build-id "$1" "$work/loaded" && cat "$work/loaded"
 }
 
-# The addresses come from the distribution's source package, which rebuilds bit for
-# bit, and not from our own search for them.
+# The addresses come from the distribution's source package, whose code rebuilds
+# byte for byte, and not from our own search for them.
 make_symtab() {
     version=$(dpkg-query -W -f '${source:Version}' memcached)
     archives | while read -r uri codename; do
@@ -84,16 +77,14 @@ make_symtab() {
     done >"$work/sources"
     prepare_apt
     (cd "$work" && run "fetching memcached's source" isolated_apt source --download-only "memcached=$version")
-    mkdir -p "$reproducible"
-    source_tree="$reproducible/memcached-$(echo "$version" | sed 's/-[^-]*$//')"
-    [ ! -e "$source_tree" ] || die "$source_tree is in the way"
-    run "unpacking memcached's source" dpkg-source -x "$work"/memcached_*.dsc "$source_tree"
-    (cd "$source_tree" && run "building memcached" env DEB_BUILD_OPTIONS=nocheck \
+    run "unpacking memcached's source" dpkg-source -x "$work"/memcached_*.dsc "$work/source"
+    (cd "$work/source" && run "building memcached" env DEB_BUILD_OPTIONS=nocheck \
         dpkg-buildpackage --build=binary --no-sign --build-profiles=nocheck \
         --rules-target=build)
-    twin=$source_tree/memcached
-    [ "$(build_id "$twin")" = "$(build_id "$stock")" ] ||
-        die "memcached $version, rebuilt, has another build-id than the installed one"
+    twin=$work/source/memcached
+    loaded "$stock" >"$work/wanted"
+    loaded "$twin" | cmp -s - "$work/wanted" ||
+        die "memcached $version, rebuilt, is not the program that is installed"
 
     text=$(readelf -SW "$stock" | sed -n 's/.* \.text  *PROGBITS  *\([0-9a-f]*\).*/\1/p')
     set --

@@ -32,17 +32,12 @@ type checked struct {
 	Machine   string            `json:"machine,omitempty"`   // as uname -m says it
 	Route     host.Route        `json:"route,omitempty"`     // how memcached's functions were found
 	Functions map[string]string `json:"functions,omitempty"` // their addresses in the file, in hexadecimal
-	ABI       *checkedABI       `json:"abi,omitempty"`
+	ABI       *host.ABI         `json:"abi,omitempty"`
 	Engine    string            `json:"engine"`
 	Reason    string            `json:"reason,omitempty"` // why it is not the native one
 	Hint      string            `json:"hint,omitempty"`
 	Notes     []string          `json:"notes,omitempty"` // what else it depends on
 	Seen      []string          `json:"seen,omitempty"`  // where the functions were looked for
-}
-
-type checkedABI struct {
-	StoreItem host.StoreItem `json:"store_item"`
-	ItemFlags host.ItemFlags `json:"item_flags"`
 }
 
 // Run looks at the program file and prints what it is.
@@ -145,7 +140,7 @@ func assess(facts *host.Facts, refused *host.Unsupported) *checked {
 		}
 		if refused == nil {
 			abi := facts.Version.ABI()
-			c.ABI = &checkedABI{abi.StoreItem, abi.ItemFlags}
+			c.ABI = &abi
 			c.Functions = map[string]string{}
 			for name, at := range facts.Functions.ByName(facts.Version) {
 				c.Functions[name] = fmt.Sprintf("%#x", at)
@@ -156,7 +151,7 @@ func assess(facts *host.Facts, refused *host.Unsupported) *checked {
 			refused = u
 		} else if refused == nil && !facts.Needs("libevent") {
 			refused = &host.Unsupported{
-				Reason: "libevent is linked statically: memcached's worker threads cannot be entered",
+				Reason: "libevent is linked statically, so that memcached's workers cannot be reached",
 				Hint:   "take a memcached that is linked with the shared libevent, as distributions' are",
 			}
 		}
@@ -219,7 +214,7 @@ func (c *checked) print(facts *host.Facts) error {
 		for name, at := range facts.Functions.ByName(facts.Version) {
 			row(name, fmt.Sprintf("%#x", at))
 		}
-		row("abi", facts.Version.ABI().String())
+		row("abi", c.ABI.String())
 	}
 	row("engine", c.Engine)
 	row("because", c.Reason)

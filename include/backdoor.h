@@ -10,7 +10,21 @@
 
 struct event_base;
 
-/* Which store_item this memcached has; see memcached.h. */
+/* Which item_get this memcached has; see memcached.h. */
+enum backdoor_get_abi {
+    BACKDOOR_GET_KEY,
+    BACKDOOR_GET_CONN,
+    BACKDOOR_GET_UPDATE,
+};
+
+/* Where the chunks of its large items come from. */
+enum backdoor_chunks {
+    BACKDOOR_CHUNKS_NONE,  /* to 1.4.28 every item is of one piece */
+    BACKDOOR_CHUNKS_READY, /* to 1.4.35 item_alloc allocates them all */
+    BACKDOOR_CHUNKS_LAZY,  /* do_item_alloc_chunk allocates one after the other */
+};
+
+/* Which store_item it has. */
 enum backdoor_store_abi {
     BACKDOOR_STORE_CONN,
     BACKDOOR_STORE_THREAD,
@@ -18,7 +32,7 @@ enum backdoor_store_abi {
     BACKDOOR_STORE_CAS_IN,
 };
 
-/* memcached's functions at their addresses in this process, and their dialect. */
+/* memcached's functions at their addresses in this process, or 0, and their dialect. */
 struct backdoor_functions {
     uintptr_t item_alloc;
     uintptr_t store_item;
@@ -26,8 +40,13 @@ struct backdoor_functions {
     uintptr_t item_get;
     uintptr_t item_unlink;
     uintptr_t do_item_alloc_chunk;
-    uintptr_t get_cas_id; /* 0 before 1.6.27 */
+    uintptr_t get_cas_id;  /* from 1.6.27 on; or, where it is inlined, what it is made of: */
+    uintptr_t cas_id_lock; /* a pthread_mutex_t */
+    uintptr_t cas_id;      /* a uint64_t */
+    enum backdoor_get_abi get_abi;
     enum backdoor_store_abi store_abi;
+    enum backdoor_chunks chunks;
+    bool alloc_hash; /* to 1.4.28: do_item_alloc takes cur_hv */
     bool old_layout; /* to 1.5.14: nsuffix and 8-bit it_flags */
 };
 
@@ -37,7 +56,7 @@ enum backdoor_proof_step {
     BACKDOOR_PROOF_ALLOC,  /* it calls item_alloc and looks at the header */
     BACKDOOR_PROOF_STORE,  /* store_item, item_get, item_remove, item_unlink */
     BACKDOOR_PROOF_LIMITS, /* the largest item, the size of the client flags */
-    BACKDOOR_PROOF_CHUNKS, /* do_item_alloc_chunk */
+    BACKDOOR_PROOF_CHUNKS, /* a large item's chunks */
     BACKDOOR_PROOF_HOLDS,
 };
 
@@ -47,7 +66,7 @@ struct backdoor_proof {
     int32_t line;           /* of prove.c, where an expectation did not hold; or 0 */
     int64_t clock;          /* current_time minus CLOCK_MONOTONIC, in seconds */
     uint64_t item_size_max; /* bytes of the largest item, header and key included */
-    uint64_t suffix;        /* bytes that non-zero client flags take in an item */
+    uint64_t suffix[2];     /* bytes of client flags in an item, 0 and others; none at all: text */
 };
 
 /* What became of a row. */

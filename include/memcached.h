@@ -1,6 +1,6 @@
 /*
  * What memcached looks like from outside: the parts of its memory layout and of
- * its calling conventions that storing an item needs, for 1.5.6 to 1.6.45.
+ * its calling conventions that storing an item needs, for 1.4.25 to 1.6.45.
  *
  * Everything here is a fact of memcached.h (struct _stritem, struct _strchunk,
  * NREAD_*, enum store_item_type) and thread.c (item_alloc, store_item, ...).
@@ -35,8 +35,9 @@ enum store_item_type { NOT_STORED = 0, STORED = 1, EXISTS = 2, NOT_FOUND = 3 };
 
 /*
  * An item's header, memcached.h: struct _stritem.  Behind it: 8 bytes of CAS if
- * ITEM_CAS, the key and one byte, the suffix (client flags), the data, whose
- * last two bytes are "\r\n".
+ * ITEM_CAS, the key and one byte, the suffix (client flags: a number, or until
+ * 1.5.14 perhaps the end of the text protocol's reply), the data, whose last two
+ * bytes are "\r\n".
  */
 typedef struct {
     void *next, *prev, *h_next;
@@ -58,8 +59,9 @@ typedef struct {
 
 /*
  * A part of an item that is larger than slab_chunk_max, memcached.h: struct
- * _strchunk.  The header item's data is the first of them, with no room in it;
- * the bytes start right behind the last field, not at sizeof.
+ * _strchunk, 1.4.29 on.  The header item's data is the first of them, from 1.4.36
+ * on with no room in it; the bytes start right behind the last field, not at
+ * sizeof.
  */
 typedef struct item_chunk {
     struct item_chunk *next, *prev;
@@ -84,15 +86,24 @@ _Static_assert(offsetof(item_chunk, size) == 24 && offsetof(item_chunk, used) ==
 /*
  * The functions.  Client flags are int, uint32_t or uint64_t by version and
  * build: they travel in one register of which the callee reads what it needs.
- * item_get's third argument is a conn * up to 1.6.18, a LIBEVENT_THREAD * after.
  */
 typedef item *item_alloc_fn(const char *key, size_t nkey, uint64_t flags, rel_time_t exptime,
                             int nbytes);
 typedef void item_remove_fn(item *it);
 typedef void item_unlink_fn(item *it);
-typedef item *item_get_fn(const char *key, size_t nkey, void *conn_or_thread, bool do_update);
 typedef item_chunk *do_item_alloc_chunk_fn(item_chunk *ch, size_t bytes_remain);
 typedef uint64_t get_cas_id_fn(void);
+
+/* do_item_alloc, to 1.4.28; cur_hv is 0 for who holds no item's lock. */
+typedef item *item_alloc_hash_fn(const char *key, size_t nkey, uint64_t flags, rel_time_t exptime,
+                                 int nbytes, uint32_t cur_hv);
+
+/* item_get by version. */
+typedef item *item_get_key_fn(const char *key, size_t nkey);              /* 1.4.25 */
+typedef item *item_get_conn_fn(const char *key, size_t nkey, void *conn); /* to 1.4.34 */
+typedef item *item_get_update_fn(const char *key, size_t nkey,
+                                 void *conn_or_thread, /* a conn to 1.6.18 */
+                                 bool do_update);
 
 /* store_item by version. */
 typedef enum store_item_type store_item_conn_fn(item *it, int comm, void *conn); /* to 1.6.18 */

@@ -47,17 +47,14 @@ __attribute__((constructor)) static void after_go(void) {
 }
 
 __attribute__((destructor)) static void at_exit(void) {
-    if (host_is_memcached()) {
+    if (host_is_memcached() && !seccomp_loaded()) { /* else the next start replaces the door */
         door_detach();
     }
 }
 
 void memcached_ready(void) {
-    const char *objection = host_objection();
+    const char *objection = limits_objection();
     int err;
-    if (objection == NULL) {
-        objection = limits_objection();
-    }
     if (door_socket() >= 0) {
         if (objection != NULL) {
             door_abandon("%s", objection);

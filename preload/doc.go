@@ -16,7 +16,9 @@
 //     workers.  Each worker, on its way into its event loop, gets an event of ours
 //     (interpose.c, cache/worker.c).
 //  5. memcached's main thread enters its loop: memcached_ready makes the thread
-//     that was held back and one that enters Go, and main goes on at once.
+//     that was held back and one that enters Go, and main goes on at once.  Where
+//     libevent is part of the program, or main gives up system calls (seccomp), the
+//     moment is another (interpose.c), and workers cannot be reached.
 //  6. That thread serves the door (serve.go): it finds memcached's functions
 //     (host), proves them in a forked child (cache), and takes calls (door), each
 //     of which is a load (load).
@@ -25,5 +27,5 @@
 // No Go runs on a thread of memcached's, and no C of ours waits there.  Items are
 // touched by memcached's workers only, in slices, between their connections' work.
 //
-// Two names are interposed (exports.map), both in C; nothing else is exported.
+// Four names are interposed (exports.map), all in C; nothing else is exported.
 package main

@@ -18,15 +18,21 @@
 /* memcached's read-only segments are 0.2 MB; more than this is not searched. */
 #define SEARCH_LIMIT (8u << 20)
 
-/* Said by memcached's text protocol since 1.4.0, and by nothing else that links libevent. */
-static const char *const literals[] = {
-    "CLIENT_ERROR bad data chunk",
-    "SERVER_ERROR object too large for cache",
-};
+/*
+ * In memcached.c since 1.4.0, and in nothing else that holds libevent: the name
+ * of an environment variable of the server's (main) and of one of its statistics
+ * (server_stats).  Both are passed to functions by address, so that no compiler
+ * takes them apart.
+ */
+static const char *const literals[] = {"MEMCACHED_PORT_FILENAME", "listen_disabled_num"};
+
+/* In libevent since 1.4, event.c: event_base_new_with_config. */
+#define LIBEVENT_LITERAL "EVENT_SHOW_METHOD"
 
 static struct {
     uintptr_t bias, start, end;
-    bool libevent, libseccomp, memcached;
+    bool memcached;
+    bool libevent; /* a library of its own */
     int file;
     char path[PATH_MAX];
 } host = {.file = -ENOENT};
@@ -50,11 +56,6 @@ static bool in_segments(const struct dl_phdr_info *info, const char *literal) {
     return false;
 }
 
-static void note_needed(const char *name) {
-    host.libevent |= strncmp(name, "libevent", strlen("libevent")) == 0;
-    host.libseccomp |= strncmp(name, "libseccomp", strlen("libseccomp")) == 0;
-}
-
 static void read_needed(uintptr_t bias, const ElfW(Dyn) * dynamic) {
     const char *strings = NULL;
     for (const ElfW(Dyn) *d = dynamic; d->d_tag != DT_NULL; d++) {
@@ -66,7 +67,7 @@ static void read_needed(uintptr_t bias, const ElfW(Dyn) * dynamic) {
     }
     for (const ElfW(Dyn) *d = dynamic; strings != NULL && d->d_tag != DT_NULL; d++) {
         if (d->d_tag == DT_NEEDED) {
-            note_needed(strings + d->d_un.d_val);
+            host.libevent |= strncmp(strings + d->d_un.d_val, "libevent", strlen("libevent")) == 0;
         }
     }
 }
@@ -88,8 +89,8 @@ static int look_at_program(struct dl_phdr_info *info, size_t size, void *unused)
                 address + segment->p_memsz > host.end ? address + segment->p_memsz : host.end;
         }
     }
-    host.memcached =
-        host.libevent && in_segments(info, literals[0]) && in_segments(info, literals[1]);
+    host.memcached = in_segments(info, literals[0]) && in_segments(info, literals[1]) &&
+                     (host.libevent || in_segments(info, LIBEVENT_LITERAL));
     return 1;
 }
 
@@ -110,14 +111,8 @@ uintptr_t host_bias(void) {
     return host.bias;
 }
 
-/*
- * memcached's seccomp filters (linux_priv.c) kill a thread or the process at the
- * first call that its workers are not known to make, and ours are not.
- */
-const char *host_objection(void) {
-    return host.libseccomp ? "this memcached is built with seccomp filters, under which its "
-                             "threads cannot serve a door"
-                           : NULL;
+bool host_links_libevent(void) {
+    return host.libevent;
 }
 
 int host_file(void) {

@@ -6,6 +6,9 @@
  *   pthread_create    tells memcached's worker threads from its others
  *   event_base_loop   the moment when memcached is ready (main thread), and the
  *                     place where a worker takes our event into its base
+ *   epoll_wait        that moment where libevent is part of the program
+ *   seccomp_load      that moment where the main thread gives up system calls
+ *                     first; a worker that does so cannot serve us
  *
  * exports.map lists the same names; nothing else of the library is visible.
  */
@@ -15,12 +18,19 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 typedef int event_base_loop_fn(struct event_base *base, int flags);
+typedef int epoll_wait_fn(int epfd, struct epoll_event *events, int maxevents, int timeout);
+typedef int seccomp_load_fn(void *filter);
 
 static pthread_create_fn *_Atomic real_create;
 static event_base_loop_fn *_Atomic real_loop;
+static epoll_wait_fn *_Atomic real_wait;
+static seccomp_load_fn *_Atomic real_load;
+
+static atomic_bool filtered;
 
 pthread_create_fn *real_pthread_create(void) {
     pthread_create_fn *real = atomic_load(&real_create);
@@ -79,8 +89,16 @@ static bool is_base_of(void *thread, const struct event_base *base) {
     return ((void **)thread)[1] == base;
 }
 
-__attribute__((visibility("default"))) int event_base_loop(struct event_base *base, int flags) {
+/* On any thread; on memcached's main thread, for the first time, it is ready. */
+static void note_ready(void) {
     static atomic_bool ready;
+    if (!atomic_load(&ready) && gettid() == getpid()) {
+        atomic_store(&ready, true);
+        memcached_ready();
+    }
+}
+
+__attribute__((visibility("default"))) int event_base_loop(struct event_base *base, int flags) {
     event_base_loop_fn *real = atomic_load(&real_loop);
     if (real == NULL) {
         real = (event_base_loop_fn *)dlsym(RTLD_NEXT, "event_base_loop");
@@ -91,14 +109,68 @@ __attribute__((visibility("default"))) int event_base_loop(struct event_base *ba
     }
     if (host_is_memcached()) {
         if (worker_thread != NULL) {
-            if (is_base_of(worker_thread, base)) {
+            if (is_base_of(worker_thread, base) && !seccomp_loaded()) {
                 backdoor_worker_enter(worker_thread, base);
             }
             worker_thread = NULL;
-        } else if (!atomic_load(&ready) && gettid() == getpid()) {
-            atomic_store(&ready, true);
-            memcached_ready();
+        } else {
+            note_ready();
         }
     }
     return real(base, flags);
+}
+
+/* libevent, part of the program, waits with it in its loop and nowhere else (epoll.c). */
+__attribute__((visibility("default"))) int epoll_wait(int epfd, struct epoll_event *events,
+                                                      int maxevents, int timeout) {
+    epoll_wait_fn *real = atomic_load(&real_wait);
+    if (real == NULL) {
+        real = (epoll_wait_fn *)dlsym(RTLD_NEXT, "epoll_wait");
+        if (real == NULL) {
+            errno = ENOSYS;
+            return -1;
+        }
+        atomic_store(&real_wait, real);
+    }
+    if (host_is_memcached() && !host_links_libevent()) {
+        note_ready();
+    }
+    return real(epfd, events, maxevents, timeout);
+}
+
+/*
+ * memcached's filters (linux_priv.c) kill a thread, or the process, at the first
+ * system call that its threads are not known to make, and ours make such.  Workers
+ * load theirs before their loop; the main thread does right before its own, when
+ * all else is done, and a thread made after that would inherit the filter.
+ */
+__attribute__((visibility("default"))) int seccomp_load(void *filter) {
+    seccomp_load_fn *real = atomic_load(&real_load);
+    if (real == NULL) {
+        real = (seccomp_load_fn *)dlsym(RTLD_NEXT, "seccomp_load");
+        if (real == NULL) {
+            return -ENOSYS;
+        }
+        atomic_store(&real_load, real);
+    }
+    if (host_is_memcached()) {
+        atomic_store(&filtered, true);
+        note_ready();
+    }
+    return real(filter);
+}
+
+bool seccomp_loaded(void) {
+    return atomic_load(&filtered);
+}
+
+const char *workers_objection(void) {
+    if (!host_links_libevent()) {
+        return "libevent is linked statically, so that memcached's workers cannot be reached";
+    }
+    if (seccomp_loaded()) {
+        return "memcached's workers have given up the system calls that it takes (-o "
+               "drop_privileges)";
+    }
+    return NULL;
 }

@@ -37,8 +37,8 @@ void host_open(void);
 int host_file(void);
 /* Its absolute path, "" when it is not open. */
 char *host_path(void);
-/* Why a memcached of this build cannot have a door, or NULL. */
-const char *host_objection(void);
+/* Is libevent a library of its own?  If not, its functions cannot be interposed. */
+bool host_links_libevent(void);
 
 /* Why the process's limits do not allow for a door, or NULL. */
 const char *limits_objection(void);
@@ -70,8 +70,13 @@ typedef int pthread_create_fn(pthread_t *thread, const pthread_attr_t *attr, voi
                               void *arg);
 pthread_create_fn *real_pthread_create(void);
 
-/* libevent's, interposed; its header is not needed for more than this. */
+/* libevent's and libseccomp's, interposed; their headers are not needed for more than this. */
 int event_base_loop(struct event_base *base, int flags);
+int seccomp_load(void *filter);
+/* Has a thread of memcached's given up system calls (-o drop_privileges)? */
+bool seccomp_loaded(void);
+/* Why memcached's workers cannot serve us, or NULL; known when memcached is ready. */
+const char *workers_objection(void);
 /* What Go calls as pthread_create; see runtime.c. */
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
                           void *arg);

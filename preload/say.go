@@ -5,6 +5,7 @@ package main
 
 void backdoor_say(const char *line);
 void say_release(void);
+const char *workers_objection(void);
 */
 import "C"
 
@@ -19,6 +20,9 @@ func say(format string, args ...any) {
 	defer C.free(unsafe.Pointer(line))
 	C.backdoor_say(line)
 }
+
+// workersObjection says why memcached's workers cannot serve us, "" if they can.
+func workersObjection() string { return C.GoString(C.workers_objection()) }
 
 // releaseStderr lets go of the stderr that memcached was started with; from then
 // on say uses the one it has.

@@ -87,6 +87,9 @@ func (b *backdoor) open(program int, path string, bias uintptr) (refusal *door.E
 	if err != nil {
 		return unsupported("memcached's program file: "+err.Error(), "")
 	}
+	if objection := workersObjection(); objection != "" {
+		return unsupported(objection, "")
+	}
 	b.cache, err = cache.Open(facts, bias)
 	if err != nil {
 		return unsupported(fmt.Sprintf("memcached %v, functions found by route %s: %v", facts.Version, facts.Route, err),

@@ -34,16 +34,22 @@ var steps = map[C.int32_t]string{
 	C.BACKDOOR_PROOF_ALLOC:  "item_alloc",
 	C.BACKDOOR_PROOF_STORE:  "store_item, item_get, item_remove, item_unlink",
 	C.BACKDOOR_PROOF_LIMITS: "the limits of item_alloc",
-	C.BACKDOOR_PROOF_CHUNKS: "do_item_alloc_chunk",
+	C.BACKDOOR_PROOF_CHUNKS: "the chunks of a large item",
 }
 
-// storeABIs are the signatures of store_item by their names in C.
-var storeABIs = map[host.StoreItem]uint32{
-	host.StoreConn:   C.BACKDOOR_STORE_CONN,
-	host.StoreThread: C.BACKDOOR_STORE_THREAD,
-	host.StoreNbytes: C.BACKDOOR_STORE_NBYTES,
-	host.StoreCASIn:  C.BACKDOOR_STORE_CAS_IN,
-}
+// The C names of host's.
+var (
+	gets = map[host.ItemGetABI]C.enum_backdoor_get_abi{
+		host.GetKey: C.BACKDOOR_GET_KEY, host.GetConn: C.BACKDOOR_GET_CONN, host.GetUpdate: C.BACKDOOR_GET_UPDATE,
+	}
+	stores = map[host.StoreItemABI]C.enum_backdoor_store_abi{
+		host.StoreConn: C.BACKDOOR_STORE_CONN, host.StoreThread: C.BACKDOOR_STORE_THREAD,
+		host.StoreNbytes: C.BACKDOOR_STORE_NBYTES, host.StoreCASIn: C.BACKDOOR_STORE_CAS_IN,
+	}
+	chunks = map[host.ChunksABI]C.enum_backdoor_chunks{
+		host.ChunksNone: C.BACKDOOR_CHUNKS_NONE, host.ChunksReady: C.BACKDOOR_CHUNKS_READY, host.ChunksLazy: C.BACKDOOR_CHUNKS_LAZY,
+	}
+)
 
 // Cache is memcached's cache, ready to take batches.
 type Cache struct {
@@ -90,7 +96,7 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		}
 		return C.uintptr_t(bias + uintptr(address))
 	}
-	f, abi := facts.Functions, facts.Version.ABI()
+	abi, f := facts.Version.ABI(), facts.Functions
 	return &C.struct_backdoor_functions{
 		item_alloc:          at(f.ItemAlloc),
 		store_item:          at(f.StoreItem),
@@ -99,8 +105,13 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		item_unlink:         at(f.ItemUnlink),
 		do_item_alloc_chunk: at(f.ItemAllocChunk),
 		get_cas_id:          at(f.GetCASID),
-		store_abi:           storeABIs[abi.StoreItem],
-		old_layout:          C.bool(abi.ItemFlags == host.Flags8),
+		cas_id_lock:         at(f.CASIDLock),
+		cas_id:              at(f.CASID),
+		get_abi:             gets[abi.ItemGet],
+		store_abi:           stores[abi.StoreItem],
+		chunks:              chunks[abi.Chunks],
+		alloc_hash:          abi.ItemAlloc == host.AllocHash,
+		old_layout:          abi.Header == host.HeaderSuffix,
 	}
 }
 

@@ -1,9 +1,11 @@
 #include "dialect.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 struct backdoor_functions mc_functions;
-uint64_t mc_suffix_size;
+uint64_t mc_suffix[2];
 
 int mc_flags(const item *it) {
     return mc_functions.old_layout ? it->old.it_flags : it->it_flags;
@@ -17,7 +19,7 @@ char *mc_key(item *it) {
 /* memcached.h: ITEM_data; of a large item its first chunk */
 char *mc_data(item *it) {
     size_t suffix = mc_functions.old_layout             ? it->old.nsuffix
-                    : (mc_flags(it) & ITEM_CFLAGS) != 0 ? mc_suffix_size
+                    : (mc_flags(it) & ITEM_CFLAGS) != 0 ? mc_suffix[1]
                                                         : 0;
     return mc_key(it) + it->nkey + 1 + suffix;
 }
@@ -34,17 +36,36 @@ void mc_set_cas(item *it, uint64_t cas) {
 }
 
 item *mc_item_alloc(const char *key, size_t nkey, uint32_t flags, rel_time_t exptime, int nbytes) {
-    return ((item_alloc_fn *)mc_functions.item_alloc)(key, nkey, flags, exptime, nbytes);
+    uintptr_t address = mc_functions.item_alloc;
+    if (mc_functions.alloc_hash) { /* item_alloc does not look at the last one */
+        return ((item_alloc_hash_fn *)address)(key, nkey, flags, exptime, nbytes, 0);
+    }
+    return ((item_alloc_fn *)address)(key, nkey, flags, exptime, nbytes);
 }
 
 item *mc_item_get(const char *key, size_t nkey, struct backdoor_worker *worker) {
+    uintptr_t address = mc_functions.item_get;
     bool conn = mc_functions.store_abi == BACKDOOR_STORE_CONN;
-    return ((item_get_fn *)mc_functions.item_get)(
-        key, nkey, conn ? (void *)worker->conn : worker->thread, false);
+    switch (mc_functions.get_abi) {
+    case BACKDOOR_GET_KEY:
+        return ((item_get_key_fn *)address)(key, nkey);
+    case BACKDOOR_GET_CONN:
+        return ((item_get_conn_fn *)address)(key, nkey, worker->conn);
+    case BACKDOOR_GET_UPDATE:
+        break;
+    }
+    return ((item_get_update_fn *)address)(key, nkey, conn ? (void *)worker->conn : worker->thread,
+                                           false);
 }
 
 uint64_t mc_get_cas_id(void) {
-    return ((get_cas_id_fn *)mc_functions.get_cas_id)();
+    if (mc_functions.get_cas_id != 0) {
+        return ((get_cas_id_fn *)mc_functions.get_cas_id)();
+    }
+    pthread_mutex_lock((pthread_mutex_t *)mc_functions.cas_id_lock);
+    uint64_t next = ++*(uint64_t *)mc_functions.cas_id;
+    pthread_mutex_unlock((pthread_mutex_t *)mc_functions.cas_id_lock);
+    return next;
 }
 
 /* From 1.6.27 on the caller draws the item's CAS (proto_text.c: complete_nread_ascii). */
@@ -73,6 +94,19 @@ void mc_item_unlink(item *it) {
     ((item_unlink_fn *)mc_functions.item_unlink)(it);
 }
 
-item_chunk *mc_item_alloc_chunk(item_chunk *ch, size_t bytes_remain) {
+/* The chunk after a full one, NULL when there is no memory for it. */
+item_chunk *mc_next_chunk(item_chunk *ch, size_t bytes_remain) {
+    if (mc_functions.chunks == BACKDOOR_CHUNKS_READY) {
+        return ch->next;
+    }
     return ((do_item_alloc_chunk_fn *)mc_functions.do_item_alloc_chunk)(ch, bytes_remain);
+}
+
+/* The bytes of an item, as memcached compares them with -I (items.c: item_make_header). */
+size_t mc_item_size(size_t nkey, uint32_t flags, int nbytes) {
+    size_t suffix = mc_suffix[flags != 0];
+    if (mc_suffix[1] == 0) {
+        suffix = (size_t)snprintf(NULL, 0, " %u %d\r\n", flags, nbytes - 2);
+    }
+    return offsetof(item, data) + sizeof(uint64_t) + nkey + 1 + suffix + (size_t)nbytes;
 }

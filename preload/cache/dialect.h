@@ -6,8 +6,8 @@
 
 /* What was found; set by mc_bind. */
 extern struct backdoor_functions mc_functions;
-/* Bytes that non-zero client flags take in an item; from the proof. */
-extern uint64_t mc_suffix_size;
+/* Bytes that client flags take in an item; from the proof. */
+extern uint64_t mc_suffix[2];
 
 int mc_flags(const item *it);
 char *mc_key(item *it);
@@ -20,7 +20,8 @@ item *mc_item_get(const char *key, size_t nkey, struct backdoor_worker *worker);
 enum store_item_type mc_store_item(item *it, int comm, struct backdoor_worker *worker);
 void mc_item_remove(item *it);
 void mc_item_unlink(item *it);
-item_chunk *mc_item_alloc_chunk(item_chunk *ch, size_t bytes_remain);
+item_chunk *mc_next_chunk(item_chunk *ch, size_t bytes_remain);
+size_t mc_item_size(size_t nkey, uint32_t flags, int nbytes);
 uint64_t mc_get_cas_id(void);
 
 #endif

@@ -127,7 +127,7 @@ static item *fresh(const char *key, char fill) {
 /* store_item, item_get, item_remove and item_unlink by what they do to one key. */
 static void prove_store(const char *key) {
     uint64_t cas = 0;
-    if (mc_functions.get_cas_id != 0) {
+    if (mc_functions.store_abi == BACKDOOR_STORE_CAS_IN) {
         cas = mc_get_cas_id();
         EXPECT(mc_get_cas_id() == cas + 1);
     }
@@ -162,7 +162,7 @@ static void prove_store(const char *key) {
     EXPECT(get(key) == NULL);
 }
 
-/* The largest nbytes that item_alloc takes.  A large item's chunks come later, so this is cheap. */
+/* The largest nbytes that item_alloc takes; cheap from 1.4.36 on, where chunks come later. */
 static int largest(const char *key, unsigned flags) {
     int fits = 2, fails = LARGEST_ITEM;
     while (fails - fits > 1) {
@@ -178,34 +178,71 @@ static int largest(const char *key, unsigned flags) {
     return fits;
 }
 
-static void prove_limits(const char *key) {
-    int plain = largest(key, 0), flagged = largest(key, 0x01020304);
-    item *it = alloc(key, 0, 0, 2);
+/* Bytes of client flags in an item; until 1.5.14 the header says how many. */
+static uint64_t suffix(const char *key, uint32_t flags) {
+    item *it = alloc(key, flags, 0, 102);
     EXPECT(it != NULL);
-    size_t header = (size_t)(mc_data(it) - (char *)it);
+    uint64_t n = it->old.nsuffix;
     mc_item_remove(it);
-    proof.item_size_max = header + (size_t)plain;
-    proof.suffix = (uint64_t)(plain - flagged);
-    mc_suffix_size = proof.suffix;
-    if (!mc_functions.old_layout) {
-        EXPECT(proof.suffix == 4 || proof.suffix == 8);
-    }
+    return n;
 }
 
-/* do_item_alloc_chunk on the largest item, where that is one of chunks (slab_chunk_max). */
+static void prove_limits(const char *key) {
+    static const uint32_t flags = 0x01020304;
+    int plain = largest(key, 0);
+    if (!mc_functions.old_layout) {
+        proof.suffix[1] = (uint64_t)(plain - largest(key, flags));
+        EXPECT(proof.suffix[1] == 4 || proof.suffix[1] == 8);
+    } else if (suffix(key, 0) == strlen(" 0 100\r\n")) { /* inline_ascii_response */
+        EXPECT(suffix(key, flags) == strlen(" 16909060 100\r\n"));
+    } else {
+        proof.suffix[0] = suffix(key, 0);
+        proof.suffix[1] = suffix(key, flags);
+        EXPECT(proof.suffix[0] == 0 || proof.suffix[0] == 4); /* before 1.4.39 */
+        EXPECT(proof.suffix[1] == 4);
+    }
+    memcpy(mc_suffix, proof.suffix, sizeof mc_suffix);
+    item *it = alloc(key, 0, 0, plain);
+    EXPECT(it != NULL);
+    proof.item_size_max = (uint64_t)(mc_data(it) - (char *)it) + (uint64_t)plain;
+    mc_item_remove(it);
+}
+
+/* A large item's first chunk and the one that do_item_alloc_chunk puts behind it. */
+static void prove_lazy_chunks(item *it) {
+    item_chunk *first = (item_chunk *)mc_data(it);
+    EXPECT(first->head == it && first->size == 0 && first->used == 0);
+    EXPECT(first->next == NULL && first->prev == NULL);
+    item_chunk *ch = mc_next_chunk(first, (size_t)it->nbytes);
+    EXPECT(ch != NULL && ch != first && first->next == ch);
+    EXPECT(ch->head == it && ch->prev == first && ch->next == NULL);
+    EXPECT(ch->used == 0 && ch->size > 0 && ch->size <= it->nbytes);
+    memset(mc_chunk_data(ch), 'c', (size_t)ch->size);
+}
+
+/* A large item's chunks, chained up by item_alloc (slabs.c: do_slabs_alloc_chunked). */
+static void prove_ready_chunks(item *it) {
+    int64_t room = 0;
+    item_chunk *prev = NULL;
+    for (item_chunk *ch = (item_chunk *)mc_data(it); ch != NULL; prev = ch, ch = ch->next) {
+        EXPECT(ch->head == it && ch->prev == prev && ch->used == 0 && ch->size > 0);
+        memset(mc_chunk_data(ch), 'c', (size_t)ch->size);
+        room += ch->size;
+    }
+    EXPECT(room >= it->nbytes);
+}
+
+/* The largest item is one of chunks if any is (slab_chunk_max). */
 static void prove_chunks(const char *key) {
-    int nbytes = largest(key, 0);
-    item *it = alloc(key, 0, 0, nbytes);
+    item *it = alloc(key, 0, 0, largest(key, 0));
     EXPECT(it != NULL);
     if (mc_flags(it) & ITEM_CHUNKED) {
-        item_chunk *first = (item_chunk *)mc_data(it);
-        EXPECT(first->head == it && first->size == 0 && first->used == 0);
-        EXPECT(first->next == NULL && first->prev == NULL);
-        item_chunk *ch = mc_item_alloc_chunk(first, (size_t)nbytes);
-        EXPECT(ch != NULL && ch != first && first->next == ch);
-        EXPECT(ch->head == it && ch->prev == first && ch->next == NULL);
-        EXPECT(ch->used == 0 && ch->size > 0 && ch->size <= nbytes);
-        memset(mc_chunk_data(ch), 'c', (size_t)ch->size);
+        EXPECT(mc_functions.chunks != BACKDOOR_CHUNKS_NONE);
+        if (mc_functions.chunks == BACKDOOR_CHUNKS_READY) {
+            prove_ready_chunks(it);
+        } else {
+            prove_lazy_chunks(it);
+        }
     }
     mc_item_remove(it);
 }

@@ -25,7 +25,7 @@ static int64_t clock_offset;
 /* What was found and proven; called once, before the first batch is submitted. */
 void backdoor_bind(const struct backdoor_functions *functions, const struct backdoor_proof *proof) {
     mc_functions = *functions;
-    mc_suffix_size = proof->suffix;
+    memcpy(mc_suffix, proof->suffix, sizeof mc_suffix);
     item_size_max = proof->item_size_max;
     clock_offset = proof->clock;
 }
@@ -69,16 +69,17 @@ static void settle(struct backdoor_batch *batch, struct backdoor_row *row,
 /* Allocates the current row's item; without one, the row is settled. */
 static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
                   struct backdoor_worker *worker) {
-    uint64_t total = offsetof(item, data) + sizeof(uint64_t) + row->nkey + 1 +
-                     (batch->flags != 0 ? mc_suffix_size : 0) + row->nvalue + 2;
     item *it = NULL;
+    bool fits = false;
     if (row->nvalue <= INT_MAX - 2) {
+        int nbytes = (int)row->nvalue + 2;
         it = mc_item_alloc(batch->data + row->key, row->nkey, batch->flags, exptime_of(batch->ttl),
-                           (int)row->nvalue + 2);
+                           nbytes);
+        fits = it != NULL || mc_item_size(row->nkey, batch->flags, nbytes) <= item_size_max;
     }
     if (it == NULL) {
         drop_old(batch, row, worker);
-        settle(batch, row, total > item_size_max ? BACKDOOR_TOO_LARGE : BACKDOOR_NO_MEMORY);
+        settle(batch, row, fits ? BACKDOOR_NO_MEMORY : BACKDOOR_TOO_LARGE);
         return;
     }
     mc_set_cas(it, 0);
@@ -115,7 +116,7 @@ static enum fill fill(struct backdoor_batch *batch, const struct backdoor_row *r
             if (batch->filled != 0 && monotonic() >= until) {
                 return FILL_LATER;
             }
-            ch = mc_item_alloc_chunk(ch, nbytes - batch->filled);
+            ch = mc_next_chunk(ch, nbytes - batch->filled);
             if (ch == NULL) {
                 return FILL_FAILED;
             }

@@ -2,47 +2,88 @@ package host
 
 import "fmt"
 
-// ABI is what of memcached's functions and items looks different from version to version.
+// ABI names what differs between versions in calling memcached's functions and in the memory that they share with us.
 type ABI struct {
-	StoreItem StoreItem
-	ItemFlags ItemFlags
+	ItemAlloc ItemAllocABI `json:"item_alloc"`
+	ItemGet   ItemGetABI   `json:"item_get"`
+	StoreItem StoreItemABI `json:"store_item"`
+	Header    HeaderABI    `json:"header"`
+	Chunks    ChunksABI    `json:"chunks"`
 }
 
-// ABI returns what a supported version has.
+func (a ABI) String() string {
+	return fmt.Sprintf("item_alloc %s, item_get %s, store_item %s, header %s, chunks %s",
+		a.ItemAlloc, a.ItemGet, a.StoreItem, a.Header, a.Chunks)
+}
+
+// ItemAllocABI says what do_item_alloc takes behind item_alloc's arguments (items.c: do_item_alloc).
+type ItemAllocABI string
+
+// What it takes.
+const (
+	AllocHash  ItemAllocABI = "hash"  // to 1.4.28: cur_hv, the hash of a key whose lock the caller holds; item_alloc passes 0
+	AllocPlain ItemAllocABI = "plain" // nothing
+)
+
+// ItemGetABI says what item_get takes behind key and nkey (thread.c: item_get).
+type ItemGetABI string
+
+// What it takes.
+const (
+	GetKey    ItemGetABI = "key"    // 1.4.25: nothing
+	GetConn   ItemGetABI = "conn"   // to 1.4.34: a conn
+	GetUpdate ItemGetABI = "update" // what store_item takes, conn or thread, and do_update
+)
+
+// StoreItemABI says what store_item takes behind item and comm (thread.c: store_item).
+type StoreItemABI string
+
+// What it takes.
+const (
+	StoreConn   StoreItemABI = "conn"   // to 1.6.18: a conn
+	StoreThread StoreItemABI = "thread" // 1.6.19: a LIBEVENT_THREAD, cas, cas_stale
+	StoreNbytes StoreItemABI = "nbytes" // to 1.6.26: nbytes too, before cas
+	StoreCASIn  StoreItemABI = "cas_in" // the CAS value to store too, which get_cas_id makes
+)
+
+// HeaderABI says what stands behind an item's refcount (memcached.h: struct _stritem).
+type HeaderABI string
+
+// What stands there.
+const (
+	HeaderSuffix HeaderABI = "suffix" // to 1.5.14: nsuffix, the length of what stands between key and data, and 8 bits of it_flags
+	HeaderWide   HeaderABI = "wide"   // 16 bits of it_flags
+)
+
+// ChunksABI says where the chunks of a large item come from (memcached.h: struct _strchunk).
+type ChunksABI string
+
+// Where they come from.
+const (
+	ChunksNone  ChunksABI = "none"  // to 1.4.28: every item is of one piece
+	ChunksReady ChunksABI = "ready" // to 1.4.35: item_alloc allocates all of them
+	ChunksLazy  ChunksABI = "lazy"  // do_item_alloc_chunk allocates them one by one
+)
+
+// ABI returns the ABI of a released version between oldest and newest.
 func (v Version) ABI() ABI {
-	abi := ABI{StoreConn, Flags8}
-	switch {
-	case v.AtLeast(storeCASGive):
-		abi.StoreItem = StoreCASIn
-	case v.AtLeast(storeNbytes):
-		abi.StoreItem = StoreNbytes
-	case v.AtLeast(storeThread):
-		abi.StoreItem = StoreThread
+	a := ABI{ItemAlloc: AllocHash, ItemGet: GetKey, StoreItem: StoreConn, Header: HeaderSuffix, Chunks: ChunksNone}
+	for _, change := range []struct {
+		since Version
+		apply func()
+	}{
+		{Version{1, 4, 26}, func() { a.ItemGet = GetConn }},
+		{Version{1, 4, 29}, func() { a.ItemAlloc, a.Chunks = AllocPlain, ChunksReady }},
+		{Version{1, 4, 35}, func() { a.ItemGet = GetUpdate }},
+		{Version{1, 4, 36}, func() { a.Chunks = ChunksLazy }},
+		{Version{1, 5, 15}, func() { a.Header = HeaderWide }},
+		{Version{1, 6, 19}, func() { a.StoreItem = StoreThread }},
+		{Version{1, 6, 20}, func() { a.StoreItem = StoreNbytes }},
+		{Version{1, 6, 27}, func() { a.StoreItem = StoreCASIn }},
+	} {
+		if v.AtLeast(change.since) {
+			change.apply()
+		}
 	}
-	if v.AtLeast(wideFlags) {
-		abi.ItemFlags = Flags16
-	}
-	return abi
+	return a
 }
-
-func (a ABI) String() string { return fmt.Sprintf("%s, %s", a.StoreItem, a.ItemFlags) }
-
-// StoreItem is the signature of store_item (thread.c).
-type StoreItem string
-
-// The signatures, oldest first.
-const (
-	StoreConn   StoreItem = "store_item(item, comm, conn)"
-	StoreThread StoreItem = "store_item(item, comm, thread, cas, cas_stale)"
-	StoreNbytes StoreItem = "store_item(item, comm, thread, nbytes, cas, cas_stale)"
-	StoreCASIn  StoreItem = "store_item(item, comm, thread, nbytes, cas, cas_in, cas_stale)"
-)
-
-// ItemFlags is where an item has its it_flags, and with them how what follows is laid out (memcached.h: struct _stritem).
-type ItemFlags string
-
-// The layouts, oldest first.
-const (
-	Flags8  ItemFlags = "8-bit it_flags at 39"
-	Flags16 ItemFlags = "16-bit it_flags at 38"
-)

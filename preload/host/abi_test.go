@@ -2,22 +2,27 @@ package host
 
 import "testing"
 
-// The versions around every change (thread.c: store_item, memcached.h: struct _stritem, at the tags of these names).
 func TestABI(t *testing.T) {
 	t.Parallel()
-	for version, want := range map[Version]ABI{
-		{1, 5, 6}:  {StoreConn, Flags8},
-		{1, 5, 14}: {StoreConn, Flags8},
-		{1, 5, 15}: {StoreConn, Flags16},
-		{1, 6, 18}: {StoreConn, Flags16},
-		{1, 6, 19}: {StoreThread, Flags16},
-		{1, 6, 20}: {StoreNbytes, Flags16},
-		{1, 6, 26}: {StoreNbytes, Flags16},
-		{1, 6, 27}: {StoreCASIn, Flags16},
-		{1, 6, 45}: {StoreCASIn, Flags16},
+	// The first and the last version of each.
+	for _, tt := range []struct {
+		first, last Version
+		want        ABI
+	}{
+		{oldest, Version{1, 4, 25}, ABI{AllocHash, GetKey, StoreConn, HeaderSuffix, ChunksNone}},
+		{Version{1, 4, 26}, Version{1, 4, 28}, ABI{AllocHash, GetConn, StoreConn, HeaderSuffix, ChunksNone}},
+		{Version{1, 4, 29}, Version{1, 4, 34}, ABI{AllocPlain, GetConn, StoreConn, HeaderSuffix, ChunksReady}},
+		{Version{1, 4, 35}, Version{1, 4, 35}, ABI{AllocPlain, GetUpdate, StoreConn, HeaderSuffix, ChunksReady}},
+		{Version{1, 4, 36}, Version{1, 5, 14}, ABI{AllocPlain, GetUpdate, StoreConn, HeaderSuffix, ChunksLazy}},
+		{Version{1, 5, 15}, Version{1, 6, 18}, ABI{AllocPlain, GetUpdate, StoreConn, HeaderWide, ChunksLazy}},
+		{Version{1, 6, 19}, Version{1, 6, 19}, ABI{AllocPlain, GetUpdate, StoreThread, HeaderWide, ChunksLazy}},
+		{Version{1, 6, 20}, Version{1, 6, 26}, ABI{AllocPlain, GetUpdate, StoreNbytes, HeaderWide, ChunksLazy}},
+		{Version{1, 6, 27}, newest, ABI{AllocPlain, GetUpdate, StoreCASIn, HeaderWide, ChunksLazy}},
 	} {
-		if got := version.ABI(); got != want {
-			t.Errorf("%v: %v, want %v", version, got, want)
+		for _, v := range []Version{tt.first, tt.last} {
+			if got := v.ABI(); got != tt.want {
+				t.Errorf("%v: %+v, want %+v", v, got, tt.want)
+			}
 		}
 	}
 }

@@ -3,8 +3,6 @@ package host
 import (
 	"fmt"
 	"slices"
-
-	"golang.org/x/arch/x86/x86asm"
 )
 
 // isDoItemAlloc: it->nkey = nkey; it->nbytes = nbytes; it->exptime = exptime of
@@ -50,20 +48,20 @@ func (p *program) doItemAlloc(f function) (function, bool) {
 
 // isItemAllocChunk: nch->head = ch->head; ch->next = nch; nch->prev = ch; nch->next = 0; nch->used = 0; nch->size = ...;
 // nch->it_flags |= ITEM_CHUNK of do_item_alloc_chunk(ch, bytes_remain) (items.c: do_item_alloc_chunk).
-func isItemAllocChunk(t *trace, v Version) bool {
+func isItemAllocChunk(t *trace, a ABI) bool {
 	flags, width := int64(itemFlags8), uint8(1)
-	if v.AtLeast(wideFlags) {
+	if a.Header == HeaderWide {
 		flags, width = itemFlags, 2
 	}
 	for base, list := range byBase(t) {
 		head := func(s store) bool { return s.src.isField(chunkHead, 8) }
 		linked := slices.ContainsFunc(t.stores, func(s store) bool {
-			return s.plain && s.base.isArg(0) && s.disp == 0 && s.size == 8 && s.op == x86asm.MOV && s.src.same(base)
+			return s.plain && s.base.isArg(0) && s.disp == 0 && s.size == 8 && s.op == move && s.src.same(base)
 		})
 		// A vectorising compiler writes next and prev at once, from values that are not followed.
-		links := has(list, chunkPrev, 8, srcArg(0)) && has(list, 0, 8, srcConst(x86asm.MOV, 0)) || has(list, 0, 16, nil)
-		sizes := has(list, chunkSize, 4, nil) && has(list, chunkUsed, 4, srcConst(x86asm.MOV, 0)) || has(list, chunkSize, 8, nil)
-		marked := has(list, flags, width, srcConst(x86asm.OR, flagChunk)) || has(list, flags, 1, srcConst(x86asm.OR, flagChunk))
+		links := has(list, chunkPrev, 8, srcArg(0)) && has(list, 0, 8, srcConst(move, 0)) || has(list, 0, 16, nil)
+		sizes := has(list, chunkSize, 4, nil) && has(list, chunkUsed, 4, srcConst(move, 0)) || has(list, chunkSize, 8, nil)
+		marked := has(list, flags, width, srcConst(or, flagChunk)) || has(list, flags, 1, srcConst(or, flagChunk))
 		if base.kind != argument && base.kind != constant && has(list, chunkHead, 8, head) && linked && links && sizes && marked {
 			return true
 		}
@@ -71,39 +69,9 @@ func isItemAllocChunk(t *trace, v Version) bool {
 	return false
 }
 
-// isGetCASID: lock(&cas_id_lock); next_id = ++cas_id; unlock(&cas_id_lock); return next_id (items.c: get_cas_id).
-func isGetCASID(t *trace) bool {
-	calls := withoutGuard(t.calls)
-	if t.err != nil || len(calls) != 2 || len(t.exits) != 1 {
-		return false
-	}
-	lock, unlock := calls[0], calls[1]
-	if lock.name != "pthread_mutex_lock" || unlock.name != "pthread_mutex_unlock" || !lock.entry || !unlock.entry || unlock.tail ||
-		lock.args[0].kind != constant || !unlock.args[0].same(lock.args[0]) {
-		return false
-	}
-	stores := slices.DeleteFunc(slices.Clone(t.stores), func(s store) bool { return !outside(s) })
-	if len(stores) != 1 {
-		return false
-	}
-	s, result := stores[0], t.exits[0].result
-	if !s.plain || s.base.kind != constant || s.size != 8 {
-		return false
-	}
-	switch s.op {
-	case x86asm.MOV: // the sum is stored and returned
-		return s.src.kind == defined && s.src.from == fromGlobal && result.same(s.src)
-	case x86asm.ADD: // it is added in place and loaded again
-		return s.src.is(constant, 1) && result.is(global, s.base.n) && result.size == 8
-	case x86asm.INC:
-		return result.is(global, s.base.n) && result.size == 8
-	}
-	return false
-}
-
 // describe says what a function does, for a person who has to find out why it did not match.
-func (p *program) describe(f function, v Version) string {
-	l, why := p.asLocked(f, v)
+func (p *program) describe(f function, a ABI) string {
+	l, why := p.asLocked(f, a)
 	if l != nil {
 		return fmt.Sprintf("%#x: %v", f.start, l)
 	}

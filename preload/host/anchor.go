@@ -2,8 +2,8 @@ package host
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -54,12 +54,10 @@ func (p *program) findAnchors(anchors ...*anchor) error {
 	return nil
 }
 
-// references finds the functions that refer to the wanted addresses.  Four bytes that hold the right distance, or, in a
-// program with fixed addresses, the address itself, are no more than a hint: the decoded function decides.
+// references finds the functions that refer to the wanted addresses.
 func (p *program) references(wanted map[uint64]*anchor) error {
-	const width = 4 // of a distance, and of an address in the small code model
 	fixed := p.fixed()
-	low, high := bounds(wanted)
+	addresses := slices.Sorted(maps.Keys(wanted))
 	total := 0
 	asked := make(map[[2]uint64]bool)
 	for _, s := range p.segments {
@@ -69,35 +67,19 @@ func (p *program) references(wanted map[uint64]*anchor) error {
 		if total += len(s.data); total > maxText {
 			return &Unsupported{Reason: fmt.Sprintf("the stripped program has more than %d MiB of code; no memcached has", maxText>>20)}
 		}
-		for i := 0; i+width <= len(s.data); i++ {
-			word := binary.LittleEndian.Uint32(s.data[i:])
-			to := s.addr + uint64(i) + width + uint64(int64(int32(word)))
-			if at := uint64(word); fixed && at >= low && at <= high {
-				to = at
-			}
-			if to < low || to > high || wanted[to] == nil {
-				continue
-			}
+		p.mentions(s.data, s.addr, addresses, fixed, func(at, to uint64) {
 			a := wanted[to]
-			f, ok := p.functionAt(s.addr + uint64(i))
-			if !ok || asked[[2]uint64{f.start, to}] {
-				continue
+			f, ok := p.functionAt(at)
+			if a == nil || !ok || asked[[2]uint64{f.start, to}] {
+				return
 			}
 			asked[[2]uint64{f.start, to}] = true
 			if !slices.Contains(a.users, f) && p.decoded(f).refers(to, fixed) {
 				a.users = append(a.users, f)
 			}
-		}
+		})
 	}
 	return nil
-}
-
-func bounds(wanted map[uint64]*anchor) (low, high uint64) {
-	low = ^uint64(0)
-	for at := range wanted {
-		low, high = min(low, at), max(high, at)
-	}
-	return low, high
 }
 
 // whole adds the other parts of functions that the compiler has taken apart.  A part jumps into the middle of the rest,
@@ -125,7 +107,7 @@ func (p *program) jumps(f function) []uint64 {
 	var list []uint64
 	b := p.decoded(f)
 	for n := range b.insts {
-		if in := &b.insts[n]; ends(in) {
+		if in := &b.insts[n]; in.ends() {
 			if to, ok := in.target(); ok && !b.has(to) {
 				list = append(list, to)
 			}

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"golang.org/x/arch/x86/x86asm"
 )
 
 // block is a run of instructions that is entered only at its first and left only after its last.
@@ -13,7 +11,7 @@ type block struct {
 	first, last int // instructions, last excluded
 	next        []int
 	from        []int
-	out         *state
+	in, out     *state // once it is reached
 }
 
 type tracer struct {
@@ -29,10 +27,10 @@ func (w *tracer) split() error {
 	leaders := []int{0}
 	for n := range insts {
 		in := &insts[n]
-		if foreign(in.Op) {
-			return fmt.Errorf("%v at %#x", in.Op, in.at)
+		if in.flow == foreign {
+			return fmt.Errorf("no instruction of a program at %#x", in.at)
 		}
-		if !ends(in) {
+		if !in.ends() {
 			continue
 		}
 		leaders = append(leaders, n+1)
@@ -60,11 +58,11 @@ func (w *tracer) split() error {
 	for i := range w.blocks {
 		bl := &w.blocks[i]
 		end := &insts[bl.last-1]
-		if to, ok := end.target(); ok && ends(end) && w.b.has(to) {
+		if to, ok := end.target(); ok && end.ends() && w.b.has(to) {
 			n, _ := w.b.index(to)
 			bl.next = append(bl.next, w.blockAt[n])
 		}
-		if n, ok := w.blockAt[bl.last]; ok && (!ends(end) || conditional(end.Op)) {
+		if n, ok := w.blockAt[bl.last]; ok && (!end.ends() || end.flow == branch) {
 			bl.next = append(bl.next, n)
 		}
 		slices.Sort(bl.next)
@@ -76,11 +74,11 @@ func (w *tracer) split() error {
 	return nil
 }
 
-// enter returns the state in which a block begins, nil as long as it is not known to be reached.
+// enter returns the state in which a block begins by those that lead to it, nil as long as it is not known to be reached.
 func (w *tracer) enter(n int) *state {
 	var states []*state
 	if n == 0 {
-		states = append(states, entryState())
+		states = append(states, entryState(w.p.machine))
 	}
 	for _, f := range w.blocks[n].from {
 		if out := w.blocks[f].out; out != nil {
@@ -91,7 +89,7 @@ func (w *tracer) enter(n int) *state {
 		return nil
 	}
 	for _, s := range states {
-		w.p.work += registers + len(s.stack)
+		w.p.work += w.p.registers + len(s.stack)
 	}
 	return join(int64(w.b.insts[w.blocks[n].first].at), states)
 }
@@ -112,6 +110,10 @@ func (w *tracer) settle() error {
 			if s == nil {
 				continue
 			}
+			if rounds > patience && bl.in != nil {
+				s.widen(int64(w.b.insts[bl.first].at), bl.in)
+			}
+			bl.in = s.clone()
 			w.walk(bl, s, nil)
 			w.p.work += bl.last - bl.first
 			if bl.out != nil && bl.out.equal(s) {
@@ -154,5 +156,5 @@ func (w *tracer) guard(n int) bool {
 	bl := &w.blocks[n]
 	in := &w.b.insts[bl.last-1]
 	to, ok := in.target()
-	return ok && in.Op == x86asm.CALL && len(bl.next) == 0 && w.p.direct(to).name == "__stack_chk_fail"
+	return ok && in.flow == calling && len(bl.next) == 0 && w.p.direct(to).name == "__stack_chk_fail"
 }

@@ -411,7 +411,7 @@ func TestDebugDamaged(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			for _, w := range f.wanted(v) {
+			for _, w := range f.wanted(v.ABI()) {
 				if !program.executable(*w.into, 1) {
 					t.Errorf("%#x at %d: %s at %#x", to, n, w.name, *w.into)
 				}

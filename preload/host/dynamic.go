@@ -121,8 +121,8 @@ func (p *program) readImports() {
 		for ; len(table) >= 24; table = table[24:] {
 			var r elf.Rela64
 			decode(table, &r)
-			kind, n := elf.R_X86_64(elf.R_TYPE64(r.Info)), uint64(elf.R_SYM64(r.Info))
-			if (kind != elf.R_X86_64_JMP_SLOT && kind != elf.R_X86_64_GLOB_DAT) || n >= uint64(len(names)) {
+			kind, n := elf.R_TYPE64(r.Info), uint64(elf.R_SYM64(r.Info))
+			if (kind != p.jumpSlot && kind != p.globDat) || n >= uint64(len(names)) {
 				continue
 			}
 			if s := &names[n]; s.name != "" && elf.SectionIndex(s.Shndx) == elf.SHN_UNDEF {

@@ -56,7 +56,7 @@ func smallELF(version string) []byte {
 	put(rela, []elf.Rela64{
 		{Off: base + slots, Info: 1<<32 | uint64(elf.R_X86_64_JMP_SLOT)}, {Off: base + slots + 8, Info: 2<<32 | uint64(elf.R_X86_64_JMP_SLOT)},
 	})
-	copy(b[literals:], "memcached "+version+"\x00VERSION "+version+"\x00"+badChunk+"\x00"+tooLarge+"\x00"+outOfMemory+"\x00")
+	copy(b[literals:], "memcached "+version+"\x00VERSION "+version+"\x00"+badChunk+"\x00"+tooLarge+"\x00"+outOfMemory+"\x00EVENT_SHOW_METHOD\x00MEMCACHED_PORT_FILENAME\x00listen_disabled_num\x00")
 	address := func(literal string) uint32 { return base + uint32(bytes.Index(b, []byte(literal))) }
 
 	// Two functions: one that uses the literals and calls the other.

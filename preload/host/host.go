@@ -33,8 +33,11 @@ type Functions struct {
 	ItemRemove     uint64 // item_remove
 	ItemGet        uint64 // item_get
 	ItemUnlink     uint64 // item_unlink
-	ItemAllocChunk uint64 // do_item_alloc_chunk
-	GetCASID       uint64 // get_cas_id; 0 before 1.6.27, where store_item takes none
+	ItemAllocChunk uint64 // do_item_alloc_chunk; 0 before 1.4.36, where there is none
+	GetCASID       uint64 // get_cas_id; 0 before 1.6.27, where store_item takes none, and where it is inlined
+
+	// Where get_cas_id is inlined: what it is made of, the mutex cas_id_lock and the uint64_t cas_id.  Else 0.
+	CASIDLock, CASID uint64
 }
 
 // Facts is what a program file states about itself.  It holds for every process that runs the file.
@@ -77,13 +80,12 @@ func Find(file io.ReaderAt, debug DebugFiles) (facts *Facts, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if why := p.foreign(); why != "" {
+	facts = &Facts{BuildID: p.buildID(), Machine: elf.Machine(p.header.Machine), Interpreter: p.interpreter(), Needed: p.needed()}
+	if why := p.foreign(facts); why != "" {
 		return nil, &Unsupported{Reason: "this is not memcached: " + why}
 	}
 	version, err := findVersion(p.image)
-	facts = &Facts{
-		Version: version, BuildID: p.buildID(), Machine: elf.Machine(p.header.Machine), Interpreter: p.interpreter(), Needed: p.needed(),
-	}
+	facts.Version = version
 	if u := otherMachine(facts.Machine); u != nil {
 		return facts, u
 	}
@@ -122,6 +124,7 @@ func Find(file io.ReaderAt, debug DebugFiles) (facts *Facts, err error) {
 // program is a memcached's file under examination.
 type program struct {
 	*image
+	*machine
 	file    io.ReaderAt
 	dyn     dynamic
 	needs   []uint64          // the libraries' names, in the table of dynamic strings
@@ -138,15 +141,18 @@ func open(file io.ReaderAt) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &program{image: m, file: file, bodies: make(map[uint64]*body), traces: make(map[uint64]*trace)}
+	p := &program{image: m, machine: m.machine(), file: file, bodies: make(map[uint64]*body), traces: make(map[uint64]*trace)}
 	p.dyn, p.needs = m.readDynamic()
 	return p, nil
 }
 
-// foreign tells why a program is not memcached, "" when it is: it has literals that the text protocol has had since 1.4.0,
-// for which preload/host.c looks in the process that it is in as well, and states a version.
-func (p *program) foreign() string {
-	for _, literal := range []string{badChunk, tooLarge} {
+// foreign tells why a program is not memcached, "" when it is: it has libevent and the literals that preload/host.c looks
+// for in the process that it is in, and states a version.
+func (p *program) foreign(facts *Facts) string {
+	if !facts.Needs("libevent") && len(p.literals("EVENT_SHOW_METHOD")) == 0 {
+		return "it has no libevent, neither shared nor static"
+	}
+	for _, literal := range []string{"MEMCACHED_PORT_FILENAME", "listen_disabled_num"} {
 		if len(p.literals(literal)) == 0 {
 			return fmt.Sprintf("it has no literal %q", literal)
 		}

@@ -75,7 +75,7 @@ func TestFindHosts(t *testing.T) {
 			if want := sectionBuildID(t, data); facts.BuildID != want {
 				t.Errorf("build ID %s, want %s", facts.BuildID, want)
 			}
-			for _, w := range facts.Functions.wanted(facts.Version) {
+			for _, w := range facts.Functions.wanted(facts.Version.ABI()) {
 				if *w.into == 0 {
 					t.Errorf("%s is missing", w.name)
 				}

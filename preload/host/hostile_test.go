@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -83,13 +84,14 @@ func TestRefusals(t *testing.T) {
 		{"an object file", func(b []byte) []byte { return patched(b, eType, byte(elf.ET_REL), 0) }, "ET_REL"},
 		{"no program headers", func(b []byte) []byte { return patched(b, ePhnum, 0, 0) }, "program headers"},
 		{"65535 program headers", func(b []byte) []byte { return patched(b, ePhnum, 0xff, 0xff) }, "program headers"},
-		{"a version to come", replaced("1.6.18", "1.7.0\x00"), "memcached 1.7.0 is not supported (need >= 1.5.6 and <= 1.6.45)"},
-		{"a version long gone", replaced("1.6.18", "1.4.39"), "memcached 1.4.39 is not supported (need >= 1.5.6 and <= 1.6.45)"},
+		{"a version to come", replaced("1.6.18", "1.7.0\x00"), fmt.Sprintf("memcached 1.7.0 is not supported (need >= %v and <= %v)", oldest, newest)},
+		{"a version long gone", replaced("1.6.18", "1.4.24"), fmt.Sprintf("memcached 1.4.24 is not supported (need >= %v and <= %v)", oldest, newest)},
 		{"two versions", replaced("VERSION 1.6.18", "VERSION 1.6.17"), "in doubt"},
 		{"another program", replaced("1.6.18", "x.y.zz"), "not memcached"},
 		// Between these the signature of store_item changes: a wrong version is not believed.
 		{"1.6.18 that says 1.6.21", replaced("1.6.18", "1.6.21"), "store_item is not found"},
 		{"1.6.18 that says 1.6.38", replaced("1.6.18", "1.6.38"), "store_item is not found"},
+		{"1.6.18 that says 1.4.25", replaced("1.6.18", "1.4.25"), "is not found"},
 		{"1.6.18 that says 1.5.6", replaced("1.6.18", "1.5.6\x00"), "is not found"},
 		{"no complete_nread_ascii", replaced(badChunk, strings.Repeat("x", len(badChunk))), badChunk},
 		{"no process_update_command", replaced(tooLarge, strings.Repeat("x", len(tooLarge))), tooLarge},
@@ -120,7 +122,7 @@ func TestRefusesWithoutShape(t *testing.T) {
 		data := readHost(t, host)
 		_, v := opened(t, data)
 		f := scanned(t, data)
-		for _, w := range f.wanted(v) {
+		for _, w := range f.wanted(v.ABI()) {
 			for name, with := range map[string][]byte{
 				"returns":  {0xc3},
 				"garbage":  {0x06},
@@ -244,7 +246,7 @@ func TestAmbiguous(t *testing.T) {
 		imports[at], imports[at+0x1000] = name, name
 	}
 	p := madeProgram(imports, itemRemove1618, again, code{0x14390, dropsReference}, code{0x15390, dropsReference})
-	s := &selection{p: p, v: Version{1, 6, 18}}
+	s := &selection{p: p, a: Version{1, 6, 18}.ABI()}
 	got := s.locked("item_remove", []function{itemRemove1618.function(), again.function()}, p.isItemRemove)
 	if s.err == nil || !strings.Contains(s.err.Error(), "item_remove is in doubt: 2 functions") || got != 0 {
 		t.Errorf("%#x, %v", got, s.err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Bounds on what is read.  A memcached has about a dozen program headers and loads under a megabyte; one linked statically
@@ -97,6 +98,8 @@ func readImage(file io.ReaderAt) (*image, error) {
 	return m, m.load(file)
 }
 
+func (m *image) machine() *machine { return machines[elf.Machine(m.header.Machine)] }
+
 func (m *image) load(file io.ReaderAt) error {
 	var total uint64
 	for _, p := range m.progs {
@@ -155,6 +158,14 @@ func (m *image) executable(addr, n uint64) bool {
 	return false
 }
 
+// writable tells whether the n bytes at addr are variables, in the file or beyond it (.bss).
+func (m *image) writable(addr, n uint64) bool {
+	return slices.ContainsFunc(m.progs, func(p elf.Prog64) bool {
+		return elf.ProgType(p.Type) == elf.PT_LOAD && elf.ProgFlag(p.Flags)&elf.PF_W != 0 &&
+			addr >= p.Vaddr && addr-p.Vaddr <= p.Memsz && n <= p.Memsz-(addr-p.Vaddr)
+	})
+}
+
 // prog returns the memory that the first program header of a type covers, nil when there is none.
 func (m *image) prog(t elf.ProgType) (addr uint64, data []byte) {
 	for _, p := range m.progs {
@@ -165,12 +176,22 @@ func (m *image) prog(t elf.ProgType) (addr uint64, data []byte) {
 	return 0, nil
 }
 
-// literals returns the addresses at which text stands in read-only memory as a NUL-terminated string.  It can be the tail
-// of a longer string: the linker merges "STORED" into "NOT_STORED".
+// literals returns the addresses at which text stands in read-only memory as a NUL-terminated string, and those of its
+// second sixteen bytes: a vectorising compiler copies a longer text from constants of that size, and the first ones are
+// shared by many.  The string can be the tail of a longer one: the linker merges "STORED" into "NOT_STORED".
 func (m *image) literals(text string) []uint64 {
+	const vector = 16
+	found := m.find(append([]byte(text), 0))
+	if len(text) >= 2*vector {
+		found = append(found, m.find([]byte(text[vector:2*vector]))...)
+	}
+	return found
+}
+
+// find returns the addresses at which some bytes stand in read-only memory.
+func (m *image) find(want []byte) []uint64 {
 	const most = 8 // the linker merges equal strings; a few copies are what objects of another kind leave behind
 	var found []uint64
-	want := append([]byte(text), 0)
 	for _, s := range m.segments {
 		if s.writable {
 			continue

@@ -5,18 +5,14 @@ import (
 	"fmt"
 	"iter"
 	"path"
-	"slices"
 	"strings"
 )
-
-// The machines that the library is built for.
-var machines = []elf.Machine{elf.EM_X86_64}
 
 const machineNames = "x86-64"
 
 // otherMachine refuses a machine that the library is not built for; it returns nil for one that it is.
 func otherMachine(m elf.Machine) *Unsupported {
-	if slices.Contains(machines, m) {
+	if machines[m] != nil {
 		return nil
 	}
 	return &Unsupported{Reason: fmt.Sprintf("the program is for the machine %v; only %s is supported", m, machineNames)}
@@ -43,11 +39,12 @@ func (f *Facts) Preloadable() *Unsupported {
 	return nil
 }
 
-// ByName yields the functions that a version stores items with, and their addresses, by memcached's names.
+// ByName yields what was found of what a version stores items with, by memcached's names, and its addresses.
 func (f *Functions) ByName(v Version) iter.Seq2[string, uint64] {
 	return func(yield func(string, uint64) bool) {
-		for _, w := range f.wanted(v) {
-			if !yield(w.name, *w.into) {
+		list := append(f.wanted(v.ABI()), want{"cas_id_lock", "", &f.CASIDLock}, want{"cas_id", "", &f.CASID})
+		for _, w := range list {
+			if *w.into != 0 && !yield(w.name, *w.into) {
 				return
 			}
 		}

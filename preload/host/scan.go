@@ -17,25 +17,32 @@ func (p *program) scan(v Version) (Functions, error) {
 	if p.funcs, err = p.readFunctions(); err != nil {
 		return Functions{}, err
 	}
+	a := v.ABI()
 	store, update, read := &anchor{literal: badChunk}, &anchor{literal: tooLarge}, &anchor{literal: outOfMemory}
-	if err := p.findAnchors(store, update, read); err != nil {
+	anchors := []*anchor{store, update}
+	if a.Chunks == ChunksLazy {
+		anchors = append(anchors, read)
+	}
+	if err := p.findAnchors(anchors...); err != nil {
 		return Functions{}, err
 	}
-	s := &selection{p: p, v: v}
+	s := &selection{p: p, a: a}
 	f := Functions{
 		ItemAlloc:  s.itemAlloc(update.callees),
-		StoreItem:  s.locked("store_item", store.callees, func(l *locked) bool { return l.isStoreItem(v) }),
+		StoreItem:  s.locked("store_item", store.callees, func(l *locked) bool { return l.isStoreItem(a) }),
 		ItemRemove: s.locked("item_remove", intersect(store.callees, update.callees), p.isItemRemove),
-		ItemGet:    s.locked("item_get", update.callees, (*locked).isItemGet),
-		ItemUnlink: s.locked("item_unlink", update.callees, func(l *locked) bool { return p.isItemUnlink(l, v) }),
-		// It is called where drive_machine has read_into_chunked_item inlined, or there.
-		ItemAllocChunk: s.one("do_item_alloc_chunk", p.withCallees(read.callees), func(f function) bool {
-			t := p.traced(f)
-			return t.err == nil && isItemAllocChunk(t, v)
-		}),
+		ItemGet:    s.locked("item_get", update.callees, func(l *locked) bool { return l.isItemGet(a) }),
+		ItemUnlink: s.locked("item_unlink", update.callees, func(l *locked) bool { return p.isItemUnlink(l, a) }),
 	}
-	if v.AtLeast(storeCASGive) {
-		f.GetCASID = s.one("get_cas_id", store.callees, func(f function) bool { return isGetCASID(p.traced(f)) })
+	if a.Chunks == ChunksLazy {
+		// It is called where drive_machine has read_into_chunked_item inlined, or there.
+		f.ItemAllocChunk = s.one("do_item_alloc_chunk", p.withCallees(read.callees), func(f function) bool {
+			t := p.traced(f)
+			return t.err == nil && isItemAllocChunk(t, a)
+		})
+	}
+	if a.StoreItem == StoreCASIn {
+		s.casID(&f, store)
 	}
 	if s.err == nil {
 		s.agree(&f)
@@ -64,7 +71,7 @@ func (p *program) checkImports() error {
 // selection takes the one candidate for each function.  Its first error stays.
 type selection struct {
 	p        *program
-	v        Version
+	a        ABI
 	pointers []uint64 // of the hash that the locked functions call
 	err      error
 }
@@ -95,7 +102,7 @@ func (s *selection) one(name string, candidates []function, shape func(function)
 			u.Seen = append(u.Seen, fmt.Sprintf("and %d more", len(candidates)-most))
 			break
 		}
-		u.Seen = append(u.Seen, s.p.describe(f, s.v))
+		u.Seen = append(u.Seen, s.p.describe(f, s.a))
 	}
 	s.err = u
 	return 0
@@ -103,7 +110,7 @@ func (s *selection) one(name string, candidates []function, shape func(function)
 
 func (s *selection) locked(name string, candidates []function, shape func(*locked) bool) uint64 {
 	return s.one(name, candidates, func(f function) bool {
-		l, _ := s.p.asLocked(f, s.v)
+		l, _ := s.p.asLocked(f, s.a)
 		if l == nil || !shape(l) {
 			return false
 		}
@@ -133,8 +140,10 @@ func (s *selection) agree(f *Functions) {
 		return
 	}
 	var at []uint64
-	for _, w := range f.wanted(s.v) {
-		at = append(at, *w.into)
+	for _, w := range f.wanted(s.a) {
+		if *w.into != 0 { // get_cas_id may be inlined
+			at = append(at, *w.into)
+		}
 	}
 	slices.Sort(at)
 	if n := len(at); len(slices.Compact(at)) != n {

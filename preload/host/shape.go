@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"golang.org/x/arch/x86/x86asm"
 )
 
-// Offsets into memcached's item on x86-64 (memcached.h: struct _stritem) ...
+// Offsets into memcached's item where pointers have eight bytes (memcached.h: struct _stritem) ...
 const (
 	itemExptime  = 0x1c
 	itemNbytes   = 0x20
@@ -25,7 +23,8 @@ const (
 	chunkSize = 0x18
 	chunkUsed = 0x1c
 
-	flagChunk = 0x40 // ITEM_CHUNK
+	flagSlabbed = 0x04 // ITEM_SLABBED
+	flagChunk   = 0x40 // ITEM_CHUNK
 )
 
 // key says what a function computes the hash of.
@@ -52,7 +51,7 @@ type locked struct {
 }
 
 // asLocked recognises a locked function; why says what is missing from another one.
-func (p *program) asLocked(f function, v Version) (l *locked, why string) {
+func (p *program) asLocked(f function, a ABI) (l *locked, why string) {
 	t := p.traced(f)
 	if t.err != nil {
 		return nil, t.err.Error()
@@ -70,7 +69,7 @@ func (p *program) asLocked(f function, v Version) (l *locked, why string) {
 	}
 	l = &locked{trace: t, pointer: hash.slot, hv: value{kind: returned, n: int64(hash.at)}}
 	flags := fromFlags8
-	if v.AtLeast(wideFlags) {
+	if a.Header == HeaderWide {
 		flags = fromFlags
 	}
 	switch first, second := hash.args[0], hash.args[1]; {
@@ -155,13 +154,12 @@ const hv = -1
 // passes tells whether a call's arguments are these: the number of an own one, or hv.  own is how many the function has:
 // one that passes on more is not what its version says.
 func (l *locked) passes(c call, own int64, want ...int) bool {
-	all := append(c.args[:], c.stack[:]...)
 	for n, w := range want {
-		if w == hv && !l.isHash(all[n]) || w != hv && !all[n].isArg(w) {
+		if w == hv && !l.isHash(c.args[n]) || w != hv && !c.args[n].isArg(w) {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(all, func(v value) bool { return v.kind == argument && v.n >= own })
+	return !slices.ContainsFunc(c.args, func(v value) bool { return v.kind == argument && v.n >= own })
 }
 
 // String describes the function for a person who has to find out why it did not match.
@@ -170,7 +168,7 @@ func (l *locked) String() string {
 	fmt.Fprintf(&s, "%s, hash pointer %#x", [...]string{"unknown key", "the item's key", "key from arguments"}[l.key], l.pointer)
 	for _, c := range l.inner {
 		fmt.Fprintf(&s, ", calls %v(", c.callee)
-		for n, v := range append(c.args[:], c.stack[:]...) {
+		for n, v := range c.args {
 			switch {
 			case v.kind == argument:
 				fmt.Fprintf(&s, " %d=arg%d", n, v.n)
@@ -190,20 +188,50 @@ func (l *locked) String() string {
 }
 
 // isStoreItem: ret = do_store_item(it, comm, t, hv, ...); return ret (thread.c: store_item).
-func (l *locked) isStoreItem(v Version) bool {
-	c, ok := l.one()
-	if !ok || l.key != itemKey || !l.returns(c) {
+func (l *locked) isStoreItem(a ABI) bool {
+	if l.key != itemKey {
 		return false
 	}
-	switch {
-	case v.AtLeast(storeCASGive): // nbytes, cas, cas_in, cas_stale
+	c, ok := l.one()
+	if !ok {
+		return l.holdsDoStoreItem(a)
+	}
+	if !l.returns(c) {
+		return false
+	}
+	switch a.StoreItem {
+	case StoreCASIn: // nbytes, cas, cas_in, cas_stale
 		return l.passes(c, 7, 0, 1, 2, hv, 3, 4, 5, 6)
-	case v.AtLeast(storeNbytes): // nbytes, cas, cas_stale
+	case StoreNbytes: // nbytes, cas, cas_stale
 		return l.passes(c, 6, 0, 1, 2, hv, 3, 4, 5)
-	case v.AtLeast(storeThread): // cas, cas_stale
+	case StoreThread: // cas, cas_stale
 		return l.passes(c, 5, 0, 1, 2, hv, 3, 4)
 	}
 	return l.passes(c, 3, 0, 1, 2, hv)
+}
+
+// holdsDoStoreItem: old_it = do_item_get(ITEM_key(it), it->nkey, hv, ...); ...; do_item_link(it, hv, ...); and, at the end,
+// where cas goes for the caller, the stored item's CAS, of do_store_item(it, ...) (memcached.c: do_store_item).  LTO inlines
+// it into store_item.
+func (l *locked) holdsDoStoreItem(a ABI) bool {
+	if len(l.inner) < 2 || l.void() {
+		return false
+	}
+	cas, get := 4, l.inner[0]
+	switch a.StoreItem {
+	case StoreConn: // c->cas
+		cas = 2
+	case StoreThread:
+		cas = 3
+	}
+	gets := get.entry && get.args[0].from&fromItem != 0 && get.args[1].isField(itemNkey, 1) && l.isHash(get.args[2])
+	links := slices.ContainsFunc(l.inner[1:], func(c call) bool {
+		return c.args[0].isArg(0) && l.isHash(c.args[1]) && (a.StoreItem != StoreCASIn || c.args[2].isArg(5))
+	})
+	tells := slices.ContainsFunc(l.stores, func(s store) bool {
+		return s.plain && s.base.isArg(cas) && s.size == 8 && (a.StoreItem == StoreConn || s.disp == 0)
+	})
+	return gets && links && tells
 }
 
 // isItemRemove: do_item_remove(it), which counts a reference down (thread.c: item_remove; items.c: do_item_remove).
@@ -212,22 +240,28 @@ func (p *program) isItemRemove(l *locked) bool {
 		return false
 	}
 	for _, c := range l.inner {
-		if slices.ContainsFunc(c.args[:], l.isHash) {
+		if slices.ContainsFunc(c.args, l.isHash) {
 			return false
 		}
 	}
 	if c, ok := l.one(); ok {
 		return l.passes(c, 1, 0) && p.writesItem(c.addr, 2, itemRefcount)
 	}
-	// Under LTO do_item_remove is inlined.  item_unlink, inlined likewise, would write the flags as well.
-	return writes(l.trace, itemRefcount) && !writes(l.trace, itemFlags) && !writes(l.trace, itemFlags8)
+	// Under LTO do_item_remove is inlined, and perhaps all that it calls.  Only the flags of an item that goes back among
+	// the free ones are written then (slabs.c: do_slabs_free); item_unlink, inlined likewise, would take a flag away.
+	return writes(l.trace, itemRefcount) && !slices.ContainsFunc(l.stores, func(s store) bool {
+		return s.writes(itemFlags) && !freed(s) || s.writes(itemFlags8) && !freed(s)
+	})
 }
+
+// freed tells whether a store is it->it_flags = ITEM_SLABBED.
+func freed(s store) bool { return s.op == move && s.src.is(constant, flagSlabbed) }
 
 // isItemUnlink: do_item_unlink(it, hv), which takes ITEM_LINKED out of the flags (thread.c: item_unlink; items.c:
 // do_item_unlink).
-func (p *program) isItemUnlink(l *locked, v Version) bool {
+func (p *program) isItemUnlink(l *locked, a ABI) bool {
 	flags := int64(itemFlags8)
-	if v.AtLeast(wideFlags) {
+	if a.Header == HeaderWide {
 		flags = itemFlags
 	}
 	c, ok := l.one()
@@ -235,19 +269,31 @@ func (p *program) isItemUnlink(l *locked, v Version) bool {
 }
 
 // isItemGet: it = do_item_get(key, nkey, hv, t, do_update); return it (thread.c: item_get).
-func (l *locked) isItemGet() bool {
+func (l *locked) isItemGet(a ABI) bool {
 	c, ok := l.one()
-	return ok && l.key == argKey && l.returns(c) && l.passes(c, 4, 0, 1, hv, 2, 3)
+	if !ok || l.key != argKey || !l.returns(c) {
+		return false
+	}
+	switch a.ItemGet {
+	case GetKey:
+		return l.passes(c, 2, 0, 1, hv)
+	case GetConn:
+		return l.passes(c, 3, 0, 1, hv, 2)
+	}
+	return l.passes(c, 4, 0, 1, hv, 2, 3)
 }
 
 // writes tells whether a function writes at an offset of its first argument.
 func writes(t *trace, at int64) bool {
-	return slices.ContainsFunc(t.stores, func(s store) bool {
-		return s.plain && s.base.isArg(0) && s.disp == at && s.size <= 2
-	})
+	return slices.ContainsFunc(t.stores, func(s store) bool { return s.writes(at) })
 }
 
-// writesItem tells whether a function, or one that it hands its first argument to, writes at an offset of it.
+func (s *store) writes(at int64) bool {
+	return s.plain && s.base.isArg(0) && s.disp == at && s.size <= 2
+}
+
+// writesItem tells whether a function, or one that it hands its first argument or an address inside it to, writes at an
+// offset of it.  Until 1.4.34 references are counted by functions that take the address (thread.c: refcount_decr).
 func (p *program) writesItem(addr uint64, depth int, at int64) bool {
 	f, ok := p.functionAt(addr)
 	if !ok || f.start != addr {
@@ -261,7 +307,9 @@ func (p *program) writesItem(addr uint64, depth int, at int64) bool {
 		return true
 	}
 	return depth > 1 && slices.ContainsFunc(t.calls, func(c call) bool {
-		return c.addr != 0 && c.args[0].isArg(0) && p.writesItem(c.addr, depth-1, at)
+		first := c.args[0]
+		return c.addr != 0 && (first.isArg(0) && p.writesItem(c.addr, depth-1, at) ||
+			first.is(inside, 0) && p.writesItem(c.addr, depth-1, at-first.at))
 	})
 }
 
@@ -283,9 +331,9 @@ func has(list []store, at int64, size uint8, src func(store) bool) bool {
 }
 
 func srcArg(n int) func(store) bool {
-	return func(s store) bool { return s.op == x86asm.MOV && s.src.isArg(n) }
+	return func(s store) bool { return s.op == move && s.src.isArg(n) }
 }
 
-func srcConst(op x86asm.Op, n int64) func(store) bool {
+func srcConst(op operation, n int64) func(store) bool {
 	return func(s store) bool { return s.op == op && s.src.is(constant, n) }
 }

@@ -2,7 +2,6 @@ package host
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +26,7 @@ const slotDistance = 0x100000
 func madeProgram(imports map[uint64]string, parts ...code) *program {
 	p := &program{
 		image:   new(image),
+		machine: &amd64,
 		imports: make(map[uint64]string),
 		bodies:  make(map[uint64]*body),
 		traces:  make(map[uint64]*trace),
@@ -52,34 +52,36 @@ var (
 
 	debian12 = map[uint64]string{0x5840: "pthread_mutex_lock", 0x53a0: "pthread_mutex_unlock"}
 	debian13 = map[uint64]string{0x13ba0: "pthread_mutex_lock", 0x13560: "pthread_mutex_unlock"}
+	gcc1425  = map[uint64]string{0x36f0: "pthread_mutex_lock", 0x3480: "pthread_mutex_unlock"}
 	gcc156   = map[uint64]string{0x3750: "pthread_mutex_lock", 0x34e0: "pthread_mutex_unlock"}
 )
 
 // fits lists the names whose shape a function has.
 func fits(p *program, f function, v Version) []string {
+	a := v.ABI()
 	var names []string
 	add := func(name string, ok bool) {
 		if ok {
 			names = append(names, name)
 		}
 	}
-	if l, _ := p.asLocked(f, v); l != nil {
-		add("store_item", l.isStoreItem(v))
+	if l, _ := p.asLocked(f, a); l != nil {
+		add("store_item", l.isStoreItem(a))
 		add("item_remove", p.isItemRemove(l))
-		add("item_unlink", p.isItemUnlink(l, v))
-		add("item_get", l.isItemGet())
+		add("item_unlink", p.isItemUnlink(l, a))
+		add("item_get", l.isItemGet(a))
 	}
 	_, alloc := p.doItemAlloc(f)
 	t := p.traced(f)
 	add("item_alloc", alloc)
-	add("do_item_alloc_chunk", t.err == nil && isItemAllocChunk(t, v))
+	add("do_item_alloc_chunk", t.err == nil && isItemAllocChunk(t, a))
 	add("get_cas_id", isGetCASID(t))
 	return names
 }
 
 func TestShapes(t *testing.T) {
 	t.Parallel()
-	v156, v1618, v1621, v1638 := Version{1, 5, 6}, Version{1, 6, 18}, Version{1, 6, 21}, Version{1, 6, 38}
+	v1425, v156, v1618, v1621, v1638 := Version{1, 4, 25}, Version{1, 5, 6}, Version{1, 6, 18}, Version{1, 6, 21}, Version{1, 6, 38}
 	with := func(c code, changes ...byte) code { // at offset, byte
 		b := slices.Clone(c.bytes)
 		for i := 0; i < len(changes); i += 2 {
@@ -111,12 +113,17 @@ func TestShapes(t *testing.T) {
 		{"item_link 1.6.18", debian12, itemLink1618, code{0x16260, clearsLinked}, v1618, ""},
 		{"item_get 1.6.18", debian12, itemGet1618, code{0x167e0, nothing}, v1618, "item_get"},
 		{"item_touch 1.6.18", debian12, itemTouch1618, code{0x16ad0, nothing}, v1618, ""},
+		{"item_get 1.4.25", gcc1425, itemGet1425, code{0x12cc0, nothing}, v1425, "item_get"},
+		{"item_get 1.4.25 taken for 1.4.26", gcc1425, itemGet1425, code{0x12cc0, nothing}, Version{1, 4, 26}, ""},
+		{"item_get 1.6.18 taken for 1.4.25", debian12, itemGet1618, code{0x167e0, nothing}, v1425, ""},
+		{"item_get 1.6.18 taken for 1.4.34", debian12, itemGet1618, code{0x167e0, nothing}, Version{1, 4, 34}, ""},
 		{"store_item 1.6.18", debian12, storeItem1618, code{0xe400, nothing}, v1618, "store_item"},
 		{"store_item 1.6.18 taken for 1.6.21", debian12, storeItem1618, code{0xe400, nothing}, v1621, ""},
 		{"store_item 1.6.38", debian13, storeItem1638, code{0x1cfa0, nothing}, v1638, "store_item"},
 		{"store_item 1.6.38 taken for 1.6.18", debian13, storeItem1638, code{0x1cfa0, nothing}, v1618, ""},
 		{"store_item 1.6.38 taken for 1.6.21", debian13, storeItem1638, code{0x1cfa0, nothing}, v1621, ""},
 		{"do_item_alloc 1.6.18", nil, doItemAlloc1618, code{}, v1618, "item_alloc"},
+		{"do_item_alloc 1.4.35, a loop of several entries", nil, doItemAlloc1435, code{}, Version{1, 4, 35}, "item_alloc"},
 		{"item_alloc 1.6.18", nil, code{0x199f0, []byte{
 			0xe9, 0x0b, 0xd9, 0xff, 0xff, // jmp 17300
 		}}, doItemAlloc1618, v1618, "item_alloc"},
@@ -165,7 +172,7 @@ func TestShapes(t *testing.T) {
 			}
 			p := madeProgram(tt.imports, parts...)
 			if got := strings.Join(fits(p, tt.code.function(), tt.version), " "); got != tt.want {
-				t.Errorf("has the shape of %q, want %q; seen: %s", got, tt.want, p.describe(tt.code.function(), tt.version))
+				t.Errorf("has the shape of %q, want %q; seen: %s", got, tt.want, p.describe(tt.code.function(), tt.version.ABI()))
 			}
 		})
 	}
@@ -183,22 +190,28 @@ func TestShapeOfNothing(t *testing.T) {
 // Whatever byte of a function is changed, and whatever to, it does not turn into one of the others.
 func TestShapesDoNotCross(t *testing.T) {
 	t.Parallel()
-	v := Version{1, 6, 18}
-	for name, c := range map[string]struct{ code, inner code }{
-		"item_remove": {itemRemove1618, code{0x14390, dropsReference}},
-		"item_unlink": {itemUnlink1618, code{0x163e0, clearsLinked}},
-		"store_item":  {storeItem1618, code{0xe400, nothing}},
-		"item_get":    {itemGet1618, code{0x167e0, nothing}},
+	v1618 := Version{1, 6, 18}
+	for _, c := range []struct {
+		name        string
+		imports     map[uint64]string
+		code, inner code
+		version     Version
+	}{
+		{"item_remove", debian12, itemRemove1618, code{0x14390, dropsReference}, v1618},
+		{"item_unlink", debian12, itemUnlink1618, code{0x163e0, clearsLinked}, v1618},
+		{"store_item", debian12, storeItem1618, code{0xe400, nothing}, v1618},
+		{"item_get", debian12, itemGet1618, code{0x167e0, nothing}, v1618},
+		{"item_remove", lto1645, itemRemove1645, code{0x13630, nothing}, Version{1, 6, 45}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name+" "+c.version.String(), func(t *testing.T) {
 			t.Parallel()
 			for i := range c.code.bytes {
 				for _, b := range []byte{0x00, 0x90, 0xc3, 0xff, c.code.bytes[i] ^ 1, c.code.bytes[i] ^ 0x08, c.code.bytes[i] ^ 0x80} {
 					changed := code{c.code.at, slices.Clone(c.code.bytes)}
 					changed.bytes[i] = b
-					p := madeProgram(debian12, changed, c.inner)
-					if got := fits(p, changed.function(), v); len(got) > 1 || len(got) == 1 && got[0] != name {
-						t.Errorf("byte %d = %#02x: %s has the shape of %v", i, b, name, got)
+					p := madeProgram(c.imports, changed, c.inner)
+					if got := fits(p, changed.function(), c.version); len(got) > 1 || len(got) == 1 && got[0] != c.name {
+						t.Errorf("byte %d = %#02x: %s has the shape of %v", i, b, c.name, got)
 					}
 				}
 			}
@@ -210,17 +223,17 @@ func TestDecodeCET(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		code []byte
-		want string
-		len  int
+		want flow
+		size uint8
 	}{
-		{[]byte{0xf3, 0x0f, 0x1e, 0xfa, 0xc3}, "NOP", 4},             // endbr64
-		{[]byte{0xf3, 0x48, 0x0f, 0x1e, 0xc8}, "NOP", 5},             // rdsspq %rax
-		{[]byte{0x3e, 0xff, 0xe0}, "JMP", 3},                         // notrack jmp *%rax
-		{[]byte{0xf2, 0xff, 0x25, 0x01, 0x00, 0x00, 0x00}, "JMP", 7}, // bnd jmp *0x1(%rip)
+		{[]byte{0xf3, 0x0f, 0x1e, 0xfa, 0xc3}, onward, 4},           // endbr64
+		{[]byte{0xf3, 0x48, 0x0f, 0x1e, 0xc8}, onward, 5},           // rdsspq %rax
+		{[]byte{0x3e, 0xff, 0xe0}, jump, 3},                         // notrack jmp *%rax
+		{[]byte{0xf2, 0xff, 0x25, 0x01, 0x00, 0x00, 0x00}, jump, 7}, // bnd jmp *0x1(%rip)
 	} {
-		i, err := decodeInst(tt.code, 0x1000)
-		if got := fmt.Sprint(i.Op); err != nil || got != tt.want || i.Len != tt.len {
-			t.Errorf("%x: %v, %d bytes, %v, want %v, %d bytes", tt.code, got, i.Len, err, tt.want, tt.len)
+		i, err := decodeAMD64(tt.code, 0x1000)
+		if err != nil || i.flow != tt.want || i.size != tt.size || i.ops != nil {
+			t.Errorf("%x: %+v, %v, want %v of %d bytes", tt.code, i, err, tt.want, tt.size)
 		}
 	}
 }

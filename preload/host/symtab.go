@@ -33,16 +33,18 @@ type want struct {
 }
 
 // wanted lists the functions that a version stores items with.
-func (f *Functions) wanted(v Version) []want {
+func (f *Functions) wanted(a ABI) []want {
 	list := []want{
 		{"item_alloc", "do_item_alloc", &f.ItemAlloc},
 		{"store_item", "", &f.StoreItem},
 		{"item_remove", "", &f.ItemRemove},
 		{"item_get", "", &f.ItemGet},
 		{"item_unlink", "", &f.ItemUnlink},
-		{"do_item_alloc_chunk", "", &f.ItemAllocChunk},
 	}
-	if v.AtLeast(storeCASGive) {
+	if a.Chunks == ChunksLazy {
+		list = append(list, want{"do_item_alloc_chunk", "", &f.ItemAllocChunk})
+	}
+	if a.StoreItem == StoreCASIn {
 		list = append(list, want{"get_cas_id", "", &f.GetCASID})
 	}
 	return list
@@ -65,7 +67,7 @@ func (p *program) named(list []symbol, v Version) (Functions, error) {
 	}
 	var f Functions
 	var missing []string
-	for _, w := range f.wanted(v) {
+	for _, w := range f.wanted(v.ABI()) {
 		if *w.into = at[w.name]; *w.into == 0 && w.also != "" {
 			*w.into = at[w.also]
 		}

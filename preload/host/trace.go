@@ -3,15 +3,14 @@ package host
 import (
 	"errors"
 	"fmt"
-
-	"golang.org/x/arch/x86/x86asm"
 )
 
 // Bounds on what is traced; do_item_alloc has some 150 instructions in 30 blocks, do_store_item with all that LTO inlines
 // into it some 1000.
 const (
 	maxTrace  = 4096    // instructions of a function
-	maxRounds = 32      // times that all its blocks are gone through
+	patience  = 8       // times that all its blocks are gone through before values that still change are given up
+	maxRounds = 64      // times in all
 	maxWork   = 1 << 22 // instructions gone through and values joined, of all functions together; the same needs 200000
 )
 
@@ -21,11 +20,13 @@ type call struct {
 	at    uint64
 	entry bool // every way through the function begins with it, but for calls that stand before it
 	tail  bool
-	args  [len(argRegs)]value
-	stack [4]value // what is passed on the stack
+	args  []value // what is passed or left over: in the registers for arguments, then on the stack
 }
 
-// exit is a return; result is what is in rax then, be it meant or left over.
+// stackArgs is how many arguments on the stack are looked at; store_item of x86-64 passes two on.
+const stackArgs = 4
+
+// exit is a return; result is what is where a result is, be it meant or left over.
 type exit struct{ result value }
 
 // trace is what a function does, as far as can be told without running it: which values go where.
@@ -74,17 +75,16 @@ func (p *program) traceBody(b *body) *trace {
 func (w *tracer) report(t *trace) error {
 	always := w.always()
 	for n := range w.blocks {
-		s := w.enter(n)
-		if s == nil {
+		bl := &w.blocks[n]
+		if bl.in == nil {
 			continue
 		}
 		before := len(t.calls)
-		bl := &w.blocks[n]
-		w.walk(bl, s, t)
+		w.walk(bl, bl.in, t)
 		for i := before; i < len(t.calls); i++ {
 			t.calls[i].entry = always[n]
 		}
-		if in := &w.b.insts[bl.last-1]; len(bl.next) == 0 && !ends(in) && in.Op != x86asm.CALL { // a last call does not return
+		if in := &w.b.insts[bl.last-1]; len(bl.next) == 0 && !in.ends() && in.flow != calling { // a last call does not return
 			return fmt.Errorf("it runs on after its end at %#x", in.at)
 		}
 	}
@@ -101,22 +101,22 @@ func (w *tracer) walk(bl *block, s *state, t *trace) {
 		in := &w.b.insts[n]
 		st.in = in
 		switch {
-		case in.Op == x86asm.CALL:
+		case in.flow == calling:
 			if t != nil {
 				t.calls = append(t.calls, w.call(&st, false))
 			}
-			for _, r := range clobbered {
+			for _, r := range s.clobbered {
 				s.regs[r] = value{kind: defined, n: int64(in.at), at: int64(r)}
 			}
-			s.regs[rax] = value{kind: returned, n: int64(in.at)}
+			s.regs[s.result] = value{kind: returned, n: int64(in.at)}
 			s.flags = 0
-		case in.Op == x86asm.RET:
+		case in.flow == ret:
 			if t != nil {
-				t.exits = append(t.exits, exit{s.regs[rax]})
+				t.exits = append(t.exits, exit{s.regs[s.result]})
 			}
-		case ends(in):
+		case in.ends():
 			to, ok := in.target()
-			if t == nil || in.Op == x86asm.UD2 || ok && w.b.has(to) {
+			if t == nil || in.flow == trap || ok && w.b.has(to) {
 				continue
 			}
 			t.calls = append(t.calls, w.call(&st, true))
@@ -128,33 +128,42 @@ func (w *tracer) walk(bl *block, s *state, t *trace) {
 
 // call notes where a call or a jump out of the function goes and what it passes.
 func (w *tracer) call(s *step, tail bool) call {
-	c := call{at: s.in.at, tail: tail}
-	switch a := s.in.Args[0].(type) {
-	case x86asm.Rel:
-		to, _ := s.in.target()
+	c := call{at: s.in.at, tail: tail, args: make([]value, 0, len(s.args)+stackArgs)}
+	if to, ok := s.in.target(); ok {
 		c.callee = w.p.direct(to)
-	case x86asm.Mem:
-		if pl := s.place(a); pl.plain && pl.base.kind == constant {
-			c.callee = w.p.through(uint64(pl.base.n))
-		}
-	case x86asm.Reg:
-		if v := s.read(a, 8); v.kind == global && v.size == 8 {
-			c.callee = w.p.through(uint64(v.n))
-		} else if v.kind == constant {
-			c.callee = w.p.direct(uint64(v.n))
-		}
+	} else {
+		c.callee = w.via(s)
 	}
-	for n, r := range argRegs {
-		c.args[n] = s.regs[r]
+	for _, r := range s.args {
+		c.args = append(c.args, s.regs[r])
 	}
-	if sp := s.regs[rsp]; sp.kind == frame {
-		first := sp.n
-		if tail {
-			first += 8 // above the return address, which is there already
+	sp := s.regs[s.sp]
+	if tail {
+		sp.n += s.above // where the caller has put them already
+	}
+	for n := range stackArgs {
+		var v value
+		if sp.kind == frame {
+			v, _ = s.loadStack(sp.n+int64(n)*8, 8)
 		}
-		for n := range c.stack {
-			c.stack[n], _ = s.loadStack(first+int64(n)*8, 8)
-		}
+		c.args = append(c.args, v)
 	}
 	return c
+}
+
+// via tells where a call goes that does not state it.
+func (w *tracer) via(s *step) callee {
+	if via := s.in.via; via.inMemory() {
+		if pl := s.place(via); pl.plain && pl.base.kind == constant {
+			return w.p.through(uint64(pl.base.n))
+		}
+		return callee{}
+	}
+	switch v := s.read(s.in.via); {
+	case v.kind == global && v.size == 8:
+		return w.p.through(uint64(v.n))
+	case v.kind == constant:
+		return w.p.direct(uint64(v.n))
+	}
+	return callee{}
 }

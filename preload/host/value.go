@@ -1,10 +1,6 @@
 package host
 
-import (
-	"maps"
-
-	"golang.org/x/arch/x86/x86asm"
-)
+import "maps"
 
 // kind says what is known of a value.
 type kind uint8
@@ -15,6 +11,7 @@ const (
 	argument             // the function's n-th argument, from 0; the seventh on are on the stack
 	constant             // n
 	frame                // the stack pointer at entry plus n
+	inside               // the address at offset at from argument n
 	field                // what stands at offset at from argument n
 	global               // what stands at the address n
 	returned             // what the call at address n returned
@@ -59,48 +56,6 @@ func arg(n int) value {
 	return v
 }
 
-// The general registers, numbered as the processor does.
-const (
-	rax = iota
-	rcx
-	rdx
-	rbx
-	rsp
-	rbp
-	rsi
-	rdi
-	r8
-	r9
-	r10
-	r11
-	registers = 16
-)
-
-// System V ABI, x86-64, 3.2.3: where arguments are passed, and which registers a call leaves undefined.
-var (
-	argRegs   = [...]int{rdi, rsi, rdx, rcx, r8, r9}
-	clobbered = [...]int{rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11}
-)
-
-// register tells which general register r is part of, how many bytes it is wide, and whether these are the lowest.
-func register(r x86asm.Reg) (n int, width uint8, low, ok bool) {
-	switch {
-	case r >= x86asm.RAX && r <= x86asm.R15:
-		return int(r - x86asm.RAX), 8, true, true
-	case r >= x86asm.EAX && r <= x86asm.R15L:
-		return int(r - x86asm.EAX), 4, true, true
-	case r >= x86asm.AX && r <= x86asm.R15W:
-		return int(r - x86asm.AX), 2, true, true
-	case r >= x86asm.AL && r <= x86asm.BL:
-		return int(r - x86asm.AL), 1, true, true
-	case r >= x86asm.AH && r <= x86asm.BH:
-		return int(r - x86asm.AH), 1, false, true
-	case r >= x86asm.SPB && r <= x86asm.R15B:
-		return int(r-x86asm.SPB) + rsp, 1, true, true
-	}
-	return 0, 0, false, false
-}
-
 // slot is a value that was stored on the stack.
 type slot struct {
 	value
@@ -109,21 +64,22 @@ type slot struct {
 
 // state is what is known at one point of a function.
 type state struct {
-	regs  [registers]value
+	*machine
+	regs  [maxRegisters]value
 	flags origin         // of the processor's flags
 	stack map[int64]slot // by offset from the stack pointer at entry
 }
 
 // entryState is that at a function's first instruction.
-func entryState() *state {
-	s := &state{stack: make(map[int64]slot)}
-	for r := range s.regs {
+func entryState(m *machine) *state {
+	s := &state{machine: m, stack: make(map[int64]slot)}
+	for r := range m.registers {
 		s.regs[r] = value{kind: joined, n: -1, at: int64(r)}
 	}
-	for n, r := range argRegs {
+	for n, r := range m.args {
 		s.regs[r] = arg(n)
 	}
-	s.regs[rsp] = value{kind: frame}
+	s.regs[m.sp] = value{kind: frame}
 	return s
 }
 
@@ -147,7 +103,10 @@ func (s *state) storeStack(off int64, v slot) {
 	}
 }
 
-// loadStack returns what was stored at an offset.  What lies above the return address and was not written is an argument.
+// maxStackArgs bounds the arguments that are looked for on the stack; no function that is looked at has as many.
+const maxStackArgs = 7
+
+// loadStack returns what was stored at an offset.  What the caller has put on the stack is an argument until it is written.
 func (s *state) loadStack(off int64, width uint8) (value, bool) {
 	if v, ok := s.stack[off]; ok {
 		return v.value, v.width >= width
@@ -157,8 +116,8 @@ func (s *state) loadStack(off int64, width uint8) (value, bool) {
 			return value{}, false
 		}
 	}
-	if off >= 8 && off%8 == 0 && off < 8*8 {
-		return arg(len(argRegs) + int(off/8) - 1), true
+	if n := off - s.above; n >= 0 && n%8 == 0 && n < maxStackArgs*8 {
+		return arg(len(s.args) + int(n/8)), true
 	}
 	return value{}, false
 }
@@ -166,7 +125,7 @@ func (s *state) loadStack(off int64, width uint8) (value, bool) {
 // join combines the states with which a block is entered.  block names what differs.
 func join(block int64, states []*state) *state {
 	s := states[0].clone()
-	for r := range s.regs {
+	for r := range s.registers {
 		s.regs[r] = joinValues(value{kind: joined, n: block, at: int64(r)}, states, func(t *state) value { return t.regs[r] })
 	}
 	for _, t := range states[1:] {
@@ -187,15 +146,41 @@ func join(block int64, states []*state) *state {
 		s.stack[off] = v
 	}
 	// What only some paths have written over is not the argument that stood there.
-	for _, t := range states[1:] {
+	for _, t := range states {
 		for off, v := range t.stack {
-			if _, ok := s.stack[off]; !ok && off > 0 {
+			if _, ok := s.stack[off]; !ok && off >= s.above {
 				v.value = value{kind: joined, n: block, at: off, size: 1}
 				s.stack[off] = v
 			}
 		}
 	}
 	return s
+}
+
+// widen gives up what is not as it was when the block was entered before: in a loop of several entries two joins can undo
+// one another for ever.
+func (s *state) widen(block int64, old *state) {
+	for r := range s.registers {
+		s.regs[r] = widened(value{kind: joined, n: block, at: int64(r)}, s.regs[r], old.regs[r])
+	}
+	s.flags |= old.flags
+	for off, v := range s.stack {
+		w, ok := old.stack[off]
+		if (!ok || w.width != v.width) && off < s.above {
+			delete(s.stack, off)
+			continue
+		}
+		v.value = widened(value{kind: joined, n: block, at: off, size: 1}, v.value, w.value)
+		s.stack[off] = v
+	}
+}
+
+func widened(name, v, old value) value {
+	if !v.same(old) {
+		v = name
+	}
+	v.from |= old.from
+	return v
 }
 
 // joinValues returns the one value that get finds in all states, or else name.  A loop that brings name itself back has

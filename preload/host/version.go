@@ -24,16 +24,8 @@ func (v Version) AtLeast(w Version) bool { return v.Compare(w) >= 0 }
 
 // Signatures and layouts are known for these and everything between them.
 var (
-	oldest = Version{1, 5, 6}
+	oldest = Version{1, 4, 25}
 	newest = Version{1, 6, 45}
-)
-
-// Where what is looked for changes.
-var (
-	wideFlags    = Version{1, 5, 15} // memcached.h: it_flags grows to 16 bits and takes nsuffix's place
-	storeThread  = Version{1, 6, 19} // thread.c: store_item takes a thread, cas and cas_stale
-	storeNbytes  = Version{1, 6, 20} // thread.c: store_item takes nbytes too
-	storeCASGive = Version{1, 6, 27} // thread.c: store_item takes the CAS value to store, get_cas_id() makes it
 )
 
 // MetaSet is the first version that reads "ms <key> <datalen> <flags>*" (doc/protocol.txt), which a load by protocol

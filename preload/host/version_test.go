@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -59,8 +60,8 @@ func TestFindVersion(t *testing.T) {
 		{"newest", "memcached 1.6.45\x00VERSION 1.6.45\x00", Version{1, 6, 45}, ""},
 		{"said twice", "memcached 1.6.9\n\x00memcached 1.6.9\x00VERSION 1.6.9\r\n\x00", Version{1, 6, 9}, ""},
 		{"within other sentences", "memcached 1 of 2\x00memcached %s\x00memcached 1.6.9\x00VERSION %s\x00VERSION 1.6.9\x00", Version{1, 6, 9}, ""},
-		{"too old", "memcached 1.5.5\x00VERSION 1.5.5\x00", Version{1, 5, 5}, "memcached 1.5.5 is not supported (need >= 1.5.6 and <= 1.6.45)"},
-		{"too new", "memcached 1.6.46\x00VERSION 1.6.46\x00", Version{1, 6, 46}, "memcached 1.6.46 is not supported (need >= 1.5.6 and <= 1.6.45)"},
+		{"too old", "memcached 1.4.24\x00VERSION 1.4.24\x00", Version{1, 4, 24}, fmt.Sprintf("memcached 1.4.24 is not supported (need >= %v and <= %v)", oldest, newest)},
+		{"too new", "memcached 1.6.46\x00VERSION 1.6.46\x00", Version{1, 6, 46}, fmt.Sprintf("memcached 1.6.46 is not supported (need >= %v and <= %v)", oldest, newest)},
 		{"between releases", "memcached 1.6.18_3_gab12\x00VERSION 1.6.18_3_gab12\x00", Version{}, "1.6.18_3_gab12 is not a released version"},
 		{"two versions", "memcached 1.6.18\x00VERSION 1.6.9\x00", Version{}, "in doubt"},
 		{"two usages", "memcached 1.6.18\x00memcached 1.6.9\x00VERSION 1.6.18\x00", Version{}, "in doubt"},

@@ -165,7 +165,7 @@ func FuzzDebug(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			for _, w := range found.wanted(v) {
+			for _, w := range found.wanted(v.ABI()) {
 				if !program.executable(*w.into, 1) {
 					t.Errorf("%s at %#x", w.name, *w.into)
 				}
