@@ -434,7 +434,7 @@ func TestUnknownVersion(t *testing.T) {
 	}
 	s := start(t, program)
 	_, stderr, status := s.client([]byte("k\tv\n"))
-	if status != 11 || !strings.Contains(stderr, "1.5.6") || !strings.Contains(stderr, "1.6.45") {
+	if status != 11 || !strings.Contains(stderr, "1.4.25") || !strings.Contains(stderr, "1.6.45") {
 		t.Errorf("status %d, stderr %q", status, stderr)
 	}
 	if out := s.output.String(); strings.Count(out, "\n") != 1 || !strings.Contains(out, "no load can be served") {
