@@ -124,6 +124,8 @@ func (l *liftAMD64) memory(m x86asm.Mem) operand {
 	index, _, _, scaled := registerAMD64(m.Index)
 	switch {
 	case m.Segment != 0:
+	case m.Base == 0 && m.Index == 0 && l.Prefix[0].IsVEX(): // of %rip, which x86asm leaves away in these
+		o.kind, o.n = absolute, o.n+int64(l.next)
 	case m.Base == x86asm.RIP && m.Index == 0:
 		o.kind, o.n = absolute, o.n+int64(l.next)
 	case m.Base == 0 && m.Index == 0: // a plain number, in a program that is not position-independent

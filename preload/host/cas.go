@@ -74,29 +74,17 @@ func (p *program) inlinedDraws(list []function, storeItem uint64) []draw {
 			continue
 		}
 		for n := range w.blocks {
-			if !w.locks(n) {
-				continue
-			}
 			t := w.follow(n)
 			for i := 0; i+2 < len(t.calls); i++ {
 				lock, unlock, next := t.calls[i], t.calls[i+1], t.calls[i+2]
 				between := slices.DeleteFunc(slices.Clone(t.stores), func(s store) bool { return s.at < lock.at || s.at > unlock.at })
-				if d, ok := drawn(lock, unlock, between); ok && next.addr == storeItem && d.is(next.args[casIn]) {
+				if d, ok := drawn(lock, unlock, between); ok && next.addr == storeItem && d.is(next.args[casIn]) && !slices.Contains(found, d) {
 					found = append(found, d)
 				}
 			}
 		}
 	}
 	return found
-}
-
-// locks tells whether a block calls pthread_mutex_lock.
-func (w *tracer) locks(n int) bool {
-	bl := &w.blocks[n]
-	return slices.ContainsFunc(w.b.insts[bl.first:bl.last], func(in inst) bool {
-		to, ok := in.target()
-		return ok && in.flow == calling && w.p.direct(to).name == "pthread_mutex_lock"
-	})
 }
 
 // follow traces the way through a function from a block to the first branch.  What the registers point to then is not

@@ -177,15 +177,17 @@ func (m *image) prog(t elf.ProgType) (addr uint64, data []byte) {
 }
 
 // literals returns the addresses at which text stands in read-only memory as a NUL-terminated string, and those of its
-// second sixteen bytes: a vectorising compiler copies a longer text from constants of that size, and the first ones are
-// shared by many.  The string can be the tail of a longer one: the linker merges "STORED" into "NOT_STORED".
+// first thirty-two and its second sixteen bytes: a vectorising compiler copies a longer text from constants of these sizes.
+// The string can be the tail of a longer one: the linker merges "STORED" into "NOT_STORED".
 func (m *image) literals(text string) []uint64 {
 	const vector = 16
 	found := m.find(append([]byte(text), 0))
 	if len(text) >= 2*vector {
+		found = append(found, m.find([]byte(text[:2*vector]))...)
 		found = append(found, m.find([]byte(text[vector:2*vector]))...)
 	}
-	return found
+	slices.Sort(found)
+	return slices.Compact(found)
 }
 
 // find returns the addresses at which some bytes stand in read-only memory.

@@ -237,3 +237,17 @@ func TestDecodeCET(t *testing.T) {
 		}
 	}
 }
+
+// The instructions that came with AVX refer to memory as all others do.
+func TestDecodeVEX(t *testing.T) {
+	t.Parallel()
+	const at = 0x29587
+	in, err := decodeAMD64([]byte{0xc5, 0xf9, 0x6f, 0x05, 0xe1, 0x54, 0x01, 0x00}, at) // vmovdqa 0x154e1(%rip),%xmm0
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &body{function: function{at, in.end()}, insts: []inst{in}}
+	if !b.refers(0x3ea70, false) || b.refers(0x154e1, false) {
+		t.Errorf("%+v", in)
+	}
+}
