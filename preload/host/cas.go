@@ -63,8 +63,8 @@ func (d *draw) is(v value) bool {
 }
 
 // inlinedDraws finds, in functions that call store_item, the places where get_cas_id is inlined into its argument cas_in
-// (proto_text.c: complete_nread_ascii): after the unlocking the next call is store_item, and it is passed what was drawn.
-// Values are followed from the locking on only: the function as a whole, drive_machine, is a switch.
+// (proto_text.c: complete_nread_ascii): after the unlocking the next call is storeitem, and it is passed what was drawn.
+// Values are followed from a block on only: the function as a whole, drive_machine, is a switch.
 func (p *program) inlinedDraws(list []function, storeItem uint64) []draw {
 	const casIn = 5
 	var found []draw
@@ -75,10 +75,16 @@ func (p *program) inlinedDraws(list []function, storeItem uint64) []draw {
 		}
 		for n := range w.blocks {
 			t := w.follow(n)
-			for i := 0; i+2 < len(t.calls); i++ {
-				lock, unlock, next := t.calls[i], t.calls[i+1], t.calls[i+2]
+			for i := 2; i < len(t.calls); i++ {
+				lock, unlock, next := t.calls[i-2], t.calls[i-1], t.calls[i]
+				if next.addr != storeItem {
+					continue
+				}
+				if p.work += len(t.stores); p.work > maxWork {
+					return nil
+				}
 				between := slices.DeleteFunc(slices.Clone(t.stores), func(s store) bool { return s.at < lock.at || s.at > unlock.at })
-				if d, ok := drawn(lock, unlock, between); ok && next.addr == storeItem && d.is(next.args[casIn]) && !slices.Contains(found, d) {
+				if d, ok := drawn(lock, unlock, between); ok && d.is(next.args[casIn]) && !slices.Contains(found, d) {
 					found = append(found, d)
 				}
 			}
@@ -100,7 +106,7 @@ func (w *tracer) follow(n int) *trace {
 		bl := &w.blocks[n]
 		w.walk(bl, s, t)
 		w.p.work += bl.last - bl.first
-		if len(bl.next) != 1 {
+		if len(bl.next) != 1 || w.p.work > maxWork {
 			break
 		}
 		n = bl.next[0]
