@@ -12,6 +12,8 @@
 
 /* How many small rows go between two looks at the clock. */
 #define ROWS_PER_LOOK 16
+/* How much of a large one.  To 1.4.28 an item of any size is of one piece. */
+#define BYTES_PER_LOOK (1 << 18)
 
 static uint64_t item_size_max; /* bytes, header and key included */
 
@@ -106,28 +108,33 @@ enum fill { FILLED, FILL_LATER, FILL_FAILED };
 /* Fills the item, a large one chunk by chunk (memcached.c: read_into_chunked_item). */
 static enum fill fill(struct backdoor_batch *batch, const struct backdoor_row *row, int64_t until) {
     uint32_t nbytes = row->nvalue + 2;
-    if (batch->ch == NULL) {
-        copy_out(batch, row, mc_data(batch->it), 0, nbytes);
-        return FILLED;
-    }
     while (batch->filled < nbytes) {
-        item_chunk *ch = batch->ch;
-        if (ch->used == ch->size) {
-            if (batch->filled != 0 && monotonic() >= until) {
-                return FILL_LATER;
-            }
-            ch = mc_next_chunk(ch, nbytes - batch->filled);
-            if (ch == NULL) {
-                return FILL_FAILED;
-            }
-            batch->ch = ch;
+        if (batch->filled != 0 && monotonic() >= until) {
+            return FILL_LATER;
         }
         uint32_t n = nbytes - batch->filled;
-        if (n > (uint32_t)(ch->size - ch->used)) {
-            n = (uint32_t)(ch->size - ch->used);
+        if (n > BYTES_PER_LOOK) {
+            n = BYTES_PER_LOOK;
         }
-        copy_out(batch, row, mc_chunk_data(ch) + ch->used, batch->filled, n);
-        ch->used += (int)n;
+        item_chunk *ch = batch->ch;
+        char *to;
+        if (ch == NULL) {
+            to = mc_data(batch->it) + batch->filled;
+        } else {
+            if (ch->used == ch->size) {
+                ch = mc_next_chunk(ch, nbytes - batch->filled);
+                if (ch == NULL) {
+                    return FILL_FAILED;
+                }
+                batch->ch = ch;
+            }
+            if (n > (uint32_t)(ch->size - ch->used)) {
+                n = (uint32_t)(ch->size - ch->used);
+            }
+            to = mc_chunk_data(ch) + ch->used;
+            ch->used += (int)n;
+        }
+        copy_out(batch, row, to, batch->filled, n);
         batch->filled += n;
     }
     return FILLED;
