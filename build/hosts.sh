@@ -3,6 +3,7 @@
 #
 #   stock/memcached     the distribution's own binary, stripped: route scan
 #   symtab/memcached    the same binary with a symbol table added: route symtab
+#   unknown/memcached   the same binary with another version: only its protocol is left
 #   exported/memcached  Debian 13's binary, which exports its functions, run by
 #                       its own loader with its own libraries: route exported
 #
@@ -58,7 +59,7 @@ if ! cmp -s "$stock" "$hosts/stock/memcached"; then
     mkdir -p "$hosts/stock"
     install -m 755 "$stock" "$hosts/stock/.memcached"
     mv "$hosts/stock/.memcached" "$hosts/stock/memcached"
-    rm -rf "$hosts/symtab"
+    rm -rf "$hosts/symtab" "$hosts/unknown"
     echo "hosts: stock is $("$stock" -V)"
 fi
 
@@ -101,6 +102,21 @@ make_symtab() {
 if [ ! -x "$hosts/symtab/memcached" ]; then
     echo "hosts: rebuilding memcached's source package for its symbols"
     make_symtab
+fi
+
+# The second number of the version becomes one that no release has, of the same length.
+make_unknown() {
+    version=$("$stock" -V | sed -n 's/^memcached //p')
+    mkdir "$work/unknown"
+    LC_ALL=C sed "s/$(echo "$version" | sed 's/[.]/[.]/g')/$(echo "$version" | sed 's/[.][0-9]/.7/')/g" \
+        "$stock" >"$work/unknown/memcached"
+    chmod 755 "$work/unknown/memcached"
+    [ "$("$work/unknown/memcached" -V)" != "memcached $version" ] || die "memcached $version keeps its version"
+    mv "$work/unknown" "$hosts/unknown"
+}
+
+if [ ! -x "$hosts/unknown/memcached" ]; then
+    make_unknown
 fi
 
 make_exported() {

@@ -14,14 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/host"
-)
-
-// The engines: how rows are stored in a memcached that has the library.
-const (
-	engineNative   = "native"   // with memcached's own functions
-	engineProtocol = "protocol" // with meta commands to memcached's own port
-	engineNone     = "none"     // not at all
 )
 
 // checked is what --json prints of a program.
@@ -33,7 +27,7 @@ type checked struct {
 	Route     host.Route        `json:"route,omitempty"`     // how memcached's functions were found
 	Functions map[string]string `json:"functions,omitempty"` // their addresses in the file, in hexadecimal
 	ABI       *host.ABI         `json:"abi,omitempty"`
-	Engine    string            `json:"engine"`
+	Engine    door.Engine       `json:"engine"`
 	Reason    string            `json:"reason,omitempty"` // why it is not the native one
 	Hint      string            `json:"hint,omitempty"`
 	Notes     []string          `json:"notes,omitempty"` // what else it depends on
@@ -68,9 +62,9 @@ func (c *checkCommand) Run(line *commandLine) error {
 		return fileError("standard output", err)
 	}
 	switch result.Engine {
-	case engineNative:
+	case door.EngineNative:
 		return nil
-	case engineProtocol:
+	case door.EngineProtocol:
 		return errProtocolOnly
 	}
 	return fmt.Errorf("%s: %w", c.Binary, &host.Unsupported{Reason: result.Reason, Hint: result.Hint})
@@ -130,7 +124,7 @@ func examine(file *os.File, path string) (*host.Facts, error) {
 
 // assess tells which engine serves a program. facts may be nil, refused as well.
 func assess(facts *host.Facts, refused *host.Unsupported) *checked {
-	c := &checked{Engine: engineNone}
+	c := &checked{Engine: door.EngineNone}
 	if facts != nil {
 		c.BuildID = facts.BuildID
 		c.Machine = strings.ToLower(strings.TrimPrefix(facts.Machine.String(), "EM_"))
@@ -157,18 +151,18 @@ func assess(facts *host.Facts, refused *host.Unsupported) *checked {
 		}
 	}
 	if refused == nil {
-		c.Engine = engineNative
+		c.Engine = door.EngineNative
 		return c
 	}
 	c.Reason, c.Hint, c.Seen = refused.Reason, refused.Hint, refused.Seen
 	if facts == nil || facts.Preloadable() != nil {
 		return c
 	}
-	if c.Memcached != "" && !facts.Version.AtLeast(host.MetaSet) {
-		c.Reason += fmt.Sprintf("; nor has it the meta commands that a load by protocol sends, which are of %s", host.MetaSet)
+	if why := facts.NoMeta(); why != "" {
+		c.Reason += "; nor by protocol: " + why
 		return c
 	}
-	c.Engine = engineProtocol
+	c.Engine = door.EngineProtocol
 	return c
 }
 
@@ -179,9 +173,9 @@ func seccomp(facts *host.Facts) []string {
 	case !facts.Needs("libseccomp"):
 		return nil
 	case facts.Version.AtLeast(asked):
-		return []string{"seccomp filters are built in: started with -o drop_privileges, it has no native engine"}
+		return []string{"seccomp filters are built in: started with -o drop_privileges, its engine is protocol"}
 	}
-	return []string{"seccomp filters are built in: started without -o no_drop_privileges, it has no native engine"}
+	return []string{"seccomp filters are built in: started without -o no_drop_privileges, its engine is protocol"}
 }
 
 // rights says what makes the dynamic linker ignore LD_PRELOAD (ld.so(8): secure-execution mode).
@@ -216,9 +210,9 @@ func (c *checked) print(facts *host.Facts) error {
 		}
 		row("abi", c.ABI.String())
 	}
-	row("engine", c.Engine)
+	row("engine", string(c.Engine))
 	row("because", c.Reason)
-	if c.Engine == engineProtocol {
+	if c.Engine == door.EngineProtocol {
 		row("hint", c.Hint) // of no engine it is said below the error
 	}
 	for _, note := range c.Notes {

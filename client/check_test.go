@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/door"
 )
 
 // checkFile runs `client check` on a program file and returns what it printed.
@@ -34,8 +36,8 @@ func checkDamaged(t *testing.T, what string, data []byte) {
 		t.Fatal(err)
 	}
 	out, errOut, status := checkFile(t, path)
-	engine := map[int]string{exitDone: engineNative, exitPartly: engineProtocol, exitHost: engineNone}[status]
-	if engine == "" || !strings.Contains(out, "  "+engine+"\n") || (engine == engineNone) != strings.HasPrefix(errOut, "error: "+path+": ") {
+	engine := map[int]door.Engine{exitDone: door.EngineNative, exitPartly: door.EngineProtocol, exitHost: door.EngineNone}[status]
+	if engine == "" || !strings.Contains(out, "  "+string(engine)+"\n") || (engine == door.EngineNone) != strings.HasPrefix(errOut, "error: "+path+": ") {
 		t.Errorf("%s: status %d\n%s%s", what, status, out, errOut)
 	}
 }

@@ -44,6 +44,7 @@ func (o *outcome) add(name string, load *door.Load) error {
 	o.total.Skipped += load.Skipped
 	o.total.Bytes += load.Bytes
 	o.total.Seconds += load.Seconds
+	o.total.Engine, o.total.EngineReason = load.Engine, load.EngineReason
 	o.total.Canceled = o.total.Canceled || load.Canceled
 	for reason, rows := range load.Reasons {
 		if o.total.Reasons == nil {
@@ -112,9 +113,15 @@ func (o *outcome) summary(interrupted bool) string {
 	if t.Seconds > 0 {
 		s += fmt.Sprintf(", %.0f rows/s", float64(t.Rows)/t.Seconds)
 	}
+	if t.Engine != "" {
+		s += ", " + string(t.Engine)
+	}
 	s += ")"
 	if interrupted {
 		s += ", interrupted"
+	}
+	if t.EngineReason != "" {
+		s += "; not native: " + t.EngineReason
 	}
 	return s
 }

@@ -56,6 +56,8 @@ func printStatus(s *door.Status) error {
 		{"build id", s.BuildID},
 		{"library", s.Library},
 		{"route", s.Route},
+		{"engine", string(s.Engine)},
+		{"because", s.Reason},
 		{"workers", fmt.Sprint(s.Workers)},
 		{"item size max", fmt.Sprintf("%d bytes", s.ItemSizeMax)},
 		{"uptime", time.Duration(s.Uptime * float64(time.Second)).Round(time.Second).String()},

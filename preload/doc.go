@@ -21,11 +21,13 @@
 //     moment is another (interpose.c), and workers cannot be reached.
 //  6. That thread serves the door (serve.go): it finds memcached's functions
 //     (host), proves them in a forked child (cache), and takes calls (door), each
-//     of which is a load (load).
+//     of which is a load (load).  Where there is no using the functions, rows go
+//     over a connection to memcached itself (protocol); engine.go decides.
 //  7. memcached ends as it decides.  at_exit unlinks the door, if it may.
 //
 // No Go runs on a thread of memcached's, and no C of ours waits there.  Items are
-// touched by memcached's workers only, in slices, between their connections' work.
+// touched by memcached's workers only: in slices between their connections' work,
+// or, by protocol, as any connection's.
 //
 // Four names are interposed (exports.map), all in C; nothing else is exported.
 package main

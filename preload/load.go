@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"memcached-backdoor/preload/cache"
+	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/load"
 )
@@ -13,25 +13,31 @@ import (
 // keyShown is how many bytes of a rejected row's key a reply carries.
 const keyShown = 64
 
-var commands = map[door.Mode]cache.Command{
-	"":               cache.Set,
-	door.ModeSet:     cache.Set,
-	door.ModeAdd:     cache.Add,
-	door.ModeReplace: cache.Replace,
+var commands = map[door.Mode]batch.Command{
+	"":               batch.Set,
+	door.ModeSet:     batch.Set,
+	door.ModeAdd:     batch.Add,
+	door.ModeReplace: batch.Replace,
 }
 
 // load carries a load out and reports it.
-func (b *backdoor) load(call *door.Call, request door.Request) error {
+func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store) error {
 	b.count(func(s *door.Status) { s.Active++ })
 	began := time.Now()
+	name, reason := b.engine.names()
+	report := func(c *load.Counts) *door.Load {
+		l := report(c, time.Since(began))
+		l.Engine, l.EngineReason = name, reason
+		return l
+	}
 	options := load.Options{
-		Options: cache.Options{Command: commands[request.Mode], Flags: request.Flags, TTL: request.TTL},
+		Options: batch.Options{Command: commands[request.Mode], Flags: request.Flags, TTL: request.TTL},
 		Detach:  request.Detach,
 	}
 	if request.Progress {
-		options.Progress = func(c *load.Counts) { call.Progress(report(c, began)) }
+		options.Progress = func(c *load.Counts) { call.Progress(report(c)) }
 	}
-	counts, err := load.Load(b.cache, source{call}, options)
+	counts, err := load.Load(store, source{call}, options)
 	b.count(func(s *door.Status) {
 		s.Active--
 		s.Stored += counts.Stored
@@ -39,7 +45,7 @@ func (b *backdoor) load(call *door.Call, request door.Request) error {
 		s.Skipped += counts.Skipped
 	})
 
-	reply := door.Reply{Load: report(&counts, began)}
+	reply := door.Reply{Load: report(&counts)}
 	if err != nil {
 		failure := &door.Error{Code: door.CodeInternal, Message: err.Error(), Load: reply.Load}
 		if errors.Is(err, load.ErrRead) {
@@ -63,7 +69,7 @@ func (b *backdoor) count(change func(*door.Status)) {
 }
 
 // report gives the counts the form in which they travel.
-func report(c *load.Counts, began time.Time) *door.Load {
+func report(c *load.Counts, took time.Duration) *door.Load {
 	l := &door.Load{
 		Rows:     c.Rows,
 		Stored:   c.Stored,
@@ -71,7 +77,7 @@ func report(c *load.Counts, began time.Time) *door.Load {
 		Skipped:  c.Skipped,
 		Bytes:    c.Bytes,
 		Canceled: c.Canceled,
-		Seconds:  time.Since(began).Seconds(),
+		Seconds:  took.Seconds(),
 	}
 	for reason, n := range c.Reasons {
 		if l.Reasons == nil {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,11 +17,9 @@ import (
 
 // A backdoor is the library at work in one memcached.
 type backdoor struct {
-	facts   *host.Facts
-	cache   *cache.Cache // nil where this memcached cannot be used; then
-	refusal *door.Error  // says why, to every call
-	opened  time.Time
-	most    int // calls at once
+	engine engine
+	opened time.Time
+	most   int // calls at once
 
 	mu     sync.Mutex
 	status door.Status // the counters of it
@@ -33,9 +30,9 @@ type backdoor struct {
 func serve(socket, program int, path string, bias uintptr) {
 	defer rescue("no door: ")
 	b := &backdoor{opened: time.Now(), most: callsAtOnce()}
-	b.refusal = b.open(program, path, bias)
-	if b.refusal != nil {
-		say("no load can be served: %s", b.refusal.Message)
+	b.engine.find(program, path, bias)
+	if why := b.engine.why; why != nil {
+		say("loads go by memcached's protocol: %s", why.Message)
 	}
 	releaseStderr()
 	debug.FreeOSMemory() // the analysis of the program leaves some MB behind
@@ -63,43 +60,6 @@ func callsAtOnce() int {
 		return 16
 	}
 	return int(min(max(limit.Cur/12, 4), 128))
-}
-
-// open finds memcached's functions and proves them; it returns nil or why the
-// cache cannot be used.  program, the file at path, is closed.
-func (b *backdoor) open(program int, path string, bias uintptr) (refusal *door.Error) {
-	defer func() {
-		if r := recover(); r != nil {
-			refusal = &door.Error{Code: door.CodeInternal, Message: fmt.Sprintf("panic while looking at memcached: %v", r)}
-		}
-	}()
-	if program < 0 {
-		return unsupported("memcached's program file cannot be read: "+syscall.Errno(-program).Error(),
-			"start memcached from a file that its user may read, and restart it after an upgrade")
-	}
-	file := os.NewFile(uintptr(program), path)
-	defer file.Close()
-	facts, err := host.Find(file, host.DebugFilesOf(path))
-	b.facts = facts
-	if refused, ok := errors.AsType[*host.Unsupported](err); ok {
-		return unsupported(refused.Reason, refused.Hint)
-	}
-	if err != nil {
-		return unsupported("memcached's program file: "+err.Error(), "")
-	}
-	if objection := workersObjection(); objection != "" {
-		return unsupported(objection, "")
-	}
-	b.cache, err = cache.Open(facts, bias)
-	if err != nil {
-		return unsupported(fmt.Sprintf("memcached %v, functions found by route %s: %v", facts.Version, facts.Route, err),
-			"report it with this memcached's package and version")
-	}
-	return nil
-}
-
-func unsupported(message, hint string) *door.Error {
-	return &door.Error{Code: door.CodeHost, Message: message, Hint: hint}
 }
 
 // rescue keeps a panic from memcached: deferred in every goroutine.
@@ -169,14 +129,16 @@ func (b *backdoor) dispatch(call *door.Call) (err error) {
 	if request.Op == door.OpStatus {
 		return call.Finish(door.Reply{Status: b.describe()})
 	}
-	if b.refusal != nil {
-		return call.Fail(b.refusal)
+	store, refusal := b.engine.store()
+	if refusal != nil {
+		return call.Fail(refusal)
 	}
-	return b.load(call, request)
+	return b.load(call, request, store)
 }
 
 // describe makes the answer to a status request.
 func (b *backdoor) describe() *door.Status {
+	name, reason := b.engine.names()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.status
@@ -184,13 +146,16 @@ func (b *backdoor) describe() *door.Status {
 	s.PID = os.Getpid()
 	s.Workers = cache.Workers()
 	s.Uptime = time.Since(b.opened).Seconds()
-	if b.facts != nil {
-		s.Memcached = b.facts.Version.String()
-		s.BuildID = b.facts.BuildID
-		s.Route = string(b.facts.Route)
+	s.Engine, s.Reason = name, reason
+	if facts := b.engine.facts; facts != nil {
+		if facts.Version != (host.Version{}) {
+			s.Memcached = facts.Version.String()
+		}
+		s.BuildID = facts.BuildID
+		s.Route = string(facts.Route)
 	}
-	if b.cache != nil {
-		s.ItemSizeMax = b.cache.ItemSizeMax
+	if store, err := b.engine.store(); err == nil {
+		s.ItemSizeMax = store.ItemSizeMax()
 	}
 	return &s
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"memcached-backdoor/preload/door"
 )
 
 // What is said of a program file is what the library in its process says.
@@ -17,15 +19,16 @@ func TestCheck(t *testing.T) {
 		}
 		out, stderr, exit := server.client(nil, "check", "--json", program)
 		var got struct {
-			Memcached, Route, Engine string
+			Memcached, Route, Reason string
+			Engine                   door.Engine
 			BuildID                  string `json:"build_id"`
 			Functions                map[string]string
 		}
-		if err := json.Unmarshal([]byte(out), &got); err != nil || exit != 0 || stderr != "" {
+		if err := json.Unmarshal([]byte(out), &got); err != nil || (exit == 0) != s.native() || stderr != "" {
 			t.Fatalf("status %d, %v\n%s%s", exit, err, out, stderr)
 		}
-		if got.Memcached != status.Memcached || got.BuildID != status.BuildID || got.Route != status.Route || got.Engine != "native" ||
-			!strings.HasPrefix(got.Functions["store_item"], "0x") {
+		if got.Memcached != status.Memcached || got.BuildID != status.BuildID || got.Route != status.Route || got.Engine != status.Engine ||
+			got.Reason != status.Reason || strings.HasPrefix(got.Functions["store_item"], "0x") != s.native() {
 			t.Errorf("check says %+v, the library %+v", got, status)
 		}
 	})

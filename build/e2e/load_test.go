@@ -29,7 +29,10 @@ func TestRoute(t *testing.T) {
 		if status.PID != server.pid() || status.Workers != 4 || status.ItemSizeMax != 1<<20 {
 			t.Errorf("status %+v", status)
 		}
-		if got := server.output.String(); got != "" {
+		if (status.Engine == door.EngineNative) != s.native() || status.Engine == door.EngineNone || (status.Reason == "") != s.native() {
+			t.Errorf("engine %q because of %q", status.Engine, status.Reason)
+		}
+		if got := server.output.String(); (got == "") != s.native() || strings.Count(got, "\n") > 1 {
 			t.Errorf("memcached wrote %q", got)
 		}
 	})

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -39,8 +40,10 @@ func built(t testing.TB, name string) string {
 	return path
 }
 
-// A shape is a kind of memcached binary, by the route on which its functions are found.
+// A shape is a kind of memcached binary: by the route on which its functions are found, "" where only its protocol is left.
 type shape struct{ route, program string }
+
+func (s shape) native() bool { return s.route != "" }
 
 // stock is the distribution's own memcached, where it was installed.
 func stock(t testing.TB) string {
@@ -60,8 +63,9 @@ func eachShape(t *testing.T, test func(t *testing.T, s shape)) {
 		"scan":     stock,
 		"symtab":   func(t testing.TB) string { return built(t, "hosts/symtab/memcached") },
 		"exported": func(t testing.TB) string { return built(t, "hosts/exported/memcached") },
+		"":         func(t testing.TB) string { return built(t, "hosts/unknown/memcached") },
 	} {
-		t.Run(route, func(t *testing.T) {
+		t.Run(cmp.Or(route, "protocol"), func(t *testing.T) {
 			t.Parallel()
 			test(t, shape{route, program(t)})
 		})
@@ -90,13 +94,14 @@ func (l *log) String() string {
 type server struct {
 	t       testing.TB
 	dir     string
-	socket  string // memcached's own
+	socket  string // memcached's own, or its port on 127.0.0.1
 	door    string
 	preload string // LD_PRELOAD
 	env     []string
 	wrap    []string // a command that starts it
 	args    []string
-	user    string // -u
+	user    string   // -u
+	listen  []string // -l, -p; nil: a unix socket
 	program string
 
 	cmd    *exec.Cmd
@@ -142,8 +147,26 @@ func start(t testing.TB, program string, args ...string) *server {
 	return s
 }
 
+func (s *server) network() string {
+	if s.listen == nil {
+		return "unix"
+	}
+	return "tcp"
+}
+
+// onPort makes it listen on a port of a host, and on what else args say.
+func (s *server) onPort(host string, args ...string) {
+	port := fmt.Sprint(freePort(s.t))
+	s.socket = net.JoinHostPort(host, port)
+	s.listen = append([]string{"-p", port, "-U", "0"}, args...)
+}
+
 func (s *server) command() *exec.Cmd {
-	argv := append(slices.Clone(s.wrap), s.program, "-s", s.socket, "-a", "777")
+	listen := s.listen
+	if listen == nil {
+		listen = []string{"-s", s.socket, "-a", "777"}
+	}
+	argv := append(append(slices.Clone(s.wrap), s.program), listen...)
 	if s.user != "" {
 		argv = append(argv, "-u", s.user)
 	}
@@ -232,6 +255,16 @@ func (s *server) waitDoor() door.Status {
 		return err
 	})
 	return status
+}
+
+// announcement is the line that the library writes where its engine is not the native one, or "".
+func (s *server) announcement() string {
+	s.t.Helper()
+	status := s.waitDoor()
+	if status.Engine == door.EngineNative {
+		return ""
+	}
+	return "memcached-backdoor: loads go by memcached's protocol: " + status.Reason + "\n"
 }
 
 // call makes one call and returns its final reply.
@@ -325,7 +358,7 @@ func (s *server) missing(key string) {
 // ask sends one line of the text protocol and returns the lines up to end.
 func (s *server) ask(line string, end *regexp.Regexp) []string {
 	s.t.Helper()
-	conn, err := net.Dial("unix", s.socket)
+	conn, err := net.Dial(s.network(), s.socket)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -436,12 +469,23 @@ func (s *server) descriptors() int {
 // dial connects to memcached's own socket.
 func dial(s *server) net.Conn {
 	s.t.Helper()
-	conn, err := net.Dial("unix", s.socket)
+	conn, err := net.Dial(s.network(), s.socket)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	conn.SetDeadline(time.Now().Add(patience))
 	return conn
+}
+
+// freePort is a port that nobody listened on a moment ago.
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
 }
 
 // rowsOf is n rows prefix_i<TAB>value_i.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/host"
 )
 
@@ -52,19 +53,28 @@ var (
 )
 
 // Cache is memcached's cache, ready to take batches.
-type Cache struct {
-	// ItemSizeMax is the size in bytes of the largest item, header and key
-	// included (memcached's -I), as item_alloc itself answered in the proof.
-	ItemSizeMax uint64
-}
+// It is a batch.Store, and every load's batch.Sink.
+type Cache struct{ itemSizeMax uint64 }
+
+// ItemSizeMax is what item_alloc itself answered in the proof.
+func (c *Cache) ItemSizeMax() uint64 { return c.itemSizeMax }
+
+// Open begins a load: all share the workers.
+func (c *Cache) Open() (batch.Sink, error) { return c, nil }
+
+// Submit hands the batch to memcached's workers and returns at once.
+func (c *Cache) Submit(b *batch.Batch) { C.backdoor_batch_start((*C.struct_backdoor_batch)(b.C())) }
+
+// Close ends a load.
+func (c *Cache) Close() {}
 
 // Workers counts the memcached worker threads that serve us.
 func Workers() int { return int(C.backdoor_workers()) }
 
-// Open proves in a forked child that the functions are what facts says, and
+// Prove proves in a forked child that the functions are what facts says, and
 // binds them.  bias is what turns the file's addresses into this process's; it
 // is added here and nowhere else.  It is called once in a process.
-func Open(facts *host.Facts, bias uintptr) (*Cache, error) {
+func Prove(facts *host.Facts, bias uintptr) (*Cache, error) {
 	deadline := time.Now().Add(workersWait)
 	for Workers() == 0 {
 		if time.Now().After(deadline) {
@@ -85,7 +95,7 @@ func Open(facts *host.Facts, bias uintptr) (*Cache, error) {
 		return nil, fmt.Errorf("the proof in a forked child failed: %w", err)
 	}
 	C.backdoor_bind(functions, &proof)
-	return &Cache{ItemSizeMax: uint64(proof.item_size_max)}, nil
+	return &Cache{itemSizeMax: uint64(proof.item_size_max)}, nil
 }
 
 // relocate is the one place where file addresses become addresses of this process.

@@ -191,14 +191,13 @@ static bool run(struct backdoor_job *job, struct backdoor_worker *worker, int64_
     return batch->row == batch->nrows;
 }
 
-/* Submits a batch: job.done, data, rows, nrows, flags, comm and ttl are set by the caller. */
+/*
+ * Submits a batch: job.done, data, rows, nrows, flags, comm and ttl are set by the
+ * caller, no row has an outcome yet.
+ */
 void backdoor_batch_start(struct backdoor_batch *batch) {
     batch->job.run = run;
     batch->row = 0;
     batch->it = NULL;
-    memset(batch->counts, 0, sizeof batch->counts);
-    for (uint32_t i = 0; i < batch->nrows; i++) {
-        batch->rows[i].outcome = BACKDOOR_PENDING;
-    }
     backdoor_submit(&batch->job);
 }

@@ -80,6 +80,16 @@ type Reply struct {
 	Error   *Error  `json:"error,omitempty"`
 }
 
+// Engine is how rows are stored in a memcached.
+type Engine string
+
+// The engines.
+const (
+	EngineNative   Engine = "native"   // with memcached's own functions
+	EngineProtocol Engine = "protocol" // with meta commands to an address of memcached's own
+	EngineNone     Engine = "none"     // not at all
+)
+
 // Load counts what became of the rows of one load. Each row that was read is
 // stored, rejected or skipped, and nothing else: see [Load.Check].
 type Load struct {
@@ -109,6 +119,12 @@ type Load struct {
 
 	// Seconds is how long the load took.
 	Seconds float64 `json:"seconds"`
+
+	// Engine is how the rows were stored.
+	Engine Engine `json:"engine"`
+
+	// EngineReason says why that was not [EngineNative].
+	EngineReason string `json:"engine_reason,omitempty"`
 }
 
 // MaxRejects is how many rejected rows a [Load] lists.
@@ -139,10 +155,12 @@ type Reject struct {
 // Status says which library sits in which memcached, and what it has done.
 type Status struct {
 	Library     string  `json:"library"`            // version of the library
-	Memcached   string  `json:"memcached"`          // version of memcached
+	Memcached   string  `json:"memcached"`          // version of memcached, or "" if it states none
 	BuildID     string  `json:"build_id,omitempty"` // of the memcached program, in hexadecimal
 	PID         int     `json:"pid"`                // memcached's process
-	Route       string  `json:"route"`              // how memcached's functions were found
+	Route       string  `json:"route,omitempty"`    // how memcached's functions were found
+	Engine      Engine  `json:"engine"`             // how rows are stored
+	Reason      string  `json:"reason,omitempty"`   // why that is not EngineNative
 	Workers     int     `json:"workers"`            // memcached's worker threads
 	ItemSizeMax uint64  `json:"item_size_max"`      // memcached's -I, in bytes
 	Calls       uint64  `json:"calls"`              // answered and running, this one included

@@ -28,9 +28,17 @@ var (
 	newest = Version{1, 6, 45}
 )
 
-// MetaSet is the first version that reads "ms <key> <datalen> <flags>*" (doc/protocol.txt), which a load by protocol
+// metaSet is the first version that reads "ms <key> <datalen> <flags>*" (doc/protocol.txt), which a load by protocol
 // sends.  Before it the length was a flag, S.
-var MetaSet = Version{1, 6, 10}
+var metaSet = Version{1, 6, 10}
+
+// NoMeta says why a memcached has no load by protocol, "" where it may have one; f may be nil.
+func (f *Facts) NoMeta() string {
+	if f == nil || f.Version == (Version{}) || f.Version.AtLeast(metaSet) {
+		return ""
+	}
+	return fmt.Sprintf("the meta commands that a load sends are of %s", metaSet)
+}
 
 // The two places where a memcached says its version; "VERSION" is the text protocol's reply (proto_text.c:
 // process_version_command), the other is the first line of usage() and of -V.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"memcached-backdoor/preload/cache"
+	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/record"
 )
 
@@ -55,7 +55,7 @@ func (c *Counts) because(reason record.Reason, n uint64) {
 	c.Reasons[reason] += n
 }
 
-// reject counts a rejected row.  Rows that a worker rejects are known later than
+// reject counts a rejected row.  Rows that the store rejects are known later than
 // later lines that are bad, so the first of them are kept in order.
 func (c *Counts) reject(line uint64, reason record.Reason, key []byte) {
 	c.Rejected++
@@ -77,29 +77,29 @@ func (c *Counts) reject(line uint64, reason record.Reason, key []byte) {
 }
 
 // add counts what became of a finished batch, whose first line is line+1.
-func (c *Counts) add(b *cache.Batch, line uint64) error {
+func (c *Counts) add(b *batch.Batch, line uint64) error {
 	counts, err := b.Counts()
 	if err != nil {
-		c.Rows -= uint64(b.Len())
-		return err
+		// What has no outcome does not count as read.
+		c.Rows -= uint64(b.Len()) - counts.Sum()
 	}
-	c.Stored += counts[cache.Stored]
-	for outcome, reason := range map[cache.Outcome]record.Reason{cache.Exists: Exists, cache.Missing: Missing} {
+	c.Stored += counts[batch.Stored]
+	for outcome, reason := range map[batch.Outcome]record.Reason{batch.Exists: Exists, batch.Missing: Missing} {
 		if n := counts[outcome]; n > 0 {
 			c.Skipped += n
 			c.because(reason, n)
 		}
 	}
-	if counts[cache.TooLarge]+counts[cache.NoMemory] == 0 {
-		return nil
+	if counts[batch.TooLarge]+counts[batch.NoMemory] == 0 {
+		return err
 	}
 	for i := range b.Len() {
 		switch outcome, tag, key := b.Row(i); outcome {
-		case cache.TooLarge:
+		case batch.TooLarge:
 			c.reject(line+uint64(tag), TooLarge, key)
-		case cache.NoMemory:
+		case batch.NoMemory:
 			c.reject(line+uint64(tag), NoMemory, key)
 		}
 	}
-	return nil
+	return err
 }

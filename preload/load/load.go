@@ -13,11 +13,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"memcached-backdoor/preload/cache"
+	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/record"
 )
 
-// batches is how many batches a load has: while a worker stores one, the next
+// batches is how many batches a load has: while one is stored, the next
 // is read and parsed.
 const batches = 2
 
@@ -45,7 +45,7 @@ type Source interface {
 
 // Options say how to load.
 type Options struct {
-	cache.Options
+	batch.Options
 	// Detach goes on with the load when the client has gone.
 	Detach bool
 	// Progress, if not nil, is called now and then with the counts so far, which
@@ -54,23 +54,24 @@ type Options struct {
 }
 
 // lineMax is the longest line that can be a row of an item that fits.
-func lineMax(c *cache.Cache) int {
-	return int(min(c.ItemSizeMax, 1<<30)) + record.KeyMax + 1
+func lineMax(store batch.Store) int {
+	return int(min(store.ItemSizeMax(), 1<<30)) + record.KeyMax + 1
 }
 
 // loader is one load under way.
 type loader struct {
 	source  Source
+	sink    batch.Sink
 	options Options
 	counts  Counts
 	done    int // eventfd: the finished batches
 	lineMax int
 
-	free   []*cache.Batch
-	flying []*cache.Batch // submitted, oldest first
-	lines  map[*cache.Batch]uint64
+	free   []*batch.Batch
+	flying []*batch.Batch // submitted, oldest first
+	lines  map[*batch.Batch]uint64
 
-	batch    *cache.Batch // being filled; nil while none is free
+	batch    *batch.Batch // being filled; nil while none is free
 	carry    []byte       // bytes of the batch before that are no row yet
 	filled   int          // bytes of batch.Data() that are read
 	parsed   int          // of these, bytes that are rows already
@@ -81,9 +82,14 @@ type loader struct {
 	canceled bool
 }
 
-// Load reads source to its end and stores its rows.  The counts are true also
+// Load reads source to its end and stores its rows in store.  The counts are true also
 // when there is an error: what was read until then is in them.
-func Load(c *cache.Cache, source Source, options Options) (Counts, error) {
+func Load(store batch.Store, source Source, options Options) (Counts, error) {
+	sink, err := store.Open()
+	if err != nil {
+		return Counts{}, err
+	}
+	defer sink.Close()
 	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return Counts{}, os.NewSyscallError("eventfd", err)
@@ -92,13 +98,14 @@ func Load(c *cache.Cache, source Source, options Options) (Counts, error) {
 
 	l := &loader{
 		source:  source,
+		sink:    sink,
 		options: options,
 		done:    done,
-		lineMax: lineMax(c),
-		lines:   make(map[*cache.Batch]uint64),
+		lineMax: lineMax(store),
+		lines:   make(map[*batch.Batch]uint64),
 	}
 	for range batches {
-		b, err := cache.NewBatch(done, options.Options)
+		b, err := batch.New(done, options.Options)
 		if err != nil {
 			l.freeAll()
 			return l.counts, err
@@ -106,7 +113,7 @@ func Load(c *cache.Cache, source Source, options Options) (Counts, error) {
 		l.free = append(l.free, b)
 	}
 	err = l.run()
-	// Batches under way belong to the workers; they come back in any case.
+	// Batches under way belong to the sink; they come back in any case.
 	for len(l.flying) > 0 {
 		err = errors.Join(err, l.wait())
 	}
@@ -246,8 +253,8 @@ func (l *loader) makeRoom() error {
 		l.filled, l.scanned = 0, 0
 		return nil
 	}
-	// The worker rejects it, and takes the key's old value out.
-	l.batch.Add(0, nkey, nkey+1, cache.Oversize, uint32(l.line-l.lines[l.batch]))
+	// The store rejects it, and takes the key's old value out.
+	l.batch.Add(0, nkey, nkey+1, batch.Oversize, uint32(l.line-l.lines[l.batch]))
 	l.parsed, l.filled, l.scanned = nkey+1, nkey+1, nkey+1
 	return nil
 }
@@ -292,7 +299,7 @@ func (l *loader) row(from, to int) {
 	l.batch.Add(from, nkey, from+nkey+1, len(line)-nkey-1, uint32(l.line-l.lines[l.batch]))
 }
 
-// submitIfDue hands the batch to the workers when it is full, when nothing else
+// submitIfDue hands the batch on when it is full, when nothing else
 // keeps them busy, or when no more will come; it reports whether it did.
 func (l *loader) submitIfDue() bool {
 	full := l.batch.Full() || l.filled == len(l.batch.Data())
@@ -304,7 +311,7 @@ func (l *loader) submitIfDue() bool {
 		return false
 	}
 	l.carry = l.batch.Data()[l.parsed:l.filled]
-	l.batch.Submit()
+	l.sink.Submit(l.batch)
 	l.flying = append(l.flying, l.batch)
 	l.batch = nil
 	return true

@@ -1,6 +1,9 @@
-package cache
+// Package batch has the rows of a load on their way from its input to the cache,
+// and what a store of such rows is: memcached's own functions, or its protocol.
+package batch
 
 /*
+#cgo CFLAGS: -O2 -Wall -I${SRCDIR}/../../include
 #include <stdlib.h>
 #include "backdoor.h"
 
@@ -9,10 +12,13 @@ static void *allocate(size_t size) { return calloc(1, size); }
 import "C"
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -26,7 +32,7 @@ const (
 // is not in a batch's data.
 const Oversize = math.MaxUint32
 
-// ErrStopping is what comes of a batch when memcached's workers have ended.
+// ErrStopping is what comes of a batch when memcached ends.
 var ErrStopping = errors.New("memcached is stopping")
 
 // ErrNoMemory is returned where memcached's process has no memory for our buffers.
@@ -66,20 +72,48 @@ const (
 // Counts has the number of rows of each Outcome.
 type Counts [outcomes]uint64
 
+// Sum is the number of rows that have an outcome.
+func (c *Counts) Sum() uint64 {
+	var sum uint64
+	for _, n := range c {
+		sum += n
+	}
+	return sum
+}
+
+// A Store takes the rows of any number of loads.
+type Store interface {
+	// ItemSizeMax is the size in bytes of the largest item, header and key
+	// included (memcached's -I).
+	ItemSizeMax() uint64
+	// Open begins a load.
+	Open() (Sink, error)
+}
+
+// A Sink takes the batches of one load.
+type Sink interface {
+	// Submit hands a batch over and returns at once.  The batches come back in
+	// the order in which they were submitted.
+	Submit(b *Batch)
+	// Close ends the load; all batches have come back.
+	Close()
+}
+
 // A Batch is rows, with their bytes, that are stored in one go.  Its memory is
 // C's, since memcached's worker reads it while no Go is on that thread.
 //
-// Between Submit and the matching post on done it belongs to the worker: only
-// Data may be read then.
+// Between Sink.Submit and the matching post on done it belongs to the store:
+// only Data may be read then.
 type Batch struct {
 	c    *C.struct_backdoor_batch
 	data []byte
 	rows []C.struct_backdoor_row
+	err  error // why not all rows have an outcome
 }
 
-// NewBatch makes an empty batch.  done is an eventfd to which 1 is added when a
+// New makes an empty batch.  done is an eventfd to which 1 is added when a
 // submitted batch is finished; it stays the caller's, and open until Free.
-func NewBatch(done int, options Options) (*Batch, error) {
+func New(done int, options Options) (*Batch, error) {
 	b := &Batch{c: (*C.struct_backdoor_batch)(C.allocate(C.sizeof_struct_backdoor_batch))}
 	if b.c == nil {
 		return nil, ErrNoMemory
@@ -134,7 +168,12 @@ func (b *Batch) Len() int { return int(b.c.nrows) }
 func (b *Batch) Full() bool { return b.Len() == len(b.rows) }
 
 // Reset takes all rows out.
-func (b *Batch) Reset() { b.c.nrows = 0 }
+func (b *Batch) Reset() {
+	b.c.nrows = 0
+	b.c.counts = [outcomes]C.uint32_t{}
+	b.c.job.finished = 0
+	b.err = nil
+}
 
 // Add appends a row of which the key is Data()[key:key+nkey] and the value
 // Data()[value:value+nvalue], or nvalue is Oversize.  The batch is not full, the key
@@ -145,25 +184,58 @@ func (b *Batch) Add(key, nkey, value, nvalue int, tag uint32) {
 	row.key, row.nkey = C.uint32_t(key), C.uint8_t(nkey)
 	row.value, row.nvalue = C.uint32_t(value), C.uint32_t(nvalue)
 	row.line = C.uint32_t(tag)
+	row.outcome = C.BACKDOOR_PENDING
 	b.c.nrows++
 }
 
-// Submit hands the batch to memcached's workers and returns at once.
-func (b *Batch) Submit() { C.backdoor_batch_start(b.c) }
+// C is the batch for C: a struct backdoor_batch, which stays the batch's.
+func (b *Batch) C() unsafe.Pointer { return unsafe.Pointer(b.c) }
 
-// Counts says what became of a finished batch's rows.
-func (b *Batch) Counts() (Counts, error) {
-	if b.c.job.finished != 1 {
-		return Counts{}, ErrStopping
+// Options are those that it was made with.
+func (b *Batch) Options() Options {
+	return Options{Command: Command(b.c.comm), Flags: uint32(b.c.flags), TTL: int64(b.c.ttl)}
+}
+
+// Value returns the value of row i, a part of Data; fits is false for one of
+// length Oversize.
+func (b *Batch) Value(i int) (value []byte, fits bool) {
+	row := &b.rows[i]
+	if row.nvalue == Oversize {
+		return nil, false
 	}
+	return b.data[row.value:][:row.nvalue], true
+}
+
+// Settle says, for a store in Go, what became of row i.
+func (b *Batch) Settle(i int, outcome Outcome) {
+	b.rows[i].outcome = C.uint8_t(outcome)
+	b.c.counts[outcome]++
+}
+
+// Finish gives a submitted batch back, for a store in Go.  With err nil all its
+// rows are settled.
+func (b *Batch) Finish(err error) {
+	b.err = err
+	b.c.job.finished = 1
+	one := [8]byte{}
+	binary.NativeEndian.PutUint64(one[:], 1)
+	_, _ = unix.Write(int(b.c.job.done), one[:]) // an eventfd far from its end takes it
+}
+
+// Counts says what became of a finished batch's rows, and with an error why some
+// of them have no outcome: the sum is less than Len then.
+func (b *Batch) Counts() (Counts, error) {
 	var counts Counts
-	var sum uint64
 	for i, n := range b.c.counts {
 		counts[i] = uint64(n)
-		sum += uint64(n)
 	}
-	if sum != uint64(b.c.nrows) {
-		return counts, fmt.Errorf("a batch of %d rows has %d outcomes", b.c.nrows, sum)
+	switch {
+	case b.err != nil:
+		return counts, b.err
+	case b.c.job.finished != 1:
+		return counts, ErrStopping
+	case counts.Sum() != uint64(b.c.nrows):
+		return counts, fmt.Errorf("a batch of %d rows has %d outcomes", b.c.nrows, counts.Sum())
 	}
 	return counts, nil
 }

@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"memcached-backdoor/preload/door"
+)
+
+// Where not even the protocol can be spoken, the call says what stands against both engines, and memcached serves on.
+func TestNoEngine(t *testing.T) {
+	t.Parallel()
+	users := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(users, []byte("user:password\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	key, cert := certificate(t)
+	for name, test := range map[string]struct {
+		args []string
+		tcp  bool // listens on a port instead of a unix socket
+		want string
+	}{
+		"users":  {args: []string{"-Y", users}, want: "CLIENT_ERROR unauthenticated"},
+		"binary": {args: []string{"-B", "binary"}, want: "it closes the connection"},
+		"TLS":    {args: []string{"-Z", "-o", "ssl_key=" + key + ",ssl_chain_cert=" + cert}, tcp: true, want: "it closes the connection"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, built(t, "hosts/unknown/memcached"), test.args...)
+			if test.tcp {
+				s.onPort("127.0.0.1", "-l", "127.0.0.1")
+			}
+			s.start()
+			wait(t, "the door", func() error {
+				_, err := call(s.door, door.Request{Op: door.OpStatus})
+				return err
+			})
+			_, stderr, status := s.client([]byte("k\tv\n"))
+			if status != 11 || !strings.Contains(stderr, "memcached 1.7.18 is not supported") || !strings.Contains(stderr, "; nor by protocol: ") ||
+				!strings.Contains(stderr, test.want) {
+				t.Errorf("status %d, stderr %q", status, stderr)
+			}
+			if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
+				t.Errorf("it ended with %v\n%s", status, s.output.String())
+			}
+		})
+	}
+}
+
+// certificate makes a key and a certificate of the test's own.
+func certificate(t *testing.T) (key, cert string) {
+	t.Helper()
+	dir := t.TempDir()
+	key, cert = filepath.Join(dir, "key"), filepath.Join(dir, "cert")
+	tool(t, "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost", "-keyout", key, "-out", cert)
+	return key, cert
+}
+
+// By protocol rows reach a memcached on a port of any kind, and through the plain one where another takes TLS.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	key, cert := certificate(t)
+	for name, test := range map[string]struct {
+		host string // where it is reached
+		args []string
+	}{
+		"IPv4":          {"127.0.0.1", []string{"-l", "127.0.0.1"}},
+		"any":           {"127.0.0.1", []string{"-l", "0.0.0.0"}},
+		"IPv6":          {"::1", []string{"-l", "::1"}},
+		"TLS and plain": {"127.0.0.2", []string{"-Z", "-o", "ssl_key=" + key + ",ssl_chain_cert=" + cert, "-l", "127.0.0.1,notls:127.0.0.2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, built(t, "hosts/unknown/memcached"))
+			s.onPort(test.host, test.args...)
+			s.start()
+			s.waitDoor()
+			if l := s.load(door.Request{}, rowsOf("k", 20_000)); l.Stored != 20_000 || l.Engine != door.EngineProtocol {
+				t.Errorf("%+v", l)
+			}
+			readBack(t, s, "k", 20_000, plain)
+			if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
+				t.Errorf("it ended with %v\n%s", status, s.output.String())
+			}
+		})
+	}
+}
+
+// A memcached whose connections are all taken fails the call, and takes rows when they are free again.
+func TestNoConnectionLeft(t *testing.T) {
+	t.Parallel()
+	s := start(t, built(t, "hosts/unknown/memcached"), "-c", "64", "-o", "maxconns_fast")
+	if l := s.load(door.Request{}, []byte("k\tv\n")); l.Stored != 1 {
+		t.Fatalf("%+v", l)
+	}
+	var taken []net.Conn
+	for range 64 {
+		taken = append(taken, dial(s))
+	}
+	_, stderr, status := s.client([]byte("k\tw\n"))
+	if status != 1 || !strings.Contains(stderr, "memcached at ") && !strings.Contains(stderr, "too many open files in memcached") {
+		t.Errorf("status %d, stderr %q", status, stderr)
+	}
+	for _, conn := range taken {
+		conn.Close()
+	}
+	wait(t, "a load", func() error {
+		if _, stderr, status := s.client([]byte("k\tx\n")); status != 0 {
+			return fmt.Errorf("status %d: %s", status, stderr)
+		}
+		return nil
+	})
+	if s.get("k") != "x" {
+		t.Error("k differs")
+	}
+}
+
+// A load that pauses for longer than memcached lets a connection lie idle goes on.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, built(t, "hosts/unknown/memcached"), "-o", "idle_timeout=1")
+	s.onPort("127.0.0.1", "-l", "127.0.0.1") // memcached leaves unix sockets alone
+	s.start()
+	s.waitDoor()
+	cmd := exec.Command(built(t, "client"), "--door", s.door)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out log
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(in, "a\t1\n")
+	wait(t, "the first row", func() error { _, err := s.cache().Get("a"); return err })
+	wait(t, "memcached to close the connection", func() error {
+		if n := s.stat("", "idle_kicks"); n == 0 {
+			return fmt.Errorf("%d kicks", n)
+		}
+		return nil
+	})
+	fmt.Fprint(in, "b\t2\n")
+	in.Close()
+	if err := cmd.Wait(); err != nil || !strings.HasPrefix(out.String(), "2 rows read: 2 stored") {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	if ttl := s.metaTTL("b"); ttl != -1 {
+		t.Errorf("b has a time to live of %d", ttl)
+	}
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+
+	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/cache"
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/host"
+	"memcached-backdoor/preload/protocol"
+)
+
+// An engine is how rows are stored in this memcached: with its own functions, or,
+// where these cannot be used, with commands of its protocol.
+type engine struct {
+	facts  *host.Facts
+	native *cache.Cache // nil where there is none; then
+	why    *door.Error  // says why not
+
+	mu       sync.Mutex
+	protocol *protocol.Store // nil until it was asked for, and while it cannot be had
+}
+
+// find makes the native engine, if it can.  program, the file at path, is closed.
+func (e *engine) find(program int, path string, bias uintptr) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.why = &door.Error{Code: door.CodeInternal, Message: fmt.Sprintf("panic while looking at memcached: %v", r)}
+		}
+	}()
+	e.why = e.open(program, path, bias)
+}
+
+func (e *engine) open(program int, path string, bias uintptr) *door.Error {
+	if program < 0 {
+		return unsupported("memcached's program file cannot be read: "+syscall.Errno(-program).Error(),
+			"start memcached from a file that its user may read, and restart it after an upgrade")
+	}
+	file := os.NewFile(uintptr(program), path)
+	defer file.Close()
+	facts, err := host.Find(file, host.DebugFilesOf(path))
+	e.facts = facts
+	if refused, ok := errors.AsType[*host.Unsupported](err); ok {
+		return unsupported(refused.Reason, refused.Hint)
+	}
+	if err != nil {
+		return unsupported("memcached's program file: "+err.Error(), "")
+	}
+	if objection := workersObjection(); objection != "" {
+		return unsupported(objection, "")
+	}
+	e.native, err = cache.Prove(facts, bias)
+	if err != nil {
+		return unsupported(fmt.Sprintf("memcached %v, functions found by route %s: %v", facts.Version, facts.Route, err),
+			"report it with this memcached's package and version")
+	}
+	return nil
+}
+
+func unsupported(message, hint string) *door.Error {
+	return &door.Error{Code: door.CodeHost, Message: message, Hint: hint}
+}
+
+// store returns what takes rows, or why nothing does.
+func (e *engine) store() (batch.Store, *door.Error) {
+	if e.why == nil {
+		return e.native, nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.protocol != nil {
+		return e.protocol, nil
+	}
+	because := e.facts.NoMeta()
+	if because == "" {
+		var err error
+		if e.protocol, err = protocol.Open(); err == nil {
+			return e.protocol, nil
+		}
+		because = strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	return nil, &door.Error{Code: e.why.Code, Message: e.why.Message + "; nor by protocol: " + because, Hint: e.why.Hint}
+}
+
+// names says which engine it is, and why it is not the native one.
+func (e *engine) names() (name door.Engine, reason string) {
+	if e.why == nil {
+		return door.EngineNative, ""
+	}
+	if _, err := e.store(); err != nil {
+		return door.EngineNone, err.Message
+	}
+	return door.EngineProtocol, e.why.Message
+}

@@ -1,0 +1,80 @@
+package protocol
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxDescriptors bounds the search for memcached's listening sockets, which are
+// among its first descriptors.
+const maxDescriptors = 1 << 16
+
+// address is where a socket of this process takes connections.
+type address struct{ unix.Sockaddr }
+
+func (a address) String() string {
+	switch s := a.Sockaddr.(type) {
+	case *unix.SockaddrUnix:
+		return fmt.Sprintf("%q", s.Name)
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(s.Addr), uint16(s.Port)).String()
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(s.Addr), uint16(s.Port)).String()
+	}
+	return "an address"
+}
+
+// listening lists where this process takes stream connections, in the order in
+// which they are to be tried: unix sockets, then the others.  The descriptors are
+// gone through, and not /proc/self/fd, which is not ours to read after -u.
+func listening() ([]address, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, fmt.Errorf("getrlimit: %w", err)
+	}
+	var found []address
+	for fd := range int(min(limit.Cur, maxDescriptors)) {
+		if n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || n == 0 {
+			continue
+		}
+		if n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || n != unix.SOCK_STREAM {
+			continue // the door
+		}
+		if s, err := unix.Getsockname(fd); err == nil && reachable(s) {
+			found = append(found, address{s})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b address) int { return cmp.Compare(a.order(), b.order()) })
+	return found, nil
+}
+
+func (a address) order() int {
+	if _, ok := a.Sockaddr.(*unix.SockaddrUnix); ok {
+		return 0
+	}
+	return 1
+}
+
+// reachable makes the address that a socket is bound to one that can be connected
+// to; it tells whether there is one.
+func reachable(s unix.Sockaddr) bool {
+	switch s := s.(type) {
+	case *unix.SockaddrUnix:
+		return s.Name != ""
+	case *unix.SockaddrInet4:
+		if netip.AddrFrom4(s.Addr).IsUnspecified() {
+			s.Addr = [4]byte{127, 0, 0, 1}
+		}
+		return true
+	case *unix.SockaddrInet6:
+		if netip.AddrFrom16(s.Addr).IsUnspecified() {
+			s.Addr = netip.IPv6Loopback().As16()
+		}
+		return true
+	}
+	return false
+}

@@ -1,0 +1,41 @@
+package protocol
+
+import (
+	"bytes"
+
+	"memcached-backdoor/preload/batch"
+)
+
+// outcomeOf tells what memcached's answer to "ms" says of the row; ok is false for
+// one that is none (proto_text.c: process_mset_command, complete_nread_ascii).
+func outcomeOf(line []byte, command batch.Command) (outcome batch.Outcome, ok bool) {
+	switch code, _, _ := bytes.Cut(line, []byte(" ")); string(code) {
+	case "HD":
+		return batch.Stored, true
+	case "NS":
+		switch command {
+		case batch.Add:
+			return batch.Exists, true
+		case batch.Replace:
+			return batch.Missing, true
+		}
+		return 0, false // of a set there is no such answer
+	}
+	switch {
+	case bytes.HasPrefix(line, []byte("SERVER_ERROR object too large for cache")):
+		return batch.TooLarge, true
+	case bytes.HasPrefix(line, []byte("SERVER_ERROR out of memory")), bytes.HasPrefix(line, []byte("SERVER_ERROR Out of memory")):
+		return batch.NoMemory, true
+	}
+	return 0, false
+}
+
+// statistic takes "STAT name value" apart; the value may have spaces in it.
+func statistic(line []byte) (name, value string, ok bool) {
+	rest, ok := bytes.CutPrefix(line, []byte("STAT "))
+	if !ok {
+		return "", "", false
+	}
+	n, v, _ := bytes.Cut(rest, []byte(" "))
+	return string(n), string(v), len(n) > 0
+}

@@ -1,0 +1,199 @@
+package protocol
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxLine bounds an answer; the longest has the longest key in it.
+	maxLine = 4096
+	// maxPending bounds the answers that are kept while something is sent: a
+	// group's, each of them short.
+	maxPending = 1 << 20
+)
+
+var (
+	errSilent = fmt.Errorf("no answer within %v", patience)
+	errClosed = errors.New("it closes the connection")
+)
+
+// conn is a connection to memcached.  It reads while it writes: memcached stops
+// reading when its answers are not taken.
+type conn struct {
+	fd int
+	in []byte // answers that were read and not used
+}
+
+// connect connects without waiting longer than patience.
+func connect(at address) (*conn, error) {
+	family := unix.AF_UNIX
+	switch at.Sockaddr.(type) {
+	case *unix.SockaddrInet4:
+		family = unix.AF_INET
+	case *unix.SockaddrInet6:
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	c := &conn{fd: fd}
+	err = unix.Connect(fd, at.Sockaddr)
+	if err == unix.EINPROGRESS {
+		if _, err = c.poll(unix.POLLOUT); err == nil {
+			var n int
+			if n, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && n != 0 {
+				err = syscall.Errno(n)
+			}
+		}
+	}
+	if err != nil {
+		c.close()
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	if family != unix.AF_UNIX {
+		// A group's last segment is not to wait for the answer to the one before.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	return c, nil
+}
+
+func (c *conn) close() { unix.Close(c.fd) }
+
+// poll waits for one of the events.
+func (c *conn) poll(events int16) (int16, error) {
+	deadline := time.Now().Add(patience)
+	for {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return 0, errSilent
+		}
+		set := []unix.PollFd{{Fd: int32(c.fd), Events: events}}
+		n, err := unix.Poll(set, int(left.Milliseconds())+1)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return 0, os.NewSyscallError("poll", err)
+		}
+		if n > 0 {
+			return set[0].Revents, nil
+		}
+	}
+}
+
+// send writes all of p.
+func (c *conn) send(p []byte) error {
+	for len(p) > 0 {
+		n, err := unix.Write(c.fd, p)
+		switch {
+		case err == nil:
+			p = p[n:]
+			continue
+		case err == unix.EINTR:
+			continue
+		case err != unix.EAGAIN:
+			return fmt.Errorf("%w (write: %w)", errClosed, err)
+		}
+		ready, err := c.poll(unix.POLLIN | unix.POLLOUT)
+		if err != nil {
+			return err
+		}
+		if ready&^unix.POLLOUT == 0 {
+			continue
+		}
+		if len(c.in) > maxPending {
+			return errors.New("it answers what it was not asked")
+		}
+		if err := c.read(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read takes in what is there.
+func (c *conn) read() error {
+	var room [16 << 10]byte
+	for {
+		n, err := unix.Read(c.fd, room[:])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			return nil
+		case err != nil:
+			return fmt.Errorf("%w (read: %w)", errClosed, err)
+		case n == 0:
+			return errClosed
+		}
+		c.in = append(c.in, room[:n]...)
+		return nil
+	}
+}
+
+// line returns the next line of answers without its end; it is good until the
+// next call of a method.
+func (c *conn) line() ([]byte, error) {
+	for {
+		if n := bytes.IndexByte(c.in, '\n'); n >= 0 {
+			line := bytes.TrimSuffix(c.in[:n], []byte("\r"))
+			c.in = c.in[n+1:]
+			return line, nil
+		}
+		if len(c.in) > maxLine {
+			return nil, fmt.Errorf("it answers %.80q and more", c.in)
+		}
+		if _, err := c.poll(unix.POLLIN); err != nil {
+			return nil, err
+		}
+		if err := c.read(); err != nil {
+			if errors.Is(err, errClosed) && len(c.in) > 0 {
+				err = fmt.Errorf("%w after %.80q", err, c.in)
+			}
+			return nil, err
+		}
+	}
+}
+
+// stale tells whether a connection that lay idle was closed, or says something
+// that nobody asked it.
+func (c *conn) stale() bool {
+	var one [1]byte
+	_, _, err := unix.Recvfrom(c.fd, one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err != unix.EAGAIN || len(c.in) > 0
+}
+
+// writer collects small writes.
+type writer struct {
+	*conn
+	buffer []byte
+}
+
+const bufferSize = 64 << 10
+
+func (w *writer) flush() error {
+	err := w.send(w.buffer)
+	w.buffer = w.buffer[:0]
+	return err
+}
+
+func (w *writer) write(p []byte) error {
+	if len(w.buffer)+len(p) > bufferSize {
+		if err := w.flush(); err != nil {
+			return err
+		}
+		if len(p) > bufferSize {
+			return w.send(p)
+		}
+	}
+	w.buffer = append(w.buffer, p...)
+	return nil
+}

@@ -1,0 +1,137 @@
+// Package protocol stores rows in the memcached that the library sits in the way
+// a client does: with meta commands (memcached's doc/protocol.txt), over a
+// connection to an address that memcached itself listens on.
+//
+// It is for a memcached whose functions cannot be used.  It knows nothing of its
+// memory, and believes an address only when what answers there is this process.
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"memcached-backdoor/preload/batch"
+)
+
+const (
+	// patience is how long memcached may take for an answer.
+	patience = 10 * time.Second
+	// rest is how long a connection may lie idle and still be trusted: memcached
+	// closes such ones after a second at the earliest (-o idle_timeout).
+	rest = 500 * time.Millisecond
+)
+
+// A Store is this process's memcached, by its protocol.
+type Store struct {
+	itemSizeMax uint64
+	at          address
+}
+
+// Open finds an address at which this process's memcached takes the commands.
+// Its error says what stands against each address.
+func Open() (*Store, error) {
+	found, err := listening()
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, errors.New("memcached listens at no address that takes connections")
+	}
+	var why []error
+	for _, at := range found {
+		c, size, err := dial(at)
+		if err == nil {
+			c.close()
+			return &Store{itemSizeMax: size, at: at}, nil
+		}
+		why = append(why, fmt.Errorf("%v: %w", at, err))
+	}
+	return nil, errors.Join(why...)
+}
+
+// ItemSizeMax is what memcached states in its settings.
+func (s *Store) ItemSizeMax() uint64 { return s.itemSizeMax }
+
+// greeting asks who answers, what it is set to, and whether it reads meta commands.
+// It goes out at once: a memcached that reads binary commands only waits for the 24
+// bytes of one before it finds fault with them.
+const greeting = "stats\r\nstats settings\r\nmn\r\n"
+
+// dial connects to an address and makes sure that it is this process that answers,
+// and stores rows itself.
+func dial(at address) (c *conn, itemSizeMax uint64, err error) {
+	c, err = connect(at)
+	if err != nil {
+		return nil, 0, err
+	}
+	itemSizeMax, err = c.greet()
+	if err != nil {
+		c.close()
+		return nil, 0, err
+	}
+	return c, itemSizeMax, nil
+}
+
+func (c *conn) greet() (itemSizeMax uint64, err error) {
+	if err := c.send([]byte(greeting)); err != nil {
+		return 0, err
+	}
+	stats, err := c.stats()
+	if err != nil {
+		return 0, err
+	}
+	if stats["pid"] != strconv.Itoa(os.Getpid()) {
+		return 0, fmt.Errorf("another process answers, %.20q", stats["pid"])
+	}
+	settings, err := c.stats()
+	if err != nil {
+		return 0, err
+	}
+	if settings["proxy_enabled"] == "yes" {
+		return 0, errors.New("it is a proxy, which sends rows on to others")
+	}
+	if itemSizeMax, err = strconv.ParseUint(settings["item_size_max"], 10, 64); err != nil {
+		return 0, fmt.Errorf("it states no item_size_max: %w", err)
+	}
+	line, err := c.line()
+	if err == nil && string(line) != "MN" {
+		err = unexpected(line)
+	}
+	return itemSizeMax, err
+}
+
+// stats reads one group of statistics.
+func (c *conn) stats() (map[string]string, error) {
+	const most = 1000 // lines; there are some 100
+	values := make(map[string]string)
+	for range most {
+		line, err := c.line()
+		if err != nil {
+			return nil, err
+		}
+		if string(line) == "END" {
+			return values, nil
+		}
+		name, value, ok := statistic(line)
+		if !ok {
+			return nil, unexpected(line)
+		}
+		values[name] = value
+	}
+	return nil, fmt.Errorf("it has more than %d statistics", most)
+}
+
+// Open begins a load with a connection of its own.
+func (s *Store) Open() (batch.Sink, error) {
+	c, _, err := dial(s.at)
+	if err != nil {
+		return nil, fmt.Errorf("memcached at %v: %w", s.at, err)
+	}
+	k := &sink{store: s, conn: c, used: time.Now(), work: make(chan *batch.Batch, 1)}
+	k.ended.Add(1)
+	go k.run()
+	return k, nil
+}

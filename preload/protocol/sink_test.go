@@ -1,0 +1,215 @@
+package protocol
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/batch"
+)
+
+// batchOf makes a batch of rows key<TAB>value; a value "-" is one that is too large to be there.
+func batchOf(t testing.TB, options batch.Options, rows ...string) *batch.Batch {
+	t.Helper()
+	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := batch.New(done, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		b.Free()
+		unix.Close(done)
+	})
+	at := 0
+	for i, row := range rows {
+		key, value, _ := strings.Cut(row, "\t")
+		copy(b.Data()[at:], key+value)
+		nvalue := len(value)
+		if value == "-" {
+			nvalue = batch.Oversize
+		}
+		b.Add(at, len(key), at+len(key), nvalue, uint32(i))
+		at += len(key) + len(value)
+	}
+	return b
+}
+
+// peer is memcached's end of a connection, which a test plays: it has read what it must read before it answers, in as
+// many turns as there are, which "|" separates.
+func peer(t testing.TB, want, answers string) *conn {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		t.Fatal(err)
+	}
+	c := &conn{fd: fds[0]}
+	ended := make(chan struct{})
+	t.Cleanup(func() {
+		c.close()
+		<-ended
+	})
+	go func() {
+		defer close(ended)
+		defer unix.Close(fds[1])
+		answers := strings.Split(answers, "|")
+		for turn, want := range strings.Split(want, "|") {
+			var got []byte
+			room := make([]byte, 4096)
+			for len(got) < len(want) {
+				n, err := unix.Read(fds[1], room)
+				if n <= 0 || err != nil {
+					break
+				}
+				got = append(got, room[:n]...)
+			}
+			if string(got) != want {
+				t.Errorf("memcached got %q, want %q", got, want)
+			}
+			_, _ = unix.Write(fds[1], []byte(answers[turn]))
+		}
+	}()
+	return c
+}
+
+func TestGroups(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		options batch.Options
+		rows    []string
+		sent    string
+		answers string
+		want    []batch.Outcome
+		err     string
+	}{
+		{
+			name: "all stored", options: batch.Options{Command: batch.Set}, rows: []string{"a\t1", "b\t"},
+			sent: "ms a 1 q\r\n1\r\nms b 0 q\r\n\r\nmn\r\n", answers: "MN\r\n", want: []batch.Outcome{batch.Stored, batch.Stored},
+		},
+		{
+			name: "flags and a time to live", options: batch.Options{Command: batch.Set, Flags: 7, TTL: 60}, rows: []string{"a\t1"},
+			sent: "ms a 1 F7 T60 q\r\n1\r\nmn\r\n", answers: "MN\r\n", want: []batch.Outcome{batch.Stored},
+		},
+		{
+			name: "no room for one", options: batch.Options{Command: batch.Set}, rows: []string{"a\t1", "b\t2"},
+			sent:    "ms a 1 q\r\n1\r\nms b 1 q\r\n2\r\nmn\r\n|ms a 1\r\n1\r\nms b 1\r\n2\r\nmn\r\n",
+			answers: "SERVER_ERROR out of memory storing object\r\nMN\r\n|HD\r\nSERVER_ERROR out of memory storing object\r\nMN\r\n",
+			want:    []batch.Outcome{batch.Stored, batch.NoMemory},
+		},
+		{
+			name: "too large", options: batch.Options{Command: batch.Set}, rows: []string{"a\t-", "b\t2", "c\t-"},
+			sent: "md a\r\nms b 1\r\n2\r\nmd c\r\nmn\r\n", answers: "NF\r\nHD\r\nHD\r\nMN\r\n",
+			want: []batch.Outcome{batch.TooLarge, batch.Stored, batch.TooLarge},
+		},
+		{
+			name: "memcached finds it too large", options: batch.Options{Command: batch.Add}, rows: []string{"a\t1", "b\t2"},
+			sent: "ms a 1 ME\r\n1\r\nms b 1 ME\r\n2\r\nmn\r\n", answers: "SERVER_ERROR object too large for cache\r\nHD\r\nMN\r\n",
+			want: []batch.Outcome{batch.TooLarge, batch.Stored},
+		},
+		{
+			name: "add", options: batch.Options{Command: batch.Add}, rows: []string{"a\t1", "b\t-", "c\t3"},
+			sent: "ms a 1 ME\r\n1\r\nms c 1 ME\r\n3\r\nmn\r\n", answers: "NS\r\nHD\r\nMN\r\n",
+			want: []batch.Outcome{batch.Exists, batch.TooLarge, batch.Stored},
+		},
+		{
+			name: "replace", options: batch.Options{Command: batch.Replace}, rows: []string{"a\t1"},
+			sent: "ms a 1 MR\r\n1\r\nmn\r\n", answers: "NS \r\nMN\r\n", want: []batch.Outcome{batch.Missing},
+		},
+		{
+			name: "closed in the middle", options: batch.Options{Command: batch.Add}, rows: []string{"a\t1", "b\t2", "c\t3"},
+			sent: "ms a 1 ME\r\n1\r\nms b 1 ME\r\n2\r\nms c 1 ME\r\n3\r\nmn\r\n", answers: "HD\r\nH",
+			want: []batch.Outcome{batch.Stored}, err: "it closes the connection after \"H\"",
+		},
+		{
+			name: "an answer that is none", options: batch.Options{Command: batch.Set}, rows: []string{"a\t1"},
+			sent: "ms a 1 q\r\n1\r\nmn\r\n", answers: "CLIENT_ERROR bad data chunk\r\nMN\r\n", err: "it answers \"CLIENT_ERROR bad data chunk\"",
+		},
+		{
+			name: "too many answers", options: batch.Options{Command: batch.Set}, rows: []string{"a\t1"},
+			sent: "ms a 1 q\r\n1\r\nmn\r\n", answers: "HD\r\nHD\r\nHD\r\n", err: "more than it was asked",
+		},
+		{
+			name: "an endless line", options: batch.Options{Command: batch.Set}, rows: []string{"a\t1"},
+			sent: "ms a 1 q\r\n1\r\nmn\r\n", answers: strings.Repeat("x", 3*maxLine), err: "and more",
+		},
+		{
+			name: "beyond 2038", options: batch.Options{Command: batch.Set, TTL: maxDate}, rows: []string{"a\t1"}, err: "2038",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := batchOf(t, tt.options, tt.rows...)
+			k := &sink{store: &Store{itemSizeMax: 1 << 20}, conn: peer(t, tt.sent, tt.answers)}
+			err := k.groups(b)
+			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("error %v, want %q", err, tt.err)
+			}
+			b.Finish(err)
+			counts, _ := b.Counts()
+			if counts.Sum() != uint64(len(tt.want)) {
+				t.Errorf("%d rows have an outcome, want %d", counts.Sum(), len(tt.want))
+			}
+			for i, want := range tt.want {
+				if got, _, _ := b.Row(i); got != want {
+					t.Errorf("row %d: outcome %d, want %d", i, got, want)
+				}
+			}
+		})
+	}
+}
+
+// What stands for the rows of a month is one for memcached, what is longer a date.
+func TestLongTTL(t *testing.T) {
+	t.Parallel()
+	for ttl, date := range map[int64]bool{month: false, month + 1: true} {
+		g := group{Batch: batchOf(t, batch.Options{Command: batch.Set, TTL: ttl}), itemSizeMax: 1 << 20}
+		if err := g.prepare(); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(g.flags) != fmt.Sprintf(" T%d", ttl); got != date {
+			t.Errorf("%d: %q", ttl, g.flags)
+		}
+	}
+}
+
+// Whatever memcached answers, the work is bounded, no row has two outcomes, and none an outcome that it was not given.
+func FuzzAnswers(f *testing.F) {
+	f.Add([]byte("HD\r\nNS\r\nMN\r\n"), true)
+	f.Add([]byte("SERVER_ERROR out of memory storing object\r\nMN\r\nHD\r\nHD\r\nMN\r\n"), false)
+	end, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0) // nothing more comes
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { unix.Close(end) })
+	f.Fuzz(func(t *testing.T, answers []byte, add bool) {
+		options := batch.Options{Command: batch.Set}
+		if add {
+			options.Command = batch.Add
+		}
+		b := batchOf(t, options, "a\t1", "b\t-", "c\t3")
+		g := &group{Batch: b, to: b.Len(), itemSizeMax: 1 << 20}
+		err := g.prepare()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = g.settle(&conn{fd: end, in: bytes.Clone(answers)})
+		counts, _ := b.Counts()
+		if sum := counts.Sum(); sum > 3 || err == nil && sum != 3 {
+			t.Errorf("error %v, %d outcomes", err, sum)
+		}
+		if errors.Is(err, errAnonymous) && (add || counts.Sum() != 0) {
+			t.Errorf("error %v, %d outcomes", err, counts.Sum())
+		}
+	})
+}
