@@ -21,6 +21,8 @@ SCRIPTS := $(wildcard build/*.sh) .ci/run
 BUILD_NEEDS := gcc libc6-dev
 TEST_NEEDS := $(BUILD_NEEDS) memcached mariadb-server mariadb-client sqlite3 netcat-openbsd \
 	libjemalloc2 perl python3-minimal binutils xz-utils util-linux openssl
+MORE_HOSTS_NEEDS := clang-14 libseccomp-dev
+SUITES := bullseye bookworm trixie forky sid
 HOSTS_NEEDS := build-essential memcached binutils dpkg-dev debhelper pkg-config libevent-dev libsasl2-dev libssl-dev
 DEMO_NEEDS := $(BUILD_NEEDS) memcached sqlite3 netcat-openbsd
 LINT_NEEDS := $(BUILD_NEEDS) clang-format-14 shellcheck
@@ -30,7 +32,7 @@ build: build/backdoor.so build/client ## the library and the client (default)
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 build/backdoor.so: $(SOURCES) go.mod Makefile
 	@build/need.sh build $(BUILD_NEEDS)
@@ -56,6 +58,23 @@ test: test-needs hosts build build/backdoor-faulty.so ## everything that proves 
 	$(GO) test -count=1 -timeout 10m ./client/... ./preload/...
 	$(GO) test -count=1 -timeout 15m -parallel 8 ./build/e2e
 	@build/fuzz.sh 5s
+
+.PHONY: more-hosts
+more-hosts: hosts ## memcacheds of all of Debian's suites, and built in many ways
+	@build/need.sh more-hosts $(MORE_HOSTS_NEEDS)
+	@build/hosts-debian.sh $(SUITES)
+	@build/hosts-source.sh $(SUITES)
+
+TEST_HOSTS = $(GO) test -count=1 -v ./preload/host -run '^TestScanIsSymbols$$' && \
+	$(GO) test -count=1 -timeout 20m -parallel 4 -v ./build/e2e -run '^(TestHosts|TestOldLibc)$$' -hosts
+
+.PHONY: test-hosts
+test-hosts: test-needs more-hosts build ## loads into every memcached that can be had
+	@$(TEST_HOSTS)
+
+.PHONY: readme-table
+readme-table: test-needs more-hosts build ## the README's table of them, from such a run
+	@$(TEST_HOSTS) -readme
 
 .PHONY: test-needs
 test-needs:
@@ -84,7 +103,7 @@ lint: ## form and warnings: Go, C, shell
 		$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 			-fanalyzer -Iinclude -Ipreload -c $$file -o /dev/null || exit 1; \
 	done
-	shellcheck $(SCRIPTS)
+	shellcheck -x $(SCRIPTS)
 
 .PHONY: install
 install: build ## into PREFIX (/usr/local), below DESTDIR

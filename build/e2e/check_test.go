@@ -15,7 +15,7 @@ func TestCheck(t *testing.T) {
 		status := server.waitDoor()
 		program := s.program
 		if s.route == "exported" { // which a wrapper starts
-			program = built(t, "hosts/exported/usr/bin/memcached")
+			program = built(t, "hosts/debian/trixie/usr/bin/memcached")
 		}
 		out, stderr, exit := server.client(nil, "check", "--json", program)
 		var got struct {

@@ -15,9 +15,9 @@ import (
 
 // The hosts that `make hosts` prepares.
 const (
-	stockHost    = "stock/memcached"            // as the distribution ships it: stripped
-	symtabHost   = "symtab/memcached"           // the same with its symbol table
-	exportedHost = "exported/usr/bin/memcached" // Debian 13's, which exports its functions
+	stockHost    = "stock/memcached"                 // as the distribution ships it: stripped
+	symtabHost   = "symtab/memcached"                // the same with its symbol table
+	exportedHost = "debian/trixie/usr/bin/memcached" // Debian 13's, which exports its functions
 )
 
 func hostPath(name string) string { return filepath.Join("..", "..", "build", "hosts", name) }

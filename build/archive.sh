@@ -1,0 +1,76 @@
+# shellcheck shell=sh
+# archive.sh: what the scripts share that prepare memcacheds under build/hosts/:
+# a place to work in, and apt with lists and a cache of its own.
+#
+# What is made is made in $work and renamed to its place, so that an interrupted
+# run leaves nothing half-made.  What is there is kept.
+
+hosts=$(cd "$(dirname "$0")" && pwd)/hosts
+mkdir -p "$hosts"
+work=$(mktemp -d "$hosts/.work.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+
+die() {
+    echo "error: $(basename "$0"): $*" >&2
+    exit 1
+}
+
+# run LABEL COMMAND...: silent unless it fails.
+run() {
+    label=$1
+    shift
+    if ! "$@" >"$work/log" 2>&1; then
+        tail -n 20 "$work/log" >&2
+        die "$label failed"
+    fi
+}
+
+# The archive is where this machine's own configuration says that Debian is.
+archives() {
+    apt-get indextargets --format "\$(REPO_URI) \$(CODENAME)" 'Created-By: Packages' \
+        'Origin: Debian' 'Component: main' | sort -u
+}
+
+# sources TYPE [SUITE]: lines of sources.list(5), for the suites that this machine
+# has, or for another one of the same archive.
+sources() {
+    signed_by='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]'
+    if [ $# = 1 ]; then
+        archives | sed "s|^|$1 $signed_by |; s|\$| main|"
+        return
+    fi
+    uri=$(archives | sed -n 's/ bookworm$//p' | head -n 1)
+    [ -n "$uri" ] || die "this machine's apt knows no Debian 12 archive to find $2 beside"
+    echo "$1 $signed_by $uri $2 main"
+}
+
+# isolated COMMAND ARGUMENT...: a command of apt's with lists and a cache in $work.
+isolated() {
+    command=$1
+    shift
+    "$command" -o Dir::Etc::sourcelist="$work/sources" -o Dir::Etc::sourceparts=- \
+        -o Dir::State="$work/state" -o Dir::State::status="$work/state/status" \
+        -o Dir::Cache="$work/cache" -o APT::Sandbox::User=root -o Acquire::Retries=3 "$@"
+}
+
+# prepare_apt SOURCES-ARGUMENT...: reads the lists; fails where they cannot be had.
+prepare_apt() {
+    rm -rf "$work/state" "$work/cache"
+    mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial"
+    : >"$work/state/status"
+    sources "$@" >"$work/sources"
+    isolated apt-get update >"$work/log" 2>&1
+}
+
+# failure: the first error of apt's in the log, without the address of the archive.
+failure() {
+    sed -n '/^E:/{s|http[^ ]*/||; s| *\[IP:.*||; p; q}' "$work/log"
+}
+
+# absent NAME WHY: notes in the place of what cannot be had here that it cannot, and why.
+absent() {
+    echo "hosts: $1 is absent: $2" >&2
+    mkdir -p "$hosts/$(dirname "$1")"
+    echo "$2" >"$hosts/$1.absent"
+}

@@ -1,0 +1,280 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"memcached-backdoor/preload/door"
+)
+
+var (
+	allHosts    = flag.Bool("hosts", false, "TestHosts: run on all memcacheds that `make more-hosts` prepares")
+	writeReadme = flag.Bool("readme", false, "TestHosts: write the table in README.md instead of comparing it")
+)
+
+// A kind is a way in which memcached is built, with what is expected of it.
+type kind struct {
+	name   string // of its directory
+	title  string // in the README's table
+	engine door.Engine
+	args   []string // that it is started with
+}
+
+const debianKind = "debian"
+
+var kinds = []kind{
+	{debianKind, "Debian's own binary", door.EngineNative, nil},
+	{"plain", "Debian's source, stripped", door.EngineNative, nil},
+	{"O3", "`-O3`", door.EngineNative, nil},
+	{"lto", "`-flto`", door.EngineNative, nil},
+	{"O3-lto", "`-O3 -flto`", door.EngineProtocol, nil},
+	{"clang", "clang", door.EngineNative, nil},
+	{"cet", "`-fcf-protection -fno-omit-frame-pointer`", door.EngineNative, nil},
+	{"no-pie", "`-no-pie`", door.EngineNative, nil},
+	{"rdynamic", "`-rdynamic`", door.EngineNative, nil},
+	{"static-libevent", "libevent linked statically", door.EngineProtocol, nil},
+	{"tls-sasl", "`--enable-tls --enable-sasl`", door.EngineNative, nil},
+	{"proxy", "`--enable-proxy`", door.EngineNative, nil},
+	{"seccomp", "`--enable-seccomp`", door.EngineNative, nil},
+	{"seccomp", "`--enable-seccomp`, `-o drop_privileges`", door.EngineProtocol, []string{"-o", "drop_privileges"}},
+}
+
+// A column of the table: a memcached version, in Debian's suites.
+type column struct {
+	version string
+	suites  []string
+}
+
+var columns = []column{
+	{"1.6.9", []string{"bullseye"}},
+	{"1.6.18", []string{"bookworm"}},
+	{"1.6.38", []string{"trixie"}},
+	{"1.6.45", []string{"forky", "sid"}},
+}
+
+// of is the engine of a version: the older ones lack the meta commands.
+func (k *kind) of(c column) door.Engine {
+	if k.engine == door.EngineProtocol && c.version == "1.6.9" {
+		return door.EngineNone
+	}
+	return k.engine
+}
+
+// programs lists what of a kind there is of a version.
+func (k *kind) programs(c column) []string {
+	if k.name != debianKind {
+		return []string{filepath.Join("..", "hosts", "source", c.version, k.name, "memcached")}
+	}
+	var list []string
+	for _, suite := range c.suites {
+		dir := filepath.Join("..", "hosts", "debian", suite)
+		program := filepath.Join(dir, "memcached")
+		if suite == "bullseye" {
+			// With the loader and the libraries of its own it cannot have the library: TestOldLibc.
+			program = filepath.Join(dir, "usr/bin/memcached")
+		}
+		list = append(list, program)
+	}
+	return list
+}
+
+// On every memcached that can be had, built in every way, 200 000 rows, large ones among them, are read back as they were
+// loaded.  What has been tried is the table in the README.
+func TestHosts(t *testing.T) {
+	if !*allHosts {
+		t.Skip("`make test-hosts` runs it: the memcacheds are not prepared for every test")
+	}
+	cells := newTable()
+	t.Run("all", func(t *testing.T) {
+		for row := range kinds {
+			for col := range columns {
+				k, c := &kinds[row], columns[col]
+				for _, p := range k.programs(c) {
+					t.Run(fmt.Sprintf("%s/%s", c.version, strings.Trim(k.title, "`")), func(t *testing.T) {
+						t.Parallel()
+						if why := absent(p); why != "" {
+							t.Skipf("%s is absent: %s", p, why)
+						}
+						cells.set(row, col, tryHost(t, k, c, p))
+					})
+				}
+			}
+		}
+	})
+	if !t.Failed() {
+		cells.compare(t)
+	}
+}
+
+// absent says why a program is not there, "" if it is.
+func absent(program string) string {
+	_, err := os.Stat(program)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	for dir := filepath.Dir(program); filepath.Base(dir) != "hosts"; dir = filepath.Dir(dir) {
+		if why, err := os.ReadFile(dir + ".absent"); err == nil {
+			return strings.TrimSpace(string(why))
+		}
+	}
+	return "`make more-hosts` has not made it"
+}
+
+// tryHost returns the cell of a host: how its functions were found, or that its protocol is spoken.
+func tryHost(t *testing.T, k *kind, c column, p string) string {
+	program, err := filepath.Abs(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, program, append([]string{"-m", "1024"}, k.args...)...)
+	status := s.waitDoor()
+	if want := k.of(c); status.Engine != want || status.Memcached != c.version {
+		t.Fatalf("status %+v, want version %s, engine %s", status, c.version, want)
+	}
+	if status.Engine != door.EngineNone {
+		loadAndReadBack(t, s)
+	}
+	if got := s.end(syscall.SIGTERM); got.ExitStatus() != 0 {
+		t.Errorf("it ended with %v\n%s", got, s.output.String())
+	}
+	if got := strings.Replace(s.output.String(), "Signal handled: Terminated.\n", "", 1); status.Engine == door.EngineNative && got != "" {
+		t.Errorf("it wrote %q", got)
+	}
+	if status.Engine == door.EngineNative {
+		return status.Route
+	}
+	return string(status.Engine)
+}
+
+func loadAndReadBack(t *testing.T, s *server) {
+	const rows, large = 200_000, 100
+	if l := s.load(door.Request{}, rowsOf("k", rows)); l.Stored != rows {
+		t.Fatalf("%+v\n%s", l, s.output.String())
+	}
+	var input bytes.Buffer
+	for i := range large {
+		fmt.Fprintf(&input, "large_%d\t%s\n", i, largeValue(i))
+	}
+	if l := s.load(door.Request{}, input.Bytes()); l.Stored != large {
+		t.Fatalf("%+v\n%s", l, s.output.String())
+	}
+	readBack(t, s, "k", rows, plain)
+	for i := range large {
+		if got := s.get(fmt.Sprintf("large_%d", i)); got != largeValue(i) {
+			t.Fatalf("large_%d differs", i)
+		}
+	}
+}
+
+// largeValue has 10 kB to 1 MB, of numbers that tell a part from the next.
+func largeValue(i int) string {
+	var s strings.Builder
+	for n := 0; s.Len() < 10_000+i*9_900; n++ {
+		fmt.Fprintf(&s, "%d,", i*n)
+	}
+	return s.String()
+}
+
+// The library does not start in a process with an older glibc than it was built for; the dynamic linker says so.
+func TestOldLibc(t *testing.T) {
+	if !*allHosts {
+		t.Skip("`make test-hosts` runs it")
+	}
+	program := filepath.Join("..", "hosts", "debian", "bullseye", "memcached")
+	if why := absent(program); why != "" {
+		t.Skipf("%s is absent: %s", program, why)
+	}
+	program, err := filepath.Abs(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, program)
+	s.start()
+	if status := s.end(0); status.ExitStatus() != 1 {
+		t.Errorf("it ended with %v", status)
+	}
+	if out := s.output.String(); !strings.Contains(out, "version `GLIBC_2.") || !strings.Contains(out, "not found (required by "+s.preload) {
+		t.Errorf("it wrote %q", out)
+	}
+}
+
+// A table is what is shown in the README: kinds down, versions across.
+type table struct {
+	mu    sync.Mutex
+	cells [][]string // "": not tried here
+}
+
+func newTable() *table {
+	t := &table{cells: make([][]string, len(kinds))}
+	for row := range t.cells {
+		t.cells[row] = make([]string, len(columns))
+	}
+	return t
+}
+
+func (t *table) set(row, col int, cell string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cells[row][col] = cell
+}
+
+func (t *table) lines() []string {
+	head, rule := "| |", "|---|"
+	for _, c := range columns {
+		head += fmt.Sprintf(" %s (%s) |", c.version, strings.Join(c.suites, ", "))
+		rule += "---|"
+	}
+	lines := []string{head, rule}
+	for row, k := range kinds {
+		line := "| " + k.title + " |"
+		for _, cell := range t.cells[row] {
+			line += " " + cell + " |"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// compare makes sure that the README says what was seen; it says more where something was absent here.
+func (t *table) compare(test *testing.T) {
+	const begin, end = "<!-- made by `make readme-table` -->\n", "<!-- end -->\n"
+	path := filepath.Join("..", "..", "README.md")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		test.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), begin)
+	shown, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		test.Fatalf("README.md has no table between %q and %q", begin, end)
+	}
+	old := strings.Split(strings.TrimSuffix(shown, "\n"), "\n")
+	seen := t.lines()
+	if *writeReadme {
+		if err := os.WriteFile(path, []byte(before+begin+strings.Join(seen, "\n")+"\n"+end+after), 0o644); err != nil {
+			test.Fatal(err)
+		}
+		return
+	}
+	if len(old) != len(seen) || !slices.EqualFunc(old, seen, sameWhereSeen) {
+		test.Errorf("README.md says\n%s\nseen was\n%s\nhint: make readme-table", strings.Join(old, "\n"), strings.Join(seen, "\n"))
+	}
+}
+
+// sameWhereSeen compares two lines of the table, but for the cells that are empty in what was seen.
+func sameWhereSeen(old, seen string) bool {
+	a, b := strings.Split(old, "|"), strings.Split(seen, "|")
+	return slices.EqualFunc(a, b, func(old, seen string) bool {
+		return strings.TrimSpace(seen) == "" || strings.TrimSpace(old) == strings.TrimSpace(seen)
+	})
+}

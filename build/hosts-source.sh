@@ -1,0 +1,111 @@
+#!/bin/sh
+# hosts-source.sh SUITE...: Debian's memcached source packages, built in the ways
+# that people build memcached.
+#
+#   source/VERSION/VARIANT/memcached           stripped
+#   source/VERSION/VARIANT/unstripped          the same program with its symbols
+#
+# What cannot be had or built is named, and noted in an .absent file.
+set -eu
+# shellcheck source=build/archive.sh
+. "$(dirname "$0")/archive.sh"
+
+# Debian's own flags (dpkg-buildflags), which the others are changes of.
+flags='-g -O2 -fstack-protector-strong -Wformat -D_FORTIFY_SOURCE=2'
+link='-Wl,-z,relro -Wl,-z,now'
+
+# variants: NAME, the options of configure, CC, CFLAGS and LDFLAGS.  Those with the
+# same options are neighbours, since they are configured once.
+variants() {
+    cat <<VARIANTS
+plain||gcc|$flags|$link
+O3||gcc|$flags -O3|$link
+lto||gcc|$flags -flto=auto -ffat-lto-objects|$link -flto=auto
+O3-lto||gcc|$flags -O3 -flto=auto|$link -flto=auto
+clang||clang-14|$flags|$link
+cet||gcc|$flags -fcf-protection=full -fno-omit-frame-pointer|$link
+no-pie||gcc|$flags -fno-pie|$link -no-pie
+rdynamic||gcc|$flags|$link -rdynamic
+static-libevent||gcc|$flags|$link
+tls-sasl|--enable-tls --enable-sasl|gcc|$flags|$link
+proxy|--enable-proxy|gcc|$flags|$link
+seccomp|--enable-seccomp|gcc|$flags|$link
+VARIANTS
+}
+
+build() {
+    [ "$configured" = "$options" ] || { # as it was released: patches make the build's own files seem old
+        configured=
+        # shellcheck disable=SC2086 # one word an option
+        ./configure --disable-docs $options ACLOCAL=: AUTOCONF=: AUTOHEADER=: AUTOMAKE=: || return
+        configured=$options
+    }
+    make clean || return
+    case $options in *--enable-proxy*) make -C vendor || return ;; esac
+    libraries=$(sed -n 's/^LIBS = //p' Makefile)
+    if [ "$variant" = static-libevent ]; then
+        libraries=$(echo "$libraries" | sed 's/-levent\b/-l:libevent.a/')
+    fi
+    make -j2 memcached CC="$cc" CFLAGS="$cflags -pthread" LDFLAGS="$ldflags" LIBS="$libraries"
+}
+
+make_variants() {
+    version=$1
+    configured=none
+    variants | while IFS='|' read -r variant options cc cflags ldflags; do
+        place=source/$version/$variant
+        [ ! -x "$hosts/$place/memcached" ] || continue
+        echo "hosts: building memcached $version, $variant"
+        if ! (cd "$work/source" && build) >"$work/log" 2>&1 </dev/null; then
+            absent "$place" "$(grep -m 1 -E 'error:|Error' "$work/log")"
+            continue
+        fi
+        configured=$options # which the subshell has done
+        mkdir "$work/made"
+        mv "$work/source/memcached" "$work/made/unstripped"
+        run "stripping it" strip -o "$work/made/memcached" "$work/made/unstripped"
+        mkdir -p "$hosts/source/$version"
+        rm -rf "${hosts:?}/$place" "$hosts/$place.absent"
+        mv "$work/made" "$hosts/$place"
+    done
+}
+
+make_source() {
+    suite=$1
+    if ! prepare_apt deb-src "$suite"; then
+        absent "source/$suite" "the archive's lists of $suite cannot be read"
+        return
+    fi
+    version=$(isolated apt-cache showsrc memcached | sed -n 's/^Version: //p' | sort -V | tail -n 1)
+    upstream=$(echo "$version" | sed 's/[-+].*//')
+    last=$(variants | sed -n '$s/|.*//p')
+    if [ -e "$hosts/source/$upstream/$last/memcached" ]; then
+        return # of another suite, or of an earlier run
+    fi
+    rm -rf "$work/package" "$work/source"
+    mkdir "$work/package"
+    (cd "$work/package" && isolated apt-get source --download-only "memcached=$version") >"$work/log" 2>&1 || true
+    why=$(failure)
+    if ! unpack >"$work/log" 2>&1; then
+        absent "source/$upstream" "$why"
+        return
+    fi
+    rm -f "$hosts/source/$upstream.absent"
+    make_variants "$upstream"
+}
+
+# unpack does what dpkg-source -x does, from the two archives: their checksums apt has
+# compared, and some mirrors have them longer than the .dsc.
+unpack() {
+    mkdir "$work/source"
+    tar -xf "$work"/package/memcached_*.orig.tar.* -C "$work/source" --strip-components=1 || return
+    tar -xf "$work"/package/memcached_*.debian.tar.* -C "$work/source" || return
+    while read -r patch _; do
+        case $patch in '' | '#'*) continue ;; esac
+        patch -d "$work/source" -p1 <"$work/source/debian/patches/$patch" || return
+    done <"$work/source/debian/patches/series"
+}
+
+for suite in "$@"; do
+    make_source "$suite"
+done
