@@ -21,7 +21,7 @@ SCRIPTS := $(wildcard build/*.sh) .ci/run
 BUILD_NEEDS := gcc libc6-dev
 TEST_NEEDS := $(BUILD_NEEDS) memcached mariadb-server mariadb-client sqlite3 netcat-openbsd \
 	libjemalloc2 perl python3-minimal binutils xz-utils util-linux openssl
-MORE_HOSTS_NEEDS := clang-14 libseccomp-dev
+MORE_HOSTS_NEEDS := clang-14 mold libseccomp-dev
 SUITES := bullseye bookworm trixie forky sid
 HOSTS_NEEDS := build-essential memcached binutils dpkg-dev debhelper pkg-config libevent-dev libsasl2-dev libssl-dev
 DEMO_NEEDS := $(BUILD_NEEDS) memcached sqlite3 netcat-openbsd

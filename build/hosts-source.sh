@@ -25,6 +25,7 @@ O3-lto||gcc|$flags -O3 -flto=auto|$link -flto=auto
 clang||clang-14|$flags|$link
 cet||gcc|$flags -fcf-protection=full -fno-omit-frame-pointer|$link
 no-pie||gcc|$flags -fno-pie|$link -no-pie
+mold||gcc|$flags|$link -fuse-ld=mold
 rdynamic||gcc|$flags|$link -rdynamic
 static-libevent||gcc|$flags|$link
 tls-sasl|--enable-tls --enable-sasl|gcc|$flags|$link
@@ -70,6 +71,13 @@ make_variants() {
     done
 }
 
+# all_made VERSION: is each variant there, or known to be absent?
+all_made() {
+    variants | while IFS='|' read -r variant _; do
+        [ -e "$hosts/source/$1/$variant" ] || [ -e "$hosts/source/$1/$variant.absent" ] || exit 1
+    done
+}
+
 make_source() {
     suite=$1
     if ! prepare_apt deb-src "$suite"; then
@@ -78,8 +86,7 @@ make_source() {
     fi
     version=$(isolated apt-cache showsrc memcached | sed -n 's/^Version: //p' | sort -V | tail -n 1)
     upstream=$(echo "$version" | sed 's/[-+].*//')
-    last=$(variants | sed -n '$s/|.*//p')
-    if [ -e "$hosts/source/$upstream/$last/memcached" ]; then
+    if all_made "$upstream"; then
         return # of another suite, or of an earlier run
     fi
     rm -rf "$work/package" "$work/source"

@@ -41,6 +41,7 @@ var kinds = []kind{
 	{"clang", "clang", door.EngineNative, nil},
 	{"cet", "`-fcf-protection -fno-omit-frame-pointer`", door.EngineNative, nil},
 	{"no-pie", "`-no-pie`", door.EngineNative, nil},
+	{"mold", "linked by mold", door.EngineNative, nil},
 	{"rdynamic", "`-rdynamic`", door.EngineNative, nil},
 	{"static-libevent", "libevent linked statically", door.EngineProtocol, nil},
 	{"tls-sasl", "`--enable-tls --enable-sasl`", door.EngineNative, nil},

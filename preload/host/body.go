@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 )
 
@@ -91,7 +92,7 @@ func (c callee) String() string {
 
 // direct resolves the target of a direct call: a function of the program, or a stub of the procedure linkage table.
 func (p *program) direct(addr uint64) callee {
-	const longest = 2 // [endbr64,] jmp *slot(%rip)
+	const longest = 3 // [endbr64,] [mov $n, %r11d,] jmp *slot(%rip)
 	at := addr
 	for range longest {
 		i, err := p.decode(p.from(at), at)
@@ -101,12 +102,22 @@ func (p *program) direct(addr uint64) callee {
 		if i.flow == jump && i.via.kind == absolute && p.imports[uint64(i.via.n)] != "" {
 			return callee{name: p.imports[uint64(i.via.n)]}
 		}
-		if i.flow != onward || i.ops != nil {
+		if i.flow != onward || !p.numbers(&i) {
 			break
 		}
 		at = i.end()
 	}
 	return callee{addr: addr}
+}
+
+// numbers tells of an instruction that does nothing but put a number into registers through which functions pass nothing:
+// mold's stubs say so which they are.
+func (p *program) numbers(i *inst) bool {
+	return !slices.ContainsFunc(i.ops, func(o op) bool {
+		r := o.dst.reg
+		return o.operation != move || o.src[0].kind != immediate || o.dst.kind != register || o.dst.size < 4 ||
+			r == p.result || slices.Contains(p.args, r) || !slices.Contains(p.clobbered, r)
+	})
 }
 
 // through resolves a call through the pointer at slot.

@@ -251,3 +251,34 @@ func TestDecodeVEX(t *testing.T) {
 		t.Errorf("%+v", in)
 	}
 }
+
+// A call of a stub is one of the function behind it, whatever a linker puts before the jump; a function that does
+// something first is none.
+func TestStubs(t *testing.T) {
+	t.Parallel()
+	const at, name = 0x1000, "pthread_mutex_lock"
+	jump := []byte{0xff, 0x25, 0x00, 0x01, 0x00, 0x00} // jmp *0x100(%rip)
+	for _, tt := range []struct {
+		before []byte
+		stub   bool
+	}{
+		{nil, true},
+		{[]byte{0xf3, 0x0f, 0x1e, 0xfa}, true}, // endbr64
+		{[]byte{0xf3, 0x0f, 0x1e, 0xfa, 0x41, 0xbb, 0x05, 0x00, 0x00, 0x00}, true}, // endbr64; mov $5, %r11d
+		{[]byte{0xbf, 0x05, 0x00, 0x00, 0x00}, false},                              // mov $5, %edi
+		{[]byte{0xb8, 0x05, 0x00, 0x00, 0x00}, false},                              // mov $5, %eax
+		{[]byte{0xbb, 0x05, 0x00, 0x00, 0x00}, false},                              // mov $5, %ebx
+		{[]byte{0x49, 0x89, 0xfb}, false},                                          // mov %rdi, %r11
+	} {
+		data := slices.Concat(tt.before, jump)
+		p := madeProgram(nil, code{at, data})
+		p.imports[uint64(at+len(data)+0x100)] = name
+		want := callee{addr: at}
+		if tt.stub {
+			want = callee{name: name}
+		}
+		if got := p.direct(at); got != want {
+			t.Errorf("% x: %v, want %v", tt.before, got, want)
+		}
+	}
+}
