@@ -75,6 +75,7 @@ test: test-needs hosts build build/backdoor-faulty.so arm64 ## everything that p
 more-hosts: hosts ## memcacheds of all of Debian's suites, and built in many ways
 	@build/need.sh more-hosts $(MORE_HOSTS_NEEDS)
 	@build/hosts-debian.sh amd64 $(SUITES)
+	@build/hosts-debian.sh arm64 $(SUITES)
 	@build/hosts-source.sh $(SUITES)
 
 TEST_HOSTS = $(GO) test -count=1 -v ./preload/host -run '^TestScanIsSymbols$$' && \

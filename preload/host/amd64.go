@@ -32,8 +32,10 @@ var amd64 = machine{
 	result:    rax,
 	clobbered: []reg{rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11},
 	above:     8, // a call pushes the address that it returns to
+	mutex:     40,
 	jumpSlot:  uint32(elf.R_X86_64_JMP_SLOT),
 	globDat:   uint32(elf.R_X86_64_GLOB_DAT),
+	relative:  uint32(elf.R_X86_64_RELATIVE),
 	decode:    decodeAMD64,
 	mentions:  mentionsAMD64,
 }

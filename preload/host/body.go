@@ -59,8 +59,18 @@ func (b *body) index(addr uint64) (int, bool) {
 
 // refers tells whether an instruction forms or uses the address.
 func (b *body) refers(addr uint64, fixed bool) bool {
+	pages := make(map[reg]int64) // what the last instructions have put into registers to count from
 	for n := range b.insts {
 		for _, o := range b.insts[n].ops {
+			if x := o.src[0]; o.operation == address && o.dst.kind == register {
+				page, known := pages[x.reg]
+				switch {
+				case x.kind == absolute:
+					pages[o.dst.reg] = x.n
+				case x.kind == based && known && uint64(page+x.n) == addr:
+					return true
+				}
+			}
 			for _, x := range append(o.src[:], o.dst) {
 				if uint64(x.n) == addr && (x.kind == absolute || x.kind == immediate && fixed) {
 					return true
@@ -92,17 +102,18 @@ func (c callee) String() string {
 
 // direct resolves the target of a direct call: a function of the program, or a stub of the procedure linkage table.
 func (p *program) direct(addr uint64) callee {
-	const longest = 3 // [endbr64,] [mov $n, %r11d,] jmp *slot(%rip)
+	const longest = 5 // bti c; adrp x16, page; ldr x17, [x16, #n]; add x16, x16, #n; br x17
+	s := pltStub{program: p}
 	at := addr
 	for range longest {
 		i, err := p.decode(p.from(at), at)
 		if err != nil {
 			break
 		}
-		if i.flow == jump && i.via.kind == absolute && p.imports[uint64(i.via.n)] != "" {
-			return callee{name: p.imports[uint64(i.via.n)]}
+		if slot, ok := s.slot(&i); ok && p.imports[slot] != "" {
+			return callee{name: p.imports[slot]}
 		}
-		if i.flow != onward || !p.numbers(&i) {
+		if i.flow != onward || !s.follow(&i) {
 			break
 		}
 		at = i.end()
@@ -110,14 +121,50 @@ func (p *program) direct(addr uint64) callee {
 	return callee{addr: addr}
 }
 
-// numbers tells of an instruction that does nothing but put a number into registers through which functions pass nothing:
-// mold's stubs say so which they are.
-func (p *program) numbers(i *inst) bool {
-	return !slices.ContainsFunc(i.ops, func(o op) bool {
-		r := o.dst.reg
-		return o.operation != move || o.src[0].kind != immediate || o.dst.kind != register || o.dst.size < 4 ||
-			r == p.result || slices.Contains(p.args, r) || !slices.Contains(p.clobbered, r)
-	})
+// pltStub follows a stub of the procedure linkage table, which does nothing but jump to where a slot points.  On the way it
+// puts addresses, what is in the slot and, made by mold, its own number into registers through which functions pass nothing.
+type pltStub struct {
+	*program
+	numbers map[reg]int64
+	slots   map[reg]uint64
+}
+
+// follow carries it over an instruction, and tells whether that can be one of a stub.
+func (s *pltStub) follow(i *inst) bool {
+	for n := range i.ops {
+		o := &i.ops[n]
+		r, x := o.dst.reg, o.src[0]
+		if o.dst.kind != register || o.dst.size < 4 || r == s.result || slices.Contains(s.args, r) || !slices.Contains(s.clobbered, r) {
+			return false
+		}
+		if s.numbers == nil {
+			s.numbers, s.slots = make(map[reg]int64), make(map[reg]uint64)
+		}
+		from, known := s.numbers[x.reg]
+		switch {
+		case o.operation == move && x.kind == immediate, o.operation == address && x.kind == absolute:
+			s.numbers[r] = x.n
+		case o.operation == address && x.kind == based && known:
+			s.numbers[r] = from + x.n
+		case o.operation == move && x.kind == based && known:
+			s.slots[r] = uint64(from + x.n)
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// slot tells through which slot an instruction jumps.
+func (s *pltStub) slot(i *inst) (uint64, bool) {
+	if i.flow != jump {
+		return 0, false
+	}
+	if i.via.kind == register {
+		slot, ok := s.slots[i.via.reg]
+		return slot, ok
+	}
+	return uint64(i.via.n), i.via.kind == absolute
 }
 
 // through resolves a call through the pointer at slot.

@@ -101,7 +101,7 @@ func (w *tracer) follow(n int) *trace {
 	for r := range s.registers {
 		s.regs[r] = value{kind: frame, n: int64(r+1) << 40}
 	}
-	t := new(trace)
+	t := newTrace()
 	for range most {
 		bl := &w.blocks[n]
 		w.walk(bl, s, t)
@@ -132,7 +132,7 @@ func (s *selection) casID(f *Functions, stores *anchor) {
 			return
 		}
 	}
-	if len(draws) == 0 || !s.p.writable(f.CASIDLock, 40) || !s.p.writable(f.CASID, 8) || f.CASID%8 != 0 || f.CASIDLock%8 != 0 {
+	if len(draws) == 0 || !s.p.writable(f.CASIDLock, s.p.mutex) || !s.p.writable(f.CASID, 8) || f.CASID%8 != 0 || f.CASIDLock%8 != 0 {
 		s.one("get_cas_id", stores.callees, shape)
 	}
 }

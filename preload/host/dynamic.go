@@ -99,8 +99,8 @@ func (p *program) countSymbols() uint64 {
 	for b := p.bytes(buckets, 4*nbuckets); len(b) >= 4; b = b[4:] {
 		last = max(last, uint64(binary.LittleEndian.Uint32(b)))
 	}
-	if last < first {
-		return min(first, maxSymbols) // every bucket is empty
+	if last < first { // every bucket is empty: nothing is exported, and not even the imports are counted
+		return min(max(first, p.countRelocated()), maxSymbols)
 	}
 	// The last entry of a chain has its lowest bit set.
 	chain := p.from(buckets + 4*nbuckets + 4*(last-first))
@@ -112,22 +112,49 @@ func (p *program) countSymbols() uint64 {
 	return 0
 }
 
-// readImports notes, for each slot that the dynamic linker fills with a function's address, the function's name.
-func (p *program) readImports() {
-	p.imports = make(map[uint64]string)
-	names := p.dynamicSymbols()
+// relocations goes through what the dynamic linker is to fill in.
+func (p *program) relocations(each func(r elf.Rela64, kind uint32)) {
 	for _, t := range []struct{ at, size elf.DynTag }{{elf.DT_RELA, elf.DT_RELASZ}, {elf.DT_JMPREL, elf.DT_PLTRELSZ}} {
 		table := p.bytes(p.dyn[t.at], min(p.dyn[t.size], maxRelocs*24))
 		for ; len(table) >= 24; table = table[24:] {
 			var r elf.Rela64
 			decode(table, &r)
-			kind, n := elf.R_TYPE64(r.Info), uint64(elf.R_SYM64(r.Info))
-			if (kind != p.jumpSlot && kind != p.globDat) || n >= uint64(len(names)) {
-				continue
-			}
-			if s := &names[n]; s.name != "" && elf.SectionIndex(s.Shndx) == elf.SHN_UNDEF {
-				p.imports[r.Off] = s.name
-			}
+			each(r, elf.R_TYPE64(r.Info))
 		}
 	}
+}
+
+// fillsSlot tells of a relocation that puts a symbol's address into a slot.
+func (m *machine) fillsSlot(kind uint32) bool { return kind == m.jumpSlot || kind == m.globDat }
+
+// countRelocated tells how many dynamic symbols there must be for the relocations to refer to.
+func (p *program) countRelocated() uint64 {
+	var count uint64
+	if p.machine != nil {
+		p.relocations(func(r elf.Rela64, kind uint32) {
+			if p.fillsSlot(kind) {
+				count = max(count, uint64(elf.R_SYM64(r.Info))+1)
+			}
+		})
+	}
+	return count
+}
+
+// readImports notes, for each slot that the dynamic linker fills with a function's address, the function's name, and what
+// else stands in memory that is read-only then (PT_GNU_RELRO): addresses in the program, such as that of the variable hash.
+func (p *program) readImports() {
+	p.imports, p.relro = make(map[uint64]string), make(map[uint64]int64)
+	names := p.dynamicSymbols()
+	relro, held := p.prog(elf.PT_GNU_RELRO)
+	p.relocations(func(r elf.Rela64, kind uint32) {
+		symbol := uint64(elf.R_SYM64(r.Info))
+		switch {
+		case p.fillsSlot(kind) && symbol < uint64(len(names)):
+			if s := &names[symbol]; s.name != "" && elf.SectionIndex(s.Shndx) == elf.SHN_UNDEF {
+				p.imports[r.Off] = s.name
+			}
+		case kind == p.relative && r.Off >= relro && r.Off-relro < uint64(len(held)):
+			p.relro[r.Off] = r.Addend
+		}
+	})
 }

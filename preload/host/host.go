@@ -129,6 +129,7 @@ type program struct {
 	dyn     dynamic
 	needs   []uint64          // the libraries' names, in the table of dynamic strings
 	imports map[uint64]string // what the dynamic linker fills in: address of the slot -> name of the function
+	relro   map[uint64]int64  // addresses in the program that it puts into read-only memory, by where
 	funcs   []function        // sorted by address; read by scan
 	bodies  map[uint64]*body
 	traces  map[uint64]*trace

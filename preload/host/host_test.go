@@ -15,8 +15,8 @@ import (
 
 // The hosts that `make hosts` prepares.
 const (
-	stockHost    = "stock/memcached"                 // as the distribution ships it: stripped
-	symtabHost   = "symtab/memcached"                // the same with its symbol table
+	stockHost    = "stock/memcached"                       // as the distribution ships it: stripped
+	symtabHost   = "symtab/memcached"                      // the same with its symbol table
 	exportedHost = "debian/amd64/trixie/usr/bin/memcached" // Debian 13's, which exports its functions
 )
 

@@ -12,10 +12,12 @@ type machine struct {
 	clobbered []reg // what a call leaves undefined
 	above     int64 // from the stack pointer at entry to the first argument that is passed on the stack
 
-	// Relocations of slots that the dynamic linker fills with a function's address.
-	jumpSlot, globDat uint32
+	mutex uint64 // sizeof(pthread_mutex_t)
 
-	// decode takes the instruction apart that code begins with; nil of a machine whose code is not analysed.
+	// Relocations of slots that the dynamic linker fills with a symbol's address, and with one in the program.
+	jumpSlot, globDat, relative uint32
+
+	// decode takes the instruction apart that code begins with.
 	decode func(code []byte, at uint64) (inst, error)
 	// mentions tells what in code, which stands at an address, may refer to one of the wanted addresses, which are in
 	// order.  It is no more than a hint: the decoded function decides.
@@ -24,9 +26,6 @@ type machine struct {
 
 // machines are those whose programs can be used, on whatever machine this runs.
 var machines = map[elf.Machine]*machine{elf.EM_X86_64: &amd64, elf.EM_AARCH64: &arm64}
-
-// arm64 is known by its symbols alone: its code is not decoded.
-var arm64 machine
 
 // reg is the number of a general register.
 type reg uint8

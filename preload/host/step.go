@@ -12,7 +12,35 @@ type place struct {
 type step struct {
 	*state
 	in    *inst
-	store func(store) // told of what is written to memory, if it is set
+	relro map[uint64]int64 // program.relro
+	store func(store)      // told of what is written to memory, if it is set
+	seen  *changes         // with store
+}
+
+// changes has what instructions before have loaded and changed: a machine that does not compute in memory loads, computes
+// and stores.
+type changes struct {
+	loaded map[uint64]place // by the load
+	ored   map[uint64]ored  // by the instruction that computes
+}
+
+// ored is a number or-ed to a value.
+type ored struct {
+	value
+	number int64
+}
+
+// inPlace tells whether v, which goes to a place, is what stood there with a number or-ed to it.
+func (c *changes) inPlace(v value, to place) (number int64, ok bool) {
+	o, ok := c.ored[uint64(v.n)]
+	if !ok || v.kind != defined || !to.plain {
+		return 0, false
+	}
+	if o.kind == field {
+		return o.number, to.base.isArg(int(o.n)) && to.disp == o.at
+	}
+	from, ok := c.loaded[uint64(o.n)]
+	return o.number, ok && o.kind == defined && from.plain && from.base.same(to.base) && from.disp == to.disp
 }
 
 // store is a write to memory.
@@ -62,6 +90,9 @@ func (s *step) load(o operand) value {
 				return v
 			}
 		case constant:
+			if to, ok := s.relro[uint64(pl.base.n)]; ok && o.size == 8 {
+				return value{kind: constant, n: to}
+			}
 			return value{kind: global, n: pl.base.n, size: o.size, from: fromGlobal}
 		case argument:
 			v := value{kind: field, n: pl.base.n, at: pl.disp, size: o.size, from: pl.from}
@@ -117,6 +148,9 @@ func (s *step) write(o operand, v value, done operation) {
 			s.storeStack(pl.base.n, slot{kept, o.size})
 		}
 		if s.store != nil {
+			if n, ok := s.seen.inPlace(v, pl); ok && done == move {
+				done, v = or, value{kind: constant, n: n}
+			}
 			s.store(store{place: pl, at: s.in.at, op: done, size: o.size, src: v})
 		}
 	}
@@ -140,6 +174,9 @@ func (s *step) do(o *op) {
 	}
 	switch o.operation {
 	case move:
+		if x := o.src[0]; x.inMemory() && s.store != nil {
+			s.seen.loaded[s.in.at] = s.place(x)
+		}
 		s.write(o.dst, s.read(o.src[0]), move)
 	case address:
 		pl := s.place(o.src[0])
@@ -163,6 +200,9 @@ func (s *step) do(o *op) {
 		v.at = int64(o.dst.reg)
 		s.regs[o.dst.reg] = v
 	default:
+		if x := o.src[1]; o.operation == or && x.kind == immediate && s.store != nil {
+			s.seen.ored[s.in.at] = ored{s.read(o.src[0]), x.n}
+		}
 		v := s.opaque(from)
 		if o.dst.inMemory() && o.src[1].kind != absent {
 			v = s.read(o.src[1]) // what is applied to the memory

@@ -35,6 +35,12 @@ type trace struct {
 	stores []store
 	exits  []exit
 	err    error
+
+	changes changes // while it is made
+}
+
+func newTrace() *trace {
+	return &trace{changes: changes{loaded: make(map[uint64]place), ored: make(map[uint64]ored)}}
 }
 
 // traced returns the trace of a function of p.funcs.
@@ -48,7 +54,7 @@ func (p *program) traced(f function) *trace {
 }
 
 func (p *program) traceBody(b *body) *trace {
-	t := new(trace)
+	t := newTrace()
 	switch {
 	case b.err != nil:
 		t.err = b.err
@@ -68,6 +74,7 @@ func (p *program) traceBody(b *body) *trace {
 		return t
 	}
 	t.err = w.report(t)
+	t.changes = changes{}
 	return t
 }
 
@@ -93,9 +100,10 @@ func (w *tracer) report(t *trace) error {
 
 // walk carries s through a block; t, if given, is told of what happens on the way.
 func (w *tracer) walk(bl *block, s *state, t *trace) {
-	st := step{state: s}
+	st := step{state: s, relro: w.p.relro}
 	if t != nil {
 		st.store = func(x store) { t.stores = append(t.stores, x) }
+		st.seen = &t.changes
 	}
 	for n := bl.first; n < bl.last; n++ {
 		in := &w.b.insts[n]
