@@ -28,14 +28,14 @@ func changed(t *testing.T, change func(program []byte) []byte) string {
 	return path
 }
 
-func replaced(t *testing.T, old, new string) func([]byte) []byte {
-	return func(program []byte) []byte {
-		with := bytes.ReplaceAll(program, []byte(old), []byte(new))
-		if bytes.Equal(with, program) || len(with) != len(program) {
-			t.Fatalf("the stock memcached has no %q that %q fits", old, new)
-		}
-		return with
+// replaced returns a program with another text wherever an old one stands.
+func replaced(t *testing.T, program []byte, old, new string) []byte {
+	t.Helper()
+	with := bytes.ReplaceAll(program, []byte(old), []byte(new))
+	if bytes.Equal(with, program) || len(with) != len(program) {
+		t.Fatalf("the program has no %q that %q fits", old, new)
 	}
+	return with
 }
 
 // withoutSections leaves the section headers away, which a program does not need to run.
@@ -70,6 +70,9 @@ func truncated(program []byte) []byte {
 // which; memcached serves and ends as it does without us.
 func TestChangedPrograms(t *testing.T) {
 	t.Parallel()
+	text := func(old, new string) func([]byte) []byte {
+		return func(program []byte) []byte { return replaced(t, program, old, new) }
+	}
 	for name, test := range map[string]struct {
 		change func([]byte) []byte
 		engine door.Engine
@@ -78,10 +81,10 @@ func TestChangedPrograms(t *testing.T) {
 		"renamed":            {change: bytes.Clone, engine: door.EngineNative},
 		"no section headers": {change: withoutSections, engine: door.EngineNative},
 		"truncated":          {change: truncated, engine: door.EngineNative},
-		"version 1.7.0":      {replaced(t, "1.6.18", "1.7.0\x00"), door.EngineProtocol, "memcached 1.7.0 is not supported (need >= 1.4.25 and <= 1.6.45)"},
-		"version 1.6.38":     {replaced(t, "1.6.18", "1.6.38"), door.EngineProtocol, "store_item is not found"},
-		"two versions":       {replaced(t, "VERSION 1.6.18", "VERSION 1.6.17"), door.EngineProtocol, "in doubt"},
-		"another anchor":     {replaced(t, "CLIENT_ERROR bad data chunk", "CLIENT_ERROR bad data piece"), door.EngineProtocol, "CLIENT_ERROR bad data chunk"},
+		"version 1.7.0":      {text("1.6.18", "1.7.0\x00"), door.EngineProtocol, "memcached 1.7.0 is not supported (need >= 1.4.25 and <= 1.6.45)"},
+		"version 1.6.38":     {text("1.6.18", "1.6.38"), door.EngineProtocol, "store_item is not found"},
+		"two versions":       {text("VERSION 1.6.18", "VERSION 1.6.17"), door.EngineProtocol, "in doubt"},
+		"another anchor":     {text("CLIENT_ERROR bad data chunk", "CLIENT_ERROR bad data piece"), door.EngineProtocol, "CLIENT_ERROR bad data chunk"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -53,6 +53,39 @@ func TestNoEngine(t *testing.T) {
 	}
 }
 
+// A proxy sends rows on to other memcacheds, which is not what a load is asked to do.
+func TestProxy(t *testing.T) {
+	t.Parallel()
+	root := built(t, "hosts/debian/amd64/trixie")
+	libraries := filepath.Join(root, "usr/lib/x86_64-linux-gnu")
+	program := filepath.Join(t.TempDir(), "memcached")
+	original, err := os.ReadFile(filepath.Join(root, "usr/bin/memcached"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, replaced(t, original, "1.6.38", "1.7.38"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(t.TempDir(), "proxy.lua")
+	if err := os.WriteFile(config, []byte("function mcp_config_pools() end\nfunction mcp_config_routes() end\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, program, "-o", "proxy_config="+config)
+	s.wrap = []string{filepath.Join(libraries, "ld-linux-x86-64.so.2"), "--library-path", libraries}
+	s.start()
+	wait(t, "the door", func() error {
+		_, err := call(s.door, door.Request{Op: door.OpStatus})
+		return err
+	})
+	_, stderr, status := s.client([]byte("k\tv\n"))
+	if status != 11 || !strings.Contains(stderr, "; nor by protocol: ") || !strings.Contains(stderr, "it is a proxy") {
+		t.Errorf("status %d, stderr %q\n%s", status, stderr, s.output.String())
+	}
+	if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
+		t.Errorf("it ended with %v\n%s", status, s.output.String())
+	}
+}
+
 // certificate makes a key and a certificate of the test's own.
 func certificate(t *testing.T) (key, cert string) {
 	t.Helper()
