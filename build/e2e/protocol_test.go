@@ -28,7 +28,6 @@ func TestNoEngine(t *testing.T) {
 		want string
 	}{
 		"users":  {args: []string{"-Y", users}, want: "CLIENT_ERROR unauthenticated"},
-		"SASL":   {args: []string{"-S"}, want: "it closes the connection"},
 		"binary": {args: []string{"-B", "binary"}, want: "it closes the connection"},
 		"TLS":    {args: []string{"-Z", "-o", "ssl_key=" + key + ",ssl_chain_cert=" + cert}, tcp: true, want: "it closes the connection"},
 	} {
