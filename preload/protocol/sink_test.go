@@ -177,6 +177,28 @@ func TestExchange(t *testing.T) {
 	}
 }
 
+// When the connection ends, the batch that is on it ends with it, and those behind it are not sent.
+func TestConnectionEnds(t *testing.T) {
+	t.Parallel()
+	k := &sink{
+		store: &Store{}, conn: peer(t, "ms a 1 ME\r\n1\r\nms b 1 ME\r\n2\r\nmn\r\n", "HD\r\n"),
+		used: time.Now(), work: make(chan *batch.Batch, 2),
+	}
+	first := batchOf(t, batch.Options{Command: batch.Add}, "a\t1", "b\t2")
+	second := batchOf(t, batch.Options{Command: batch.Add}, "c\t3")
+	k.Submit(first)
+	k.Submit(second)
+	close(k.work)
+	k.ended.Add(1)
+	k.run()
+	for b, settled := range map[*batch.Batch]uint64{first: 1, second: 0} {
+		counts, err := b.Counts()
+		if err == nil || !strings.HasSuffix(err.Error(), "what became of up to 1 rows is not known") || counts.Sum() != settled {
+			t.Errorf("%d rows have an outcome, want %d (%v)", counts.Sum(), settled, err)
+		}
+	}
+}
+
 // What is longer than a month is a date, by memcached's clock.
 func TestLongTTL(t *testing.T) {
 	t.Parallel()
