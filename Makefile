@@ -19,11 +19,12 @@ C_FILES := $(wildcard include/*.h preload/*.[ch] preload/*/*.[ch])
 SCRIPTS := $(wildcard build/*.sh) .ci/run
 
 BUILD_NEEDS := gcc libc6-dev
-TEST_NEEDS := $(BUILD_NEEDS) memcached mariadb-server mariadb-client sqlite3 netcat-openbsd \
+ARM64_NEEDS := $(BUILD_NEEDS) gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+TEST_NEEDS := $(BUILD_NEEDS) qemu-user memcached mariadb-server mariadb-client sqlite3 netcat-openbsd \
 	libjemalloc2 perl python3-minimal binutils xz-utils util-linux openssl
 MORE_HOSTS_NEEDS := clang-14 mold libseccomp-dev
 SUITES := bullseye bookworm trixie forky sid
-HOSTS_NEEDS := build-essential memcached binutils dpkg-dev debhelper pkg-config libevent-dev libsasl2-dev libssl-dev
+HOSTS_NEEDS := build-essential qemu-user memcached binutils dpkg-dev debhelper pkg-config libevent-dev libsasl2-dev libssl-dev
 DEMO_NEEDS := $(BUILD_NEEDS) memcached sqlite3 netcat-openbsd
 LINT_NEEDS := $(BUILD_NEEDS) clang-format-14 shellcheck
 
@@ -32,7 +33,7 @@ build: build/backdoor.so build/client ## the library and the client (default)
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 build/backdoor.so: $(SOURCES) go.mod Makefile
 	@build/need.sh build $(BUILD_NEEDS)
@@ -47,13 +48,24 @@ build/backdoor-faulty.so: $(SOURCES) go.mod Makefile
 build/client: $(SOURCES) go.mod Makefile
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)" -o $@ ./client
 
+.PHONY: arm64
+arm64: build/arm64/backdoor.so build/arm64/client ## both for linux/arm64, by a cross compiler
+
+build/arm64/backdoor.so: $(SOURCES) go.mod Makefile
+	@build/need.sh arm64 $(ARM64_NEEDS)
+	GOARCH=arm64 CGO_ENABLED=1 CC=aarch64-linux-gnu-gcc $(LIBRARY) -o $@ ./preload
+	@rm -f build/arm64/backdoor.h
+
+build/arm64/client: $(SOURCES) go.mod Makefile
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)" -o $@ ./client
+
 .PHONY: hosts
 hosts: ## the memcacheds that the tests run in, under build/hosts/
 	@build/need.sh hosts $(HOSTS_NEEDS)
 	@build/hosts.sh
 
 .PHONY: test
-test: test-needs hosts build build/backdoor-faulty.so ## everything that proves it
+test: test-needs hosts build build/backdoor-faulty.so arm64 ## everything that proves it
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 10m ./client/... ./preload/...
 	$(GO) test -count=1 -timeout 15m -parallel 8 ./build/e2e
@@ -62,7 +74,7 @@ test: test-needs hosts build build/backdoor-faulty.so ## everything that proves 
 .PHONY: more-hosts
 more-hosts: hosts ## memcacheds of all of Debian's suites, and built in many ways
 	@build/need.sh more-hosts $(MORE_HOSTS_NEEDS)
-	@build/hosts-debian.sh $(SUITES)
+	@build/hosts-debian.sh amd64 $(SUITES)
 	@build/hosts-source.sh $(SUITES)
 
 TEST_HOSTS = $(GO) test -count=1 -v ./preload/host -run '^TestScanIsSymbols$$' && \
@@ -112,4 +124,4 @@ install: build ## into PREFIX (/usr/local), below DESTDIR
 
 .PHONY: clean
 clean: ## what was built, but not build/hosts/, which takes a minute
-	rm -f build/backdoor.so build/backdoor-faulty.so build/client
+	rm -rf build/backdoor.so build/backdoor-faulty.so build/client build/arm64

@@ -45,11 +45,14 @@ sources() {
     echo "$1 $signed_by $uri $2 main"
 }
 
+# The packages are of this machine's architecture, or of another one.
+architecture=$(dpkg --print-architecture)
+
 # isolated COMMAND ARGUMENT...: a command of apt's with lists and a cache in $work.
 isolated() {
     command=$1
     shift
-    "$command" -o Dir::Etc::sourcelist="$work/sources" -o Dir::Etc::sourceparts=- \
+    "$command" -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" -o Dir::Etc::sourcelist="$work/sources" -o Dir::Etc::sourceparts=- \
         -o Dir::State="$work/state" -o Dir::State::status="$work/state/status" \
         -o Dir::Cache="$work/cache" -o APT::Sandbox::User=root -o Acquire::Retries=3 "$@"
 }

@@ -1,10 +1,12 @@
 #!/bin/sh
 # hosts.sh: prepares the memcacheds that all tests run in, under build/hosts/.
 #
-#   stock/memcached          the distribution's own binary, stripped: route scan
-#   symtab/memcached         the same binary with a symbol table added: route symtab
-#   unknown/memcached        the same binary with another version: only its protocol is left
-#   debian/trixie/memcached  Debian 13's binary, which exports its functions: route exported
+#   stock/memcached                the distribution's own binary, stripped: route scan
+#   symtab/memcached               the same binary with a symbol table added: route symtab
+#   unknown/memcached              the same binary with another version: only its
+#                                  protocol is left
+#   debian/amd64/trixie/memcached  Debian 13's, which exports its functions: route exported
+#   debian/arm64/*/memcached       Debian's for arm64, emulated
 set -eu
 # shellcheck source=build/archive.sh
 . "$(dirname "$0")/archive.sh"
@@ -72,5 +74,6 @@ if [ ! -x "$hosts/unknown/memcached" ]; then
     make_unknown
 fi
 
-"$(dirname "$0")/hosts-debian.sh" trixie
-[ -x "$hosts/debian/trixie/memcached" ] || die "the tests need Debian 13's memcached"
+"$(dirname "$0")/hosts-debian.sh" amd64 trixie
+[ -x "$hosts/debian/amd64/trixie/memcached" ] || die "the tests need Debian 13's memcached"
+"$(dirname "$0")/hosts-debian.sh" arm64 bookworm trixie

@@ -15,7 +15,7 @@ func TestCheck(t *testing.T) {
 		status := server.waitDoor()
 		program := s.program
 		if s.route == "exported" { // which a wrapper starts
-			program = built(t, "hosts/debian/trixie/usr/bin/memcached")
+			program = built(t, "hosts/debian/amd64/trixie/usr/bin/memcached")
 		}
 		out, stderr, exit := server.client(nil, "check", "--json", program)
 		var got struct {

@@ -78,7 +78,7 @@ func (k *kind) programs(c column) []string {
 	}
 	var list []string
 	for _, suite := range c.suites {
-		dir := filepath.Join("..", "hosts", "debian", suite)
+		dir := filepath.Join("..", "hosts", "debian", "amd64", suite)
 		program := filepath.Join(dir, "memcached")
 		if suite == "bullseye" {
 			// With the loader and the libraries of its own it cannot have the library: TestOldLibc.
@@ -191,7 +191,7 @@ func TestOldLibc(t *testing.T) {
 	if !*allHosts {
 		t.Skip("`make test-hosts` runs it")
 	}
-	program := filepath.Join("..", "hosts", "debian", "bullseye", "memcached")
+	program := filepath.Join("..", "hosts", "debian", "amd64", "bullseye", "memcached")
 	if why := absent(program); why != "" {
 		t.Skipf("%s is absent: %s", program, why)
 	}

@@ -62,7 +62,7 @@ func eachShape(t *testing.T, test func(t *testing.T, s shape)) {
 	for route, program := range map[string]func(testing.TB) string{
 		"scan":     stock,
 		"symtab":   func(t testing.TB) string { return built(t, "hosts/symtab/memcached") },
-		"exported": func(t testing.TB) string { return built(t, "hosts/debian/trixie/memcached") },
+		"exported": func(t testing.TB) string { return built(t, "hosts/debian/amd64/trixie/memcached") },
 		"":         func(t testing.TB) string { return built(t, "hosts/unknown/memcached") },
 	} {
 		t.Run(cmp.Or(route, "protocol"), func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 const (
 	stockHost    = "stock/memcached"                 // as the distribution ships it: stripped
 	symtabHost   = "symtab/memcached"                // the same with its symbol table
-	exportedHost = "debian/trixie/usr/bin/memcached" // Debian 13's, which exports its functions
+	exportedHost = "debian/amd64/trixie/usr/bin/memcached" // Debian 13's, which exports its functions
 )
 
 func hostPath(name string) string { return filepath.Join("..", "..", "build", "hosts", name) }

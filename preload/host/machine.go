@@ -15,15 +15,18 @@ type machine struct {
 	// Relocations of slots that the dynamic linker fills with a function's address.
 	jumpSlot, globDat uint32
 
-	// decode takes the instruction apart that code begins with.
+	// decode takes the instruction apart that code begins with; nil of a machine whose code is not analysed.
 	decode func(code []byte, at uint64) (inst, error)
 	// mentions tells what in code, which stands at an address, may refer to one of the wanted addresses, which are in
 	// order.  It is no more than a hint: the decoded function decides.
 	mentions func(code []byte, at uint64, wanted []uint64, fixed bool, found func(at, to uint64))
 }
 
-// machines are those whose programs can be analysed, on whatever machine this runs.
-var machines = map[elf.Machine]*machine{elf.EM_X86_64: &amd64}
+// machines are those whose programs can be used, on whatever machine this runs.
+var machines = map[elf.Machine]*machine{elf.EM_X86_64: &amd64, elf.EM_AARCH64: &arm64}
+
+// arm64 is known by its symbols alone: its code is not decoded.
+var arm64 machine
 
 // reg is the number of a general register.
 type reg uint8

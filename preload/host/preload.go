@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-const machineNames = "x86-64"
+const machineNames = "x86-64 and aarch64"
 
 // otherMachine refuses a machine that the library is not built for; it returns nil for one that it is.
 func otherMachine(m elf.Machine) *Unsupported {
 	if machines[m] != nil {
 		return nil
 	}
-	return &Unsupported{Reason: fmt.Sprintf("the program is for the machine %v; only %s is supported", m, machineNames)}
+	return &Unsupported{Reason: fmt.Sprintf("the program is for the machine %v; only %s are supported", m, machineNames)}
 }
 
 // Preloadable says why the library cannot be loaded into the program at all, nil when it can.  Loading it is up to the

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"debug/elf"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,9 @@ import (
 // scan finds the functions in the code of a stripped program: from literals to the functions that use them, to the
 // functions that those call, of which exactly one must have the shape of each function that is looked for.
 func (p *program) scan(v Version) (Functions, error) {
+	if p.decode == nil {
+		return Functions{}, &Unsupported{Reason: fmt.Sprintf("the code of a stripped program is not analysed for %v", elf.Machine(p.header.Machine))}
+	}
 	p.readImports()
 	if err := p.checkImports(); err != nil {
 		return Functions{}, err
