@@ -22,21 +22,25 @@ type engine struct {
 	native *cache.Cache // nil where there is none; then
 	why    *door.Error  // says why not
 
+	listening []protocol.Address // memcached's, where there is no native engine
+
 	mu       sync.Mutex
 	protocol *protocol.Store // nil until it was asked for, and while it cannot be had
 }
 
 // find makes the native engine, if it can.  program, the file at path, is closed.
 func (e *engine) find(program int, path string, bias uintptr) {
-	defer func() {
-		if r := recover(); r != nil {
-			e.why = &door.Error{Code: door.CodeInternal, Message: fmt.Sprintf("panic while looking at memcached: %v", r)}
-		}
-	}()
-	e.why = e.open(program, path, bias)
+	if e.why = e.open(program, path, bias); e.why != nil {
+		e.listening = protocol.Listening()
+	}
 }
 
-func (e *engine) open(program int, path string, bias uintptr) *door.Error {
+func (e *engine) open(program int, path string, bias uintptr) (why *door.Error) {
+	defer func() {
+		if r := recover(); r != nil {
+			why = &door.Error{Code: door.CodeInternal, Message: fmt.Sprintf("panic while looking at memcached: %v", r)}
+		}
+	}()
 	if program < 0 {
 		return unsupported("memcached's program file cannot be read: "+syscall.Errno(-program).Error(),
 			"start memcached from a file that its user may read, and restart it after an upgrade")
@@ -79,12 +83,21 @@ func (e *engine) store() (batch.Store, *door.Error) {
 	because := e.facts.NoMeta()
 	if because == "" {
 		var err error
-		if e.protocol, err = protocol.Open(); err == nil {
+		if e.protocol, err = protocol.Open(e.listening); err == nil {
 			return e.protocol, nil
 		}
 		because = strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	return nil, &door.Error{Code: e.why.Code, Message: e.why.Message + "; nor by protocol: " + because, Hint: e.why.Hint}
+}
+
+// descriptors is how many a load takes: the call, its input and an eventfd, and by
+// protocol both ends of a connection.
+func (e *engine) descriptors() uint64 {
+	if e.why == nil {
+		return 3
+	}
+	return 5
 }
 
 // names says which engine it is, and why it is not the native one.

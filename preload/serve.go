@@ -32,8 +32,9 @@ func serve(socket, program int, path string, bias uintptr) {
 	// The Go runtime opens two descriptors at the first timer (runtime/netpoll.go): now,
 	// before memcached's clients want them, and not at a moment of its own.
 	time.Sleep(time.Nanosecond)
-	b := &backdoor{opened: time.Now(), most: callsAtOnce()}
+	b := &backdoor{opened: time.Now()}
 	b.engine.find(program, path, bias)
+	b.most = callsAtOnce(b.engine.descriptors())
 	if why := b.engine.why; why != nil {
 		say("loads go by memcached's protocol: %s", why.Message)
 	}
@@ -55,14 +56,14 @@ func serve(socket, program int, path string, bias uintptr) {
 	}
 }
 
-// callsAtOnce keeps a quarter of memcached's descriptors for us at most: a load
-// has three.  memcached has set the limit itself, to -c.
-func callsAtOnce() int {
+// callsAtOnce keeps a quarter of memcached's descriptors for us at most, of which a
+// load takes each.  memcached has set the limit itself, to -c.
+func callsAtOnce(each uint64) int {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
 		return 16
 	}
-	return int(min(max(limit.Cur/12, 4), 128))
+	return int(min(max(limit.Cur/(4*each), 4), 128))
 }
 
 // rescue keeps a panic from memcached: deferred in every goroutine.

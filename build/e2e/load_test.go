@@ -248,6 +248,37 @@ func TestOutOfMemory(t *testing.T) {
 	})
 }
 
+// The same with values of many chunks: an item may be begun, and find no memory for its rest.
+func TestOutOfChunks(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program, "-M", "-m", "16")
+		const n = 60
+		value := strings.Repeat("v", 700_000)
+		var rows bytes.Buffer
+		for i := range n {
+			fmt.Fprintf(&rows, "key_%d\t%d%s\n", i, i, value)
+		}
+		server.load(door.Request{}, []byte("key_59\told\n"))
+		l := server.load(door.Request{}, rows.Bytes())
+		if l.Rows != n || l.Stored == 0 || l.Rejected == 0 || l.Reasons["out of memory in memcached"] != l.Rejected {
+			t.Fatalf("%+v", l)
+		}
+		there := uint64(0)
+		for i := range n {
+			item, err := server.cache().Get(fmt.Sprintf("key_%d", i))
+			if err != nil {
+				continue
+			}
+			if there++; string(item.Value) != fmt.Sprintf("%d%s", i, value) {
+				t.Errorf("%s: %.20q", item.Key, item.Value)
+			}
+		}
+		if there != l.Stored {
+			t.Errorf("%d values are there, %d stored", there, l.Stored)
+		}
+	})
+}
+
 // A cache that is too small evicts, as for any client.
 func TestEviction(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {

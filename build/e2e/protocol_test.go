@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -122,6 +123,34 @@ func TestAddresses(t *testing.T) {
 				t.Errorf("it ended with %v\n%s", status, s.output.String())
 			}
 		})
+	}
+}
+
+// Whoever takes the place of memcached's socket gets no rows, though it says what memcached would.
+func TestTakenPlace(t *testing.T) {
+	t.Parallel()
+	s := start(t, built(t, "hosts/unknown/memcached"))
+	stats := s.ask("stats\r\nstats settings\r\nmn", regexp.MustCompile("^MN$"))
+	if err := os.Remove(s.socket); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("unix", s.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(conn, "%s\r\nMN\r\n", strings.Join(stats, "\r\n"))
+		}
+	}()
+	_, stderr, status := s.client([]byte("k\tv\n"))
+	if status == 0 || !strings.Contains(stderr, "another process listens there") {
+		t.Errorf("status %d, stderr %q", status, stderr)
 	}
 }
 

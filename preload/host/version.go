@@ -40,6 +40,14 @@ func (f *Facts) NoMeta() string {
 	return fmt.Sprintf("the meta commands that a load sends are of %s", metaSet)
 }
 
+// HasMeta tells whether a memcached that states such a version when it runs reads what a load by protocol sends.  What
+// stands behind the three numbers is not looked at.
+func HasMeta(stated string) bool {
+	var v Version
+	n, _ := fmt.Sscanf(stated, "%d.%d.%d", &v.Major, &v.Minor, &v.Patch)
+	return n == 3 && v.AtLeast(metaSet)
+}
+
 // The two places where a memcached says its version; "VERSION" is the text protocol's reply (proto_text.c:
 // process_version_command), the other is the first line of usage() and of -V.
 const (

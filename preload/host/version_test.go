@@ -95,3 +95,14 @@ func TestFindVersionInWritableMemory(t *testing.T) {
 		t.Errorf("found %v", v)
 	}
 }
+
+func TestHasMeta(t *testing.T) {
+	for stated, want := range map[string]bool{
+		"1.6.10": true, "1.6.45": true, "1.7.0-rc1": true, "2.0.0": true, "1.6.12_beta": true,
+		"1.6.9": false, "1.5.22": false, "1.4.39": false, "": false, "UNKNOWN": false, "1.7": false, "-1.6.18": false,
+	} {
+		if got := HasMeta(stated); got != want {
+			t.Errorf("%q: %t", stated, got)
+		}
+	}
+}

@@ -4,6 +4,7 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	err = l.run()
 	// Batches under way belong to the sink; they come back in any case.
 	for len(l.flying) > 0 {
-		err = errors.Join(err, l.wait())
+		err = cmp.Or(err, l.wait()) // the first says why, those behind it the same
 	}
 	l.freeAll()
 	l.counts.Canceled = l.canceled
@@ -341,7 +342,7 @@ func (l *loader) collect() error {
 	for range binary.NativeEndian.Uint64(count[:]) {
 		b := l.flying[0]
 		l.flying = l.flying[1:]
-		failed = errors.Join(failed, l.counts.add(b, l.lines[b]))
+		failed = cmp.Or(failed, l.counts.add(b, l.lines[b]))
 		l.free = append(l.free, b)
 	}
 	return failed

@@ -13,10 +13,10 @@ import (
 // among its first descriptors.
 const maxDescriptors = 1 << 16
 
-// address is where a socket of this process takes connections.
-type address struct{ unix.Sockaddr }
+// Address is where a socket of this process takes connections.
+type Address struct{ unix.Sockaddr }
 
-func (a address) String() string {
+func (a Address) String() string {
 	switch s := a.Sockaddr.(type) {
 	case *unix.SockaddrUnix:
 		return fmt.Sprintf("%q", s.Name)
@@ -28,15 +28,15 @@ func (a address) String() string {
 	return "an address"
 }
 
-// listening lists where this process takes stream connections, in the order in
+// Listening lists where this process takes stream connections, in the order in
 // which they are to be tried: unix sockets, then the others.  The descriptors are
 // gone through, and not /proc/self/fd, which is not ours to read after -u.
-func listening() ([]address, error) {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return nil, fmt.Errorf("getrlimit: %w", err)
-	}
-	var found []address
+//
+// It is called before the door is served: later there are descriptors of clients.
+func Listening() []Address {
+	limit := unix.Rlimit{Cur: maxDescriptors}
+	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
+	var found []Address
 	for fd := range int(min(limit.Cur, maxDescriptors)) {
 		if n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || n == 0 {
 			continue
@@ -45,14 +45,14 @@ func listening() ([]address, error) {
 			continue // the door
 		}
 		if s, err := unix.Getsockname(fd); err == nil && reachable(s) {
-			found = append(found, address{s})
+			found = append(found, Address{s})
 		}
 	}
-	slices.SortStableFunc(found, func(a, b address) int { return cmp.Compare(a.order(), b.order()) })
-	return found, nil
+	slices.SortStableFunc(found, func(a, b Address) int { return cmp.Compare(a.order(), b.order()) })
+	return found
 }
 
-func (a address) order() int {
+func (a Address) order() int {
 	if _, ok := a.Sockaddr.(*unix.SockaddrUnix); ok {
 		return 0
 	}

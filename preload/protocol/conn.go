@@ -15,7 +15,7 @@ const (
 	// maxLine bounds an answer; the longest has the longest key in it.
 	maxLine = 4096
 	// maxPending bounds the answers that are kept while something is sent: a
-	// group's, each of them short.
+	// batch's, each of them short.
 	maxPending = 1 << 20
 )
 
@@ -29,10 +29,16 @@ var (
 type conn struct {
 	fd int
 	in []byte // answers that were read and not used
+
+	// What memcached stated of itself when it was greeted.
+	itemSizeMax uint64 // bytes (-I)
+	chunkMax    uint64 // bytes of an item of one piece (-o slab_chunk_max)
+	clock       int64  // its time then, in seconds
+	greeted     time.Time
 }
 
 // connect connects without waiting longer than patience.
-func connect(at address) (*conn, error) {
+func connect(at Address) (*conn, error) {
 	family := unix.AF_UNIX
 	switch at.Sockaddr.(type) {
 	case *unix.SockaddrInet4:
@@ -58,8 +64,14 @@ func connect(at address) (*conn, error) {
 		c.close()
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	if family != unix.AF_UNIX {
-		// A group's last segment is not to wait for the answer to the one before.
+	if family == unix.AF_UNIX {
+		// Who listens at a path may be another process by now.
+		if cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED); err != nil || int(cred.Pid) != os.Getpid() {
+			c.close()
+			return nil, errors.New("another process listens there")
+		}
+	} else {
+		// A batch's last segment is not to wait for the answer to the one before.
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
 	return c, nil
@@ -171,29 +183,54 @@ func (c *conn) stale() bool {
 	return err != unix.EAGAIN || len(c.in) > 0
 }
 
-// writer collects small writes.
+// noop reads the answer to "mn".
+func (c *conn) noop() error {
+	line, err := c.line()
+	if err == nil && string(line) != "MN" {
+		err = unexpected(line)
+	}
+	return err
+}
+
+// writer collects small writes.  The first error stays, and ends the writing.
 type writer struct {
 	*conn
 	buffer []byte
+	err    error
 }
 
 const bufferSize = 64 << 10
 
-func (w *writer) flush() error {
-	err := w.send(w.buffer)
+func (w *writer) flush() {
+	if w.err == nil {
+		w.err = w.send(w.buffer)
+	}
 	w.buffer = w.buffer[:0]
-	return err
 }
 
-func (w *writer) write(p []byte) error {
+func (w *writer) write(p []byte) {
 	if len(w.buffer)+len(p) > bufferSize {
-		if err := w.flush(); err != nil {
-			return err
-		}
+		w.flush()
 		if len(p) > bufferSize {
-			return w.send(p)
+			if w.err == nil {
+				w.err = w.send(p)
+			}
+			return
 		}
 	}
 	w.buffer = append(w.buffer, p...)
-	return nil
+}
+
+// remove asks for a key to be deleted.
+func (w *writer) remove(key []byte) {
+	w.write([]byte("md "))
+	w.write(key)
+	w.write([]byte("\r\n"))
+}
+
+// end sends what is left, with a no-op behind it.
+func (w *writer) end() error {
+	w.write([]byte("mn\r\n"))
+	w.flush()
+	return w.err
 }

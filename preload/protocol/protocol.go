@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/host"
 )
 
 const (
@@ -27,25 +28,21 @@ const (
 // A Store is this process's memcached, by its protocol.
 type Store struct {
 	itemSizeMax uint64
-	at          address
+	at          Address
 }
 
-// Open finds an address at which this process's memcached takes the commands.
-// Its error says what stands against each address.
-func Open() (*Store, error) {
-	found, err := listening()
-	if err != nil {
-		return nil, err
-	}
-	if len(found) == 0 {
+// Open finds among addresses one at which this process's memcached takes the
+// commands.  Its error says what stands against each address.
+func Open(addresses []Address) (*Store, error) {
+	if len(addresses) == 0 {
 		return nil, errors.New("memcached listens at no address that takes connections")
 	}
 	var why []error
-	for _, at := range found {
-		c, size, err := dial(at)
+	for _, at := range addresses {
+		c, err := dial(at)
 		if err == nil {
 			c.close()
-			return &Store{itemSizeMax: size, at: at}, nil
+			return &Store{itemSizeMax: c.itemSizeMax, at: at}, nil
 		}
 		why = append(why, fmt.Errorf("%v: %w", at, err))
 	}
@@ -62,45 +59,52 @@ const greeting = "stats\r\nstats settings\r\nmn\r\n"
 
 // dial connects to an address and makes sure that it is this process that answers,
 // and stores rows itself.
-func dial(at address) (c *conn, itemSizeMax uint64, err error) {
-	c, err = connect(at)
+func dial(at Address) (*conn, error) {
+	c, err := connect(at)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	itemSizeMax, err = c.greet()
-	if err != nil {
+	if err := c.greet(); err != nil {
 		c.close()
-		return nil, 0, err
+		return nil, err
 	}
-	return c, itemSizeMax, nil
+	return c, nil
 }
 
-func (c *conn) greet() (itemSizeMax uint64, err error) {
+func (c *conn) greet() error {
 	if err := c.send([]byte(greeting)); err != nil {
-		return 0, err
+		return err
 	}
 	stats, err := c.stats()
 	if err != nil {
-		return 0, err
+		return err
 	}
+	c.greeted = time.Now()
 	if stats["pid"] != strconv.Itoa(os.Getpid()) {
-		return 0, fmt.Errorf("another process answers, %.20q", stats["pid"])
+		return fmt.Errorf("another process answers, %.20q", stats["pid"])
+	}
+	// An older one would take the values of rows for commands.
+	if !host.HasMeta(stats["version"]) {
+		return fmt.Errorf("it states the version %.20q, whose meta commands are not known", stats["version"])
+	}
+	if c.clock, err = strconv.ParseInt(stats["time"], 10, 64); err != nil {
+		return fmt.Errorf("it states no time: %w", err)
 	}
 	settings, err := c.stats()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if settings["proxy_enabled"] == "yes" {
-		return 0, errors.New("it is a proxy, which sends rows on to others")
+		return errors.New("it is a proxy, which sends rows on to others")
 	}
-	if itemSizeMax, err = strconv.ParseUint(settings["item_size_max"], 10, 64); err != nil {
-		return 0, fmt.Errorf("it states no item_size_max: %w", err)
+	if c.itemSizeMax, err = strconv.ParseUint(settings["item_size_max"], 10, 64); err != nil {
+		return fmt.Errorf("it states no item_size_max: %w", err)
 	}
-	line, err := c.line()
-	if err == nil && string(line) != "MN" {
-		err = unexpected(line)
+	// Where it states none, no row is sent quietly.
+	if n, err := strconv.ParseUint(settings["slab_chunk_max"], 10, 64); err == nil {
+		c.chunkMax = n
 	}
-	return itemSizeMax, err
+	return c.noop()
 }
 
 // stats reads one group of statistics.
@@ -126,7 +130,7 @@ func (c *conn) stats() (map[string]string, error) {
 
 // Open begins a load with a connection of its own.
 func (s *Store) Open() (batch.Sink, error) {
-	c, _, err := dial(s.at)
+	c, err := dial(s.at)
 	if err != nil {
 		return nil, fmt.Errorf("memcached at %v: %w", s.at, err)
 	}

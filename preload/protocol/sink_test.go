@@ -3,10 +3,10 @@ package protocol
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -53,7 +53,7 @@ func peer(t testing.TB, want, answers string) *conn {
 	if err := unix.SetNonblock(fds[0], true); err != nil {
 		t.Fatal(err)
 	}
-	c := &conn{fd: fds[0]}
+	c := &conn{fd: fds[0], itemSizeMax: 1 << 20, chunkMax: 1 << 10}
 	ended := make(chan struct{})
 	t.Cleanup(func() {
 		c.close()
@@ -82,8 +82,9 @@ func peer(t testing.TB, want, answers string) *conn {
 	return c
 }
 
-func TestGroups(t *testing.T) {
+func TestExchange(t *testing.T) {
 	t.Parallel()
+	long := strings.Repeat("v", 1000) // with its overhead more than a chunk
 	for _, tt := range []struct {
 		name    string
 		options batch.Options
@@ -106,6 +107,13 @@ func TestGroups(t *testing.T) {
 			sent:    "ms a 1 q\r\n1\r\nms b 1 q\r\n2\r\nmn\r\n|ms a 1\r\n1\r\nms b 1\r\n2\r\nmn\r\n",
 			answers: "SERVER_ERROR out of memory storing object\r\nMN\r\n|HD\r\nSERVER_ERROR out of memory storing object\r\nMN\r\n",
 			want:    []batch.Outcome{batch.Stored, batch.NoMemory},
+		},
+		{
+			name: "no memory for a chunk", options: batch.Options{Command: batch.Set},
+			rows:    []string{"a\t" + long, "b\t" + long, "b\t2", "c\t" + long},
+			sent:    "ms a 1000\r\n" + long + "\r\nms b 1000\r\n" + long + "\r\nms b 1\r\n2\r\nms c 1000\r\n" + long + "\r\nmn\r\n|md a\r\nmn\r\n",
+			answers: string(noChunk) + "\r\n" + string(noChunk) + "\r\nHD\r\nHD\r\nMN\r\n|NF\r\nMN\r\n",
+			want:    []batch.Outcome{batch.NoMemory, batch.NoMemory, batch.Stored, batch.Stored},
 		},
 		{
 			name: "too large", options: batch.Options{Command: batch.Set}, rows: []string{"a\t-", "b\t2", "c\t-"},
@@ -150,8 +158,8 @@ func TestGroups(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b := batchOf(t, tt.options, tt.rows...)
-			k := &sink{store: &Store{itemSizeMax: 1 << 20}, conn: peer(t, tt.sent, tt.answers)}
-			err := k.groups(b)
+			k := &sink{store: &Store{}, conn: peer(t, tt.sent, tt.answers)}
+			err := k.put(b)
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 				t.Errorf("error %v, want %q", err, tt.err)
 			}
@@ -169,16 +177,39 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// What stands for the rows of a month is one for memcached, what is longer a date.
+// When the connection ends, the batch that is on it ends with it, and those behind it are not sent.
+func TestConnectionEnds(t *testing.T) {
+	t.Parallel()
+	k := &sink{
+		store: &Store{}, conn: peer(t, "ms a 1 ME\r\n1\r\nms b 1 ME\r\n2\r\nmn\r\n", "HD\r\n"),
+		used: time.Now(), work: make(chan *batch.Batch, 2),
+	}
+	first := batchOf(t, batch.Options{Command: batch.Add}, "a\t1", "b\t2")
+	second := batchOf(t, batch.Options{Command: batch.Add}, "c\t3")
+	k.Submit(first)
+	k.Submit(second)
+	close(k.work)
+	k.ended.Add(1)
+	k.run()
+	for b, settled := range map[*batch.Batch]uint64{first: 1, second: 0} {
+		counts, err := b.Counts()
+		if err == nil || !strings.HasSuffix(err.Error(), "what became of up to 1 rows is not known") || counts.Sum() != settled {
+			t.Errorf("%d rows have an outcome, want %d (%v)", counts.Sum(), settled, err)
+		}
+	}
+}
+
+// What is longer than a month is a date, by memcached's clock.
 func TestLongTTL(t *testing.T) {
 	t.Parallel()
-	for ttl, date := range map[int64]bool{month: false, month + 1: true} {
-		g := group{Batch: batchOf(t, batch.Options{Command: batch.Set, TTL: ttl}), itemSizeMax: 1 << 20}
-		if err := g.prepare(); err != nil {
+	for ttl, want := range map[int64]string{month: " T2592000", month + 1: " T2592101"} {
+		c := &conn{itemSizeMax: 1 << 20, clock: 100, greeted: time.Now()}
+		e := exchange{Batch: batchOf(t, batch.Options{Command: batch.Set, TTL: ttl}), conn: c}
+		if err := e.prepare(); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(g.flags) != fmt.Sprintf(" T%d", ttl); got != date {
-			t.Errorf("%d: %q", ttl, g.flags)
+		if got := string(e.flags); got != want {
+			t.Errorf("%d: %q, want %q", ttl, got, want)
 		}
 	}
 }
@@ -198,18 +229,22 @@ func FuzzAnswers(f *testing.F) {
 			options.Command = batch.Add
 		}
 		b := batchOf(t, options, "a\t1", "b\t-", "c\t3")
-		g := &group{Batch: b, to: b.Len(), itemSizeMax: 1 << 20}
-		err := g.prepare()
-		if err != nil {
-			t.Fatal(err)
+		c := &conn{fd: end, in: bytes.Clone(answers), itemSizeMax: 1 << 20}
+		e := exchange{Batch: b, conn: c}
+		settle := e.settleQuiet
+		if add {
+			settle = e.settleEach
 		}
-		err = g.settle(&conn{fd: end, in: bytes.Clone(answers)})
+		err := settle()
+		if errors.Is(err, errAnonymous) {
+			if counts, _ := b.Counts(); add || counts.Sum() != 0 {
+				t.Fatalf("error %v, %d outcomes", err, counts.Sum())
+			}
+			err = e.settleEach()
+		}
 		counts, _ := b.Counts()
 		if sum := counts.Sum(); sum > 3 || err == nil && sum != 3 {
 			t.Errorf("error %v, %d outcomes", err, sum)
-		}
-		if errors.Is(err, errAnonymous) && (add || counts.Sum() != 0) {
-			t.Errorf("error %v, %d outcomes", err, counts.Sum())
 		}
 	})
 }

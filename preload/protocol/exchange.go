@@ -1,0 +1,231 @@
+package protocol
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"time"
+
+	"memcached-backdoor/preload/batch"
+)
+
+const (
+	// month is the longest time to live that memcached takes for one, in seconds;
+	// a larger number is a date (memcached.c: realtime).
+	month = 60 * 60 * 24 * 30
+	// maxDate is the last date that it reads (proto_parser.c, flag T).
+	maxDate = 1<<31 - 1
+)
+
+// exchange is a batch on its way: its rows are sent together, with a no-op behind
+// them, and then the answers are taken.
+//
+// Rows to set are sent quietly: memcached answers nothing for one that it stores.
+// An error has no row's name on it; the batch is sent again then, with answers.
+// Rows to add or to replace cannot be sent twice, so they always have answers.  So
+// has a batch with a row of which memcached may say nothing when it fails, or
+// something when it succeeds; see loud.
+type exchange struct {
+	*batch.Batch
+	conn     *conn
+	flags    []byte // the meta flags of each row
+	answered bool
+	settled  int   // how many of the rows have an outcome
+	stale    []int // rows that failed and whose key may have kept its old value
+}
+
+// prepare makes what stands behind each row's length, and decides on the answers.
+func (e *exchange) prepare() error {
+	o := e.Options()
+	if o.Flags != 0 {
+		e.flags = strconv.AppendUint(append(e.flags, " F"...), uint64(o.Flags), 10)
+	}
+	if ttl := o.TTL; ttl != 0 {
+		if ttl > month {
+			ttl += e.conn.now()
+		}
+		if ttl > maxDate {
+			return errBeyond
+		}
+		e.flags = strconv.AppendInt(append(e.flags, " T"...), ttl, 10)
+	}
+	switch o.Command {
+	case batch.Add:
+		e.flags, e.answered = append(e.flags, " ME"...), true
+	case batch.Replace:
+		e.flags, e.answered = append(e.flags, " MR"...), true
+	default:
+		for i := 0; i < e.Len() && !e.answered; i++ {
+			e.answered = e.loud(i)
+		}
+	}
+	return nil
+}
+
+const (
+	// overhead is what an item has beside key and value: header, CAS, the byte behind
+	// the key and "\r\n" (memcached.h: struct _stritem, from 1.6.10 on).
+	overhead = 48 + 8 + 1 + 2
+	// clientFlags is what it may have more: 4 bytes or 8 by the way it was built.
+	clientFlags = 8
+)
+
+func (e *exchange) size(i int) uint64 {
+	value, _ := e.Value(i)
+	_, _, key := e.Row(i)
+	return uint64(overhead + len(key) + len(value))
+}
+
+// tooLarge tells of a row that memcached would refuse.
+func (e *exchange) tooLarge(i int) bool {
+	_, fits := e.Value(i)
+	return !fits || e.size(i) > e.conn.itemSizeMax
+}
+
+// loud tells of a row that cannot be sent quietly: one whose key is deleted, for
+// memcached says when there is none; and one whose item is a chain of chunks, for
+// when it has no memory for the next of them, the quiet flag covers that error too
+// (memcached.c: drive_machine, "Out of memory during read").
+func (e *exchange) loud(i int) bool {
+	return e.tooLarge(i) || e.size(i)+clientFlags > e.conn.chunkMax
+}
+
+// do sends the rows and settles them.
+func (e *exchange) do() error {
+	if err := e.write(); err != nil {
+		return err
+	}
+	if e.answered {
+		return e.settleEach()
+	}
+	return e.settleQuiet()
+}
+
+// write sends the rows.  A row that is too large takes the key's old value out, if
+// it was to be set: a stale value is worse than none.
+func (e *exchange) write() error {
+	set := e.Options().Command == batch.Set
+	w := writer{conn: e.conn}
+	var head []byte
+	for i := range e.Len() {
+		_, _, key := e.Row(i)
+		value, _ := e.Value(i)
+		if e.tooLarge(i) {
+			if set {
+				w.remove(key)
+			}
+			continue
+		}
+		head = append(append(append(head[:0], "ms "...), key...), ' ')
+		head = append(strconv.AppendInt(head, int64(len(value)), 10), e.flags...)
+		if !e.answered {
+			head = append(head, " q"...)
+		}
+		w.write(append(head, "\r\n"...))
+		w.write(value)
+		w.write([]byte("\r\n"))
+	}
+	return w.end()
+}
+
+func (e *exchange) settle(i int, outcome batch.Outcome) {
+	e.Settle(i, outcome)
+	e.settled++
+}
+
+// settleQuiet reads up to the no-op's answer, before which there is none when all
+// rows were stored.
+func (e *exchange) settleQuiet() error {
+	refused := false
+	for range e.Len() + 1 {
+		line, err := e.conn.line()
+		if err != nil {
+			return err
+		}
+		if string(line) != "MN" {
+			if _, ok := outcomeOf(line, e.Options().Command); !ok {
+				return unexpected(line)
+			}
+			refused = true
+			continue
+		}
+		if refused {
+			return errAnonymous
+		}
+		for i := range e.Len() {
+			e.settle(i, batch.Stored)
+		}
+		return nil
+	}
+	return errors.New("it answers more than it was asked")
+}
+
+// settleEach reads one answer for each row, and the no-op's.
+func (e *exchange) settleEach() error {
+	command := e.Options().Command
+	for i := range e.Len() {
+		large := e.tooLarge(i)
+		if large && command != batch.Set {
+			e.settle(i, batch.TooLarge)
+			continue
+		}
+		line, err := e.conn.line()
+		if err != nil {
+			return err
+		}
+		outcome, ok := outcomeOf(line, command)
+		if large {
+			outcome, ok = batch.TooLarge, removed(line)
+		}
+		if !ok {
+			return unexpected(line)
+		}
+		e.settle(i, outcome)
+		if command == batch.Set && bytes.HasPrefix(line, noChunk) {
+			e.stale = append(e.stale, i)
+		}
+	}
+	return e.conn.noop()
+}
+
+// removeStale takes the old value out where memcached leaves it: it removes it when
+// it gets no item for a new one, and not when it gets no chunk.
+func (e *exchange) removeStale() error {
+	w := writer{conn: e.conn}
+	var asked int
+	for _, i := range e.stale {
+		if !e.storedAfter(i) {
+			_, _, key := e.Row(i)
+			w.remove(key)
+			asked++
+		}
+	}
+	if err := w.end(); err != nil {
+		return err
+	}
+	for range asked {
+		line, err := e.conn.line()
+		if err != nil {
+			return err
+		}
+		if !removed(line) {
+			return unexpected(line)
+		}
+	}
+	return e.conn.noop()
+}
+
+// storedAfter tells whether a later row has stored the key of row i.
+func (e *exchange) storedAfter(i int) bool {
+	_, _, key := e.Row(i)
+	for j := i + 1; j < e.Len(); j++ {
+		if outcome, _, other := e.Row(j); outcome == batch.Stored && bytes.Equal(key, other) {
+			return true
+		}
+	}
+	return false
+}
+
+// now is the time as memcached has it, which is what its dates are compared with:
+// it starts with the machine's and does not follow when that is set.
+func (c *conn) now() int64 { return c.clock + int64(time.Since(c.greeted)/time.Second) }
