@@ -178,3 +178,36 @@ func TestNumbersARM64(t *testing.T) {
 		}
 	}
 }
+
+// What one instruction puts into two registers are two values: an item's fields that are written through both are of no one
+// item.
+func TestPairARM64(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		nkey  uint32 // the store of it
+		bases int
+	}{
+		{"through one", 0x3900a541, 1},  // strb w1, [x10, #41]
+		{"through both", 0x3900a561, 2}, // strb w1, [x11, #41]
+	} {
+		var data []byte
+		for _, w := range []uint32{
+			0xf9400009, // ldr x9, [x0]
+			0xa9402d2a, // ldp x10, x11, [x9]
+			tt.nkey,
+			0xb9002144, // str w4, [x10, #32]
+			0xb9001d43, // str w3, [x10, #28]
+			0xd65f03c0, // ret
+		} {
+			data = binary.LittleEndian.AppendUint32(data, w)
+		}
+		c := code{0x1000, data}
+		p := madeProgram(nil, c)
+		p.machine = &arm64
+		tr := p.traced(c.function())
+		if tr.err != nil || len(byBase(tr)) != tt.bases || isDoItemAlloc(tr) != (tt.bases == 1) {
+			t.Errorf("%s: %+v, %v", tt.name, byBase(tr), tr.err)
+		}
+	}
+}

@@ -12,6 +12,7 @@ type place struct {
 type step struct {
 	*state
 	in    *inst
+	op    int              // the one of in that is done
 	relro map[uint64]int64 // program.relro
 	store func(store)      // told of what is written to memory, if it is set
 	seen  *changes         // with store
@@ -20,8 +21,8 @@ type step struct {
 // changes has what instructions before have loaded and changed: a machine that does not compute in memory loads, computes
 // and stores.
 type changes struct {
-	loaded map[uint64]place // by the load
-	ored   map[uint64]ored  // by the instruction that computes
+	loaded map[value]place // by what is loaded, without its origins
+	ored   map[value]ored  // by what is computed
 }
 
 // ored is a number or-ed to a value.
@@ -32,15 +33,17 @@ type ored struct {
 
 // inPlace tells whether v, which goes to a place, is what stood there with a number or-ed to it.
 func (c *changes) inPlace(v value, to place) (number int64, ok bool) {
-	o, ok := c.ored[uint64(v.n)]
-	if !ok || v.kind != defined || !to.plain {
+	v.from = 0
+	o, ok := c.ored[v]
+	if !ok || !to.plain {
 		return 0, false
 	}
 	if o.kind == field {
 		return o.number, to.base.isArg(int(o.n)) && to.disp == o.at
 	}
-	from, ok := c.loaded[uint64(o.n)]
-	return o.number, ok && o.kind == defined && from.plain && from.base.same(to.base) && from.disp == to.disp
+	o.from = 0
+	from, ok := c.loaded[o.value]
+	return o.number, ok && from.plain && from.base.same(to.base) && from.disp == to.disp
 }
 
 // store is a write to memory.
@@ -52,9 +55,9 @@ type store struct {
 	src  value
 }
 
-// opaque is a value that this instruction makes.
+// opaque is a value that this instruction makes; what it makes besides is another one.
 func (s *step) opaque(from origin) value {
-	return value{kind: defined, n: int64(s.in.at), from: from}
+	return value{kind: defined, n: int64(s.in.at), at: int64(s.op), from: from}
 }
 
 func (s *step) place(o operand) place {
@@ -157,8 +160,8 @@ func (s *step) write(o operand, v value, done operation) {
 }
 
 func (s *step) run() {
-	for n := range s.in.ops {
-		s.do(&s.in.ops[n])
+	for s.op = range s.in.ops {
+		s.do(&s.in.ops[s.op])
 	}
 }
 
@@ -175,7 +178,7 @@ func (s *step) do(o *op) {
 	switch o.operation {
 	case move:
 		if x := o.src[0]; x.inMemory() && s.store != nil {
-			s.seen.loaded[s.in.at] = s.place(x)
+			s.seen.loaded[s.opaque(0)] = s.place(x)
 		}
 		s.write(o.dst, s.read(o.src[0]), move)
 	case address:
@@ -196,12 +199,10 @@ func (s *step) do(o *op) {
 		s.write(o.src[0], v, exchange)
 	case compare:
 	case forget:
-		v := s.opaque(s.regs[o.dst.reg].from)
-		v.at = int64(o.dst.reg)
-		s.regs[o.dst.reg] = v
+		s.regs[o.dst.reg] = s.opaque(s.regs[o.dst.reg].from)
 	default:
 		if x := o.src[1]; o.operation == or && x.kind == immediate && s.store != nil {
-			s.seen.ored[s.in.at] = ored{s.read(o.src[0]), x.n}
+			s.seen.ored[s.opaque(0)] = ored{s.read(o.src[0]), x.n}
 		}
 		v := s.opaque(from)
 		if o.dst.inMemory() && o.src[1].kind != absent {

@@ -40,7 +40,7 @@ type trace struct {
 }
 
 func newTrace() *trace {
-	return &trace{changes: changes{loaded: make(map[uint64]place), ored: make(map[uint64]ored)}}
+	return &trace{changes: changes{loaded: make(map[value]place), ored: make(map[value]ored)}}
 }
 
 // traced returns the trace of a function of p.funcs.

@@ -6,7 +6,7 @@ import "maps"
 type kind uint8
 
 const (
-	defined  kind = iota // made by the instruction at address n, and nothing more is known
+	defined  kind = iota // made by the instruction at address n, as its at-th, and nothing more is known
 	joined               // differs by the path that led to the block at n; at tells the place it is in
 	argument             // the function's n-th argument, from 0; the seventh on are on the stack
 	constant             // n
