@@ -88,7 +88,21 @@ func (e *engine) store() (batch.Store, *door.Error) {
 		}
 		because = strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
-	return nil, &door.Error{Code: e.why.Code, Message: e.why.Message + "; nor by protocol: " + because, Hint: e.why.Hint}
+	return nil, &door.Error{Code: e.why.Code, Message: e.why.Message + norByProtocol + because, Hint: e.why.Hint}
+}
+
+const norByProtocol = "; nor by protocol: "
+
+// announcement is what memcached's log is told at the start, "" of the native engine.
+// Nothing is connected to for it.
+func (e *engine) announcement() string {
+	if e.why == nil {
+		return ""
+	}
+	if because := e.facts.NoMeta(); because != "" {
+		return "no load can be served: " + e.why.Message + norByProtocol + because
+	}
+	return "loads go by memcached's protocol: " + e.why.Message
 }
 
 // descriptors is how many a load takes: the call, its input and an eventfd, and by

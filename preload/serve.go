@@ -35,8 +35,8 @@ func serve(socket, program int, path string, bias uintptr) {
 	b := &backdoor{opened: time.Now()}
 	b.engine.find(program, path, bias)
 	b.most = callsAtOnce(b.engine.descriptors())
-	if why := b.engine.why; why != nil {
-		say("loads go by memcached's protocol: %s", why.Message)
+	if line := b.engine.announcement(); line != "" {
+		say("%s", line)
 	}
 	releaseStderr()
 	debug.FreeOSMemory() // the analysis of the program leaves some MB behind

@@ -109,6 +109,24 @@ func TestChangedPrograms(t *testing.T) {
 	}
 }
 
+// A memcached that is too old for either engine says so once, refuses the load, and serves on.
+func TestTooOld(t *testing.T) {
+	t.Parallel()
+	s := start(t, changed(t, func(program []byte) []byte { return replaced(t, program, "1.6.18", "1.4.20") }))
+	_, stderr, status := s.client([]byte("k\tv\n"))
+	if status != 11 || !strings.Contains(stderr, "memcached 1.4.20 is not supported") || !strings.Contains(stderr, "; nor by protocol: ") {
+		t.Errorf("status %d, stderr %q", status, stderr)
+	}
+	want := "memcached-backdoor: no load can be served: " + s.waitDoor().Reason + "\n"
+	if out := s.output.String(); out != want {
+		t.Errorf("memcached wrote %q, want %q", out, want)
+	}
+	s.missing("k")
+	if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
+		t.Errorf("it ended with %v", status)
+	}
+}
+
 // A program that has memcached's literals and nothing of its code is left alone: its call is refused, and it goes on.
 func TestLiteralsOnly(t *testing.T) {
 	t.Parallel()
