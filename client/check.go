@@ -122,6 +122,9 @@ func examine(file *os.File, path string) (*host.Facts, error) {
 	return nil, err
 }
 
+const noGrowth = "a load waits for the hash table to grow once a second; " +
+	"start memcached with -o hashpower=N, 2^N being the number of items, for large ones"
+
 // assess tells which engine serves a program. facts may be nil, refused as well.
 func assess(facts *host.Facts, refused *host.Unsupported) *checked {
 	c := &checked{Engine: door.EngineNone}
@@ -136,6 +139,9 @@ func assess(facts *host.Facts, refused *host.Unsupported) *checked {
 			abi := facts.Version.ABI()
 			c.ABI = &abi
 			c.Functions = map[string]string{}
+			if facts.Table.AssocStartExpand == 0 {
+				c.Notes = append(c.Notes, noGrowth)
+			}
 			for name, at := range facts.Functions.ByName(facts.Version) {
 				c.Functions[name] = fmt.Sprintf("%#x", at)
 			}

@@ -43,6 +43,9 @@ struct backdoor_functions {
     uintptr_t get_cas_id;  /* from 1.6.27 on; or, where it is inlined, what it is made of: */
     uintptr_t cas_id_lock; /* a pthread_mutex_t */
     uintptr_t cas_id;      /* a uint64_t */
+    uintptr_t hash;        /* a hash_func * */
+    uintptr_t assoc_start_expand;
+    uintptr_t maintenance_lock; /* a pthread_mutex_t, which it tries */
     enum backdoor_get_abi get_abi;
     enum backdoor_store_abi store_abi;
     enum backdoor_chunks chunks;
@@ -57,6 +60,7 @@ enum backdoor_proof_step {
     BACKDOOR_PROOF_STORE,  /* store_item, item_get, item_remove, item_unlink */
     BACKDOOR_PROOF_LIMITS, /* the largest item, the size of the client flags */
     BACKDOOR_PROOF_CHUNKS, /* a large item's chunks */
+    BACKDOOR_PROOF_TABLE,  /* where the hash table is; to be without it is no failure */
     BACKDOOR_PROOF_HOLDS,
 };
 
@@ -67,6 +71,7 @@ struct backdoor_proof {
     int64_t clock;          /* current_time minus CLOCK_MONOTONIC, in seconds */
     uint64_t item_size_max; /* bytes of the largest item, header and key included */
     uint64_t suffix[2];     /* bytes of client flags in an item, 0 and others; none at all: text */
+    uint64_t table;         /* the address of primary_hashtable; 0: not located */
 };
 
 /* What became of a row. */
@@ -85,21 +90,29 @@ struct backdoor_row {
     uint32_t value;  /* offset of the value */
     uint32_t nvalue; /* bytes; above INT_MAX: too large, and not there */
     uint32_t line;   /* counted from the batch's first line; Go's affair */
+    uint32_t hv;     /* the key's hash, from when its bucket is fetched ahead */
     uint8_t nkey;    /* 1 to KEY_MAX_LENGTH, the caller has checked it */
     uint8_t outcome; /* enum backdoor_outcome */
 };
 
 struct backdoor_worker;
 
+/* What a job's slice of work ends with. */
+enum backdoor_progress {
+    BACKDOOR_FINISHED,
+    BACKDOOR_MORE,  /* it goes on as soon as the worker has served its connections */
+    BACKDOOR_LATER, /* something must happen first: it looks again in a millisecond */
+};
+
 /*
  * Work for a memcached worker thread.  run is called with the time (in
- * nanoseconds of CLOCK_MONOTONIC) at which it must return; it returns true when
- * the job is finished.  From backdoor_submit until finished is set the job
- * belongs to the workers.
+ * nanoseconds of CLOCK_MONOTONIC) at which it must return.  From backdoor_submit
+ * until finished is set the job belongs to the workers.
  */
 struct backdoor_job {
     struct backdoor_job *next;
-    bool (*run)(struct backdoor_job *job, struct backdoor_worker *worker, int64_t until);
+    enum backdoor_progress (*run)(struct backdoor_job *job, struct backdoor_worker *worker,
+                                  int64_t until);
     int done;     /* eventfd, written when finished is set; stays the submitter's */
     int finished; /* atomic: 1 finished, -1 never will be: no worker is left */
 };
@@ -118,8 +131,9 @@ struct backdoor_batch {
 
     /* Where the store stands; the workers' affair. */
     uint32_t row;
-    item *it;       /* being filled, or NULL */
-    item_chunk *ch; /* its current chunk */
+    uint32_t hashed; /* rows whose buckets are being fetched */
+    item *it;        /* being filled, or NULL */
+    item_chunk *ch;  /* its current chunk */
     uint32_t filled;
 };
 

@@ -27,6 +27,8 @@ func startMariaDB(t *testing.T) mariadb {
 	data := filepath.Join(dir, "data")
 	install := exec.Command("mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
 		"--skip-test-db", "--datadir="+data, "--user="+me.Username)
+	// Servers that share a directory for temporary tables delete each other's.
+	install.Env = append(os.Environ(), "TMPDIR="+dir)
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
 	}
@@ -34,6 +36,7 @@ func startMariaDB(t *testing.T) mariadb {
 	var output log
 	server := exec.Command("mariadbd", "--no-defaults", "--skip-networking", "--datadir="+data, "--socket="+m.socket,
 		"--pid-file="+filepath.Join(dir, "pid"), "--user="+me.Username)
+	server.Env = install.Env
 	server.Stdout, server.Stderr = &output, &output
 	if err := server.Start(); err != nil {
 		t.Fatal(err)

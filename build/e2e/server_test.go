@@ -492,7 +492,12 @@ func freePort(t testing.TB) int {
 func rowsOf(prefix string, n int) []byte {
 	var rows bytes.Buffer
 	for i := range n {
-		fmt.Fprintf(&rows, "%s_%d\tvalue_%d\n", prefix, i, i)
+		key, value := rowOf(prefix, i)
+		fmt.Fprintf(&rows, "%s\t%s\n", key, value)
 	}
 	return rows.Bytes()
+}
+
+func rowOf(prefix string, i int) (key, value string) {
+	return fmt.Sprintf("%s_%d", prefix, i), fmt.Sprintf("value_%d", i)
 }

@@ -36,6 +36,7 @@ var steps = map[C.int32_t]string{
 	C.BACKDOOR_PROOF_STORE:  "store_item, item_get, item_remove, item_unlink",
 	C.BACKDOOR_PROOF_LIMITS: "the limits of item_alloc",
 	C.BACKDOOR_PROOF_CHUNKS: "the chunks of a large item",
+	C.BACKDOOR_PROOF_TABLE:  "the hash table",
 }
 
 // The C names of host's.
@@ -106,7 +107,7 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		}
 		return C.uintptr_t(bias + uintptr(address))
 	}
-	abi, f := facts.Version.ABI(), facts.Functions
+	abi, f, t := facts.Version.ABI(), facts.Functions, facts.Table
 	return &C.struct_backdoor_functions{
 		item_alloc:          at(f.ItemAlloc),
 		store_item:          at(f.StoreItem),
@@ -117,6 +118,9 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		get_cas_id:          at(f.GetCASID),
 		cas_id_lock:         at(f.CASIDLock),
 		cas_id:              at(f.CASID),
+		hash:                at(t.Hash),
+		assoc_start_expand:  at(t.AssocStartExpand),
+		maintenance_lock:    at(t.MaintenanceLock),
 		get_abi:             gets[abi.ItemGet],
 		store_abi:           stores[abi.StoreItem],
 		chunks:              chunks[abi.Chunks],

@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include "dialect.h"
+#include "table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -269,17 +270,20 @@ static _Noreturn void child(void) {
     prove_limits(key);
     reach(BACKDOOR_PROOF_CHUNKS);
     prove_chunks(key);
+    reach(BACKDOOR_PROOF_TABLE);
+    proof.table = locate_table(worker);
     reach(BACKDOOR_PROOF_HOLDS);
     _exit(0);
 }
 
-static bool run(struct backdoor_job *job, struct backdoor_worker *on, int64_t until) {
+static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_worker *on,
+                                  int64_t until) {
     struct backdoor_prove *prove = (struct backdoor_prove *)job;
     (void)until;
     if (on == NULL) {
         prove->pid = -ESRCH;
         close(prove->pipe);
-        return true;
+        return BACKDOOR_FINISHED;
     }
     /* The child has memcached's handlers and no loop for them to talk to. */
     sigset_t all, before;
@@ -295,7 +299,7 @@ static bool run(struct backdoor_job *job, struct backdoor_worker *on, int64_t un
     prove->pid = pid > 0 ? pid : -errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     close(prove->pipe);
-    return true;
+    return BACKDOOR_FINISHED;
 }
 
 /* Submits a proof: job.done, functions and pipe are set by the caller. */

@@ -6,6 +6,7 @@
  * read_into_chunked_item), store_item, item_remove (complete_nread_ascii).
  */
 #include "dialect.h"
+#include "table.h"
 
 #include <limits.h>
 #include <string.h>
@@ -30,6 +31,7 @@ void backdoor_bind(const struct backdoor_functions *functions, const struct back
     memcpy(mc_suffix, proof->suffix, sizeof mc_suffix);
     item_size_max = proof->item_size_max;
     clock_offset = proof->clock;
+    table_bind(proof->table);
 }
 
 static rel_time_t exptime_of(int64_t ttl) {
@@ -147,7 +149,26 @@ static enum backdoor_outcome outcome_of(enum store_item_type stored, int comm) {
     return comm == NREAD_REPLACE ? BACKDOOR_MISSING : BACKDOOR_EXISTS;
 }
 
-static bool run(struct backdoor_job *job, struct backdoor_worker *worker, int64_t until) {
+/*
+ * Begins to fetch, for rows to come, what store_item will look for: the bucket of
+ * the row that is AHEAD rows away, then the item in that of a nearer one.
+ */
+#define AHEAD 32
+
+static void look_ahead(struct backdoor_batch *batch) {
+    uint32_t end = batch->row + AHEAD;
+    for (; batch->hashed < end && batch->hashed < batch->nrows; batch->hashed++) {
+        struct backdoor_row *row = &batch->rows[batch->hashed];
+        row->hv = table_fetch_bucket(batch->data + row->key, row->nkey);
+    }
+    uint32_t nearer = batch->row + AHEAD / 2;
+    if (nearer < batch->hashed) {
+        table_fetch_item(batch->rows[nearer].hv);
+    }
+}
+
+static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_worker *worker,
+                                  int64_t until) {
     struct backdoor_batch *batch = (struct backdoor_batch *)job;
     if (worker == NULL) {
         /* Nobody will fill it; left alone, its memory would be lost to a warm restart (-e). */
@@ -155,19 +176,29 @@ static bool run(struct backdoor_job *job, struct backdoor_worker *worker, int64_
             mc_item_remove(batch->it);
             batch->it = NULL;
         }
-        return true;
+        return BACKDOOR_FINISHED;
     }
+    /* An item that is begun is stored first, rather than held while the table grows. */
+    bool room = table_has_room();
+    if (batch->it == NULL && !room) {
+        return BACKDOOR_LATER;
+    }
+    uint32_t first = batch->row;
+    bool ahead = table_located();
     bool clock_seen = false;
     while (batch->row < batch->nrows) {
         struct backdoor_row *row = &batch->rows[batch->row];
         if (batch->it == NULL) {
+            if (ahead) {
+                look_ahead(batch);
+            }
             begin(batch, row, worker);
         }
         if (batch->it != NULL) {
             item *it = batch->it;
             switch (fill(batch, row, until)) {
             case FILL_LATER:
-                return false;
+                return BACKDOOR_MORE;
             case FILL_FAILED:
                 drop_old(batch, row, worker);
                 settle(batch, row, BACKDOOR_NO_MEMORY);
@@ -188,7 +219,8 @@ static bool run(struct backdoor_job *job, struct backdoor_worker *worker, int64_
             break;
         }
     }
-    return batch->row == batch->nrows;
+    table_took(batch->row - first);
+    return batch->row == batch->nrows ? BACKDOOR_FINISHED : BACKDOOR_MORE;
 }
 
 /*
@@ -198,6 +230,7 @@ static bool run(struct backdoor_job *job, struct backdoor_worker *worker, int64_
 void backdoor_batch_start(struct backdoor_batch *batch) {
     batch->job.run = run;
     batch->row = 0;
+    batch->hashed = 0;
     batch->it = NULL;
     backdoor_submit(&batch->job);
 }

@@ -24,6 +24,15 @@
 /* How long a worker's connections may wait for us, in nanoseconds. */
 #define SLICE 200000
 
+/*
+ * How long a worker keeps the turn while there is work, in nanoseconds: long
+ * against what it costs to wake the next one, short for a person.
+ */
+#define TURN 20000000
+
+/* When a job that cannot go on is looked at again. */
+static const struct timeval later = {0, 1000};
+
 /* libevent 2 (event2/event.h), as far as we use it. */
 #define EV_READ 0x02
 #define EV_PERSIST 0x10
@@ -36,11 +45,14 @@ typedef void event_free_fn(void *event);
 static struct backdoor_worker workers[MAX_WORKERS];
 static atomic_int entered;   /* slots of workers[] that were given out */
 static atomic_int turn = -1; /* index of the worker that has it; -1: there is none */
+static int64_t turn_ends;    /* its holder's: when it passes on, CLOCK_MONOTONIC in nanoseconds */
 
 static _Atomic(struct backdoor_job *) inbox; /* newest first */
 static struct backdoor_job *queue;           /* oldest first; the turn's holder's */
 
 static __thread struct backdoor_worker *self;
+
+static event_add_fn *event_add;
 
 static bool alive(const struct backdoor_worker *worker) {
     return __atomic_load_n(&worker->alive, __ATOMIC_SEQ_CST);
@@ -125,11 +137,17 @@ static void wake_turn(void) {
     } while (index != atomic_load(&turn));
 }
 
+/* The timer's callback. */
+static void resume(int fd, short events, void *arg) {
+    (void)fd, (void)events;
+    post(((struct backdoor_worker *)arg)->wake);
+}
+
 /* Our event's callback, on a worker between its connections' work. */
 static void serve(int fd, short events, void *arg) {
     struct backdoor_worker *worker = arg;
     int index = (int)(worker - workers);
-    int64_t until = monotonic() + SLICE;
+    int64_t now = monotonic();
     (void)events;
 
     if (atomic_load(&turn) != index) {
@@ -148,17 +166,26 @@ static void serve(int fd, short events, void *arg) {
         return;
     }
     struct backdoor_job *job = queue;
-    if (!job->run(job, worker, until)) {
+    switch (job->run(job, worker, now + SLICE)) {
+    case BACKDOOR_MORE:
         return; /* fd is still readable: libevent comes back */
+    case BACKDOOR_LATER:
+        if (event_add(worker->timer, &later) == 0) {
+            drain(fd);
+        }
+        return;
+    case BACKDOOR_FINISHED:
+        break;
     }
     queue = job->next;
     bool more = queue != NULL;
     finish(job, 1);
 
-    int next = next_alive(index);
+    int next = now < turn_ends ? index : next_alive(index);
     if (next == index) {
         return; /* the next call goes on with the queue, or drains */
     }
+    turn_ends = now + TURN;
     drain(fd);
     atomic_store(&turn, next);
     if (more || atomic_load(&inbox) != NULL) {
@@ -173,7 +200,7 @@ static void serve(int fd, short events, void *arg) {
  */
 void backdoor_worker_enter(void *thread, struct event_base *base) {
     event_new_fn *event_new = (event_new_fn *)dlsym(RTLD_DEFAULT, "event_new");
-    event_add_fn *event_add = (event_add_fn *)dlsym(RTLD_DEFAULT, "event_add");
+    event_add = (event_add_fn *)dlsym(RTLD_DEFAULT, "event_add");
     event_free_fn *event_free = (event_free_fn *)dlsym(RTLD_DEFAULT, "event_free");
     if (event_new == NULL || event_add == NULL || event_free == NULL) {
         return;
@@ -191,8 +218,12 @@ void backdoor_worker_enter(void *thread, struct event_base *base) {
     if (worker->wake < 0) {
         return;
     }
+    worker->timer = event_new(base, -1, 0, resume, worker);
     void *event = event_new(base, worker->wake, EV_READ | EV_PERSIST, serve, worker);
-    if (event == NULL || event_add(event, NULL) != 0) {
+    if (worker->timer == NULL || event == NULL || event_add(event, NULL) != 0) {
+        if (worker->timer != NULL) {
+            event_free(worker->timer);
+        }
         if (event != NULL) {
             event_free(event);
         }

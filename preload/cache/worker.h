@@ -9,6 +9,7 @@
 struct backdoor_worker {
     void *thread; /* memcached's LIBEVENT_THREAD; its address is all we use */
     int wake;     /* eventfd in the worker's event base */
+    void *timer;  /* event in that base, which posts wake */
     bool alive;   /* atomic: from the first event_base_loop to the thread's end */
 
     /*

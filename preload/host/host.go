@@ -40,6 +40,13 @@ type Functions struct {
 	CASIDLock, CASID uint64
 }
 
+// Table is what a load of many rows is fast with, and not needed for it.  What is not found is 0.
+type Table struct {
+	Hash             uint64 // hash, a pointer to a function
+	AssocStartExpand uint64 // assoc_start_expand, since 1.5.20
+	MaintenanceLock  uint64 // maintenance_lock, the mutex that it tries; held while the hash table grows
+}
+
 // Facts is what a program file states about itself.  It holds for every process that runs the file.
 type Facts struct {
 	Version     Version // the zero Version when none that was released is stated
@@ -49,6 +56,7 @@ type Facts struct {
 	Needed      []string // the libraries that the program names, in its order
 	Route       Route    // "" when the functions are not found
 	Functions   Functions
+	Table       Table
 }
 
 // Needs tells whether the program is linked against a library whose name begins so.
@@ -104,6 +112,7 @@ func Find(file io.ReaderAt, debug DebugFiles) (facts *Facts, err error) {
 		facts.Functions, err = r.find(version)
 		if err == nil {
 			facts.Route = r.route
+			facts.Table = p.table(facts.Functions.StoreItem, version.ABI())
 			return facts, nil
 		}
 		var u *Unsupported

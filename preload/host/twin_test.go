@@ -44,6 +44,17 @@ func TestScanIsSymbols(t *testing.T) {
 				}
 				n++
 			}
+			table := p.table(found.StoreItem, v.ABI())
+			for name, addr := range map[string]uint64{
+				"hash": table.Hash, "assoc_start_expand": table.AssocStartExpand, "maintenance_lock": table.MaintenanceLock,
+			} {
+				if addr != 0 && !slices.Contains(at[name], addr) {
+					t.Errorf("%s at %#x, the symbols say %#x", name, addr, at[name])
+				}
+				if addr == 0 && filepath.Base(dir) == "plain" && len(at[name]) > 0 && v.AtLeast(Version{1, 5, 20}) {
+					t.Errorf("%s is not found, the symbols say %#x", name, at[name])
+				}
+			}
 			if n < len(found.wanted(v.ABI())) {
 				t.Errorf("%d of %d are found", n, len(found.wanted(v.ABI())))
 			}

@@ -1,0 +1,165 @@
+/*
+ * The hash table: fetching ahead what store_item will look for in it, and its
+ * growth.
+ *
+ * memcached looks once a second whether the table has become too small (memcached.c:
+ * clock_handler), which a load outruns: its rows end up in long chains.  So we ask
+ * for growth ourselves, with memcached's own function and at its own threshold,
+ * and stay away while the table grows, for the thread that moves the items sleeps
+ * for 10 ms whenever it finds an item's lock taken (assoc.c:
+ * assoc_maintenance_thread).
+ *
+ * primary_hashtable is replaced only while all workers are paused, so that a
+ * worker may use what it reads there until it returns to its loop.
+ */
+#include "table.h"
+
+#include "dialect.h"
+
+#include <malloc.h>
+#include <pthread.h>
+
+/* Buckets that are counted to learn how full the table is.  Hashes are even, so neighbours will do.
+ */
+#define SAMPLE 8192
+
+/* Up to this many buckets (8 MB) the table is made four times as large at once. */
+#define SMALL_TABLE (UINT64_C(1) << 20)
+
+/* How long we wait for a growth that was asked for to begin, and for one to end, in nanoseconds. */
+#define BEGIN_LIMIT INT64_C(100000000)
+#define END_LIMIT INT64_C(10000000000)
+/* How long we do not ask again after one that did not begin: memcached has no memory for it. */
+#define REFUSED INT64_C(1000000000)
+
+typedef void assoc_start_expand_fn(uint64_t curr_items);
+
+static void ***primary;       /* primary_hashtable, or NULL */
+static void **table;          /* what it was when we last looked */
+static uint64_t buckets;      /* of table: a power of two */
+static uint64_t sampled;      /* where the next sample begins */
+static uint64_t taken;        /* rows since the last sample */
+static uint64_t goal;         /* how many buckets there are to be, 0: as many as there are */
+static int64_t asked;         /* since when a growth that was asked for has not begun; or 0 */
+static int64_t moving;        /* since when items have been moved into a new table; or 0 */
+static int64_t refused_until; /* no growth is asked for before this time */
+
+void table_bind(uintptr_t address) {
+    primary = (void ***)address;
+}
+
+bool table_located(void) {
+    return primary != NULL;
+}
+
+static bool may_grow(void) {
+    return primary != NULL && mc_functions.assoc_start_expand != 0;
+}
+
+/* The buckets of a table: it is allocated for a power of two of them, and allocators round up by
+ * less than that. */
+static uint64_t buckets_of(void **of) {
+    return UINT64_C(1) << (63 - __builtin_clzll(malloc_usable_size(of) / sizeof *of));
+}
+
+static void look(int64_t now) {
+    if (*primary == table) {
+        return;
+    }
+    if (table != NULL) {
+        moving = now;
+    }
+    asked = 0;
+    table = *primary;
+    buckets = buckets_of(table);
+    taken = buckets; /* a sample is due */
+}
+
+/* The maintenance thread holds its lock from the swap to the last item. */
+static bool is_moving(int64_t now) {
+    pthread_mutex_t *lock = (pthread_mutex_t *)mc_functions.maintenance_lock;
+    if (pthread_mutex_trylock(lock) == 0) {
+        pthread_mutex_unlock(lock);
+        return false;
+    }
+    /* A dump of all keys holds it, too, for as long as its reader likes (assoc.c:
+     * assoc_get_iterator). */
+    return now - moving < END_LIMIT;
+}
+
+/* Whether there are more than 1.5 items in a bucket, when memcached lets the table grow: 1/e^1.5
+ * are empty then. */
+static bool is_full(void) {
+    uint64_t n = buckets < SAMPLE ? buckets : SAMPLE, empty = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        empty += table[(sampled + i) & (buckets - 1)] == NULL;
+    }
+    sampled += n;
+    return empty * 1000 < n * 223;
+}
+
+/*
+ * Whether rows should be stored now; if not, the table grows.  Where growth cannot
+ * be asked for, or memcached does not follow, they should.  It is called at the
+ * beginning of each slice: what is fetched ahead is of the table that it saw.
+ */
+bool table_has_room(void) {
+    if (primary == NULL) {
+        return true;
+    }
+    int64_t now = monotonic();
+    look(now);
+    if (!may_grow() || now < refused_until) {
+        return true;
+    }
+    if (asked != 0) {
+        if (now - asked < BEGIN_LIMIT) {
+            return false;
+        }
+        asked = 0;
+        goal = 0;
+        refused_until = now + REFUSED;
+        return true;
+    }
+    if (moving != 0) {
+        if (is_moving(now)) {
+            return false;
+        }
+        moving = 0;
+    }
+    if (goal <= buckets) {
+        goal = 0;
+        if (taken < buckets / 8) {
+            return true;
+        }
+        taken = 0;
+        if (!is_full()) {
+            return true;
+        }
+        goal = buckets < SMALL_TABLE ? 4 * buckets : 2 * buckets;
+    }
+    /* More items than any table is large enough for: what matters is that it is more than 1.5 for
+     * each bucket. */
+    ((assoc_start_expand_fn *)mc_functions.assoc_start_expand)(UINT64_MAX);
+    asked = now;
+    return false;
+}
+
+/* So many rows were given to memcached since the last call. */
+void table_took(uint32_t rows) {
+    taken += rows;
+}
+
+/* The key's hash; its bucket is on its way into the CPU's cache. */
+uint32_t table_fetch_bucket(const char *key, size_t nkey) {
+    uint32_t hv = (*(hash_fn **)mc_functions.hash)(key, nkey);
+    __builtin_prefetch(&table[hv & (buckets - 1)]);
+    return hv;
+}
+
+/* Fetches the bucket's first item.  It is not looked at: it may be another one's already. */
+void table_fetch_item(uint32_t hv) {
+    const char *it = table[hv & (buckets - 1)];
+    __builtin_prefetch(it);
+    __builtin_prefetch(it + 64);
+}
