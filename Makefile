@@ -5,6 +5,7 @@ CC ?= gcc
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZTIME ?= 5m
+BENCH ?=
 CLANG_FORMAT ?= clang-format-14
 
 # Go's build cache does not see that a header outside of a package has changed; it does see other flags.
@@ -18,7 +19,7 @@ LIBRARY = $(GO) build -trimpath -buildvcs=false -buildmode=c-shared \
 	-ldflags "-X main.version=$(VERSION) -extldflags '$(LINK)'"
 
 SOURCES := $(shell find preload include client -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.map')
-C_FILES := $(wildcard include/*.h preload/*.[ch] preload/*/*.[ch])
+C_FILES := $(wildcard include/*.h preload/*.[ch] preload/*/*.[ch] build/bench/contenders/*.c)
 SCRIPTS := $(wildcard build/*.sh) .ci/run
 
 BUILD_NEEDS := gcc libc6-dev
@@ -28,6 +29,7 @@ TEST_NEEDS := $(BUILD_NEEDS) qemu-user memcached mariadb-server mariadb-client s
 MORE_HOSTS_NEEDS := clang-14 mold libseccomp-dev
 SUITES := bullseye bookworm trixie forky sid
 HOSTS_NEEDS := build-essential qemu-user memcached binutils dpkg-dev debhelper pkg-config libevent-dev libsasl2-dev libssl-dev
+BENCH_NEEDS := $(BUILD_NEEDS) memcached
 DEMO_NEEDS := $(BUILD_NEEDS) memcached sqlite3 netcat-openbsd
 LINT_NEEDS := $(BUILD_NEEDS) clang-format-14 shellcheck
 
@@ -91,6 +93,11 @@ test-hosts: test-needs more-hosts build ## loads into every memcached that can b
 .PHONY: readme-table
 readme-table: test-needs more-hosts build ## the README's table of them, from such a run
 	@$(TEST_HOSTS) -readme
+
+.PHONY: bench
+bench: build ## what a load costs, into build/bench/report.md (BENCH="-rows N -rounds N")
+	@build/need.sh bench $(BENCH_NEEDS)
+	$(GO) run ./build/bench $(BENCH)
 
 .PHONY: test-needs
 test-needs:
