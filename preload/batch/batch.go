@@ -25,7 +25,7 @@ const (
 	// batchRows is how many rows a batch holds at most.
 	batchRows = 8192
 	// batchBytes is the data a batch has room for, unless a row needs more.
-	batchBytes = 256 << 10
+	batchBytes = 1 << 20
 )
 
 // Oversize is the length of a value that is too large for any item, and therefore
