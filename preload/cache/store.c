@@ -179,7 +179,7 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
         return BACKDOOR_FINISHED;
     }
     /* An item that is begun is stored first, rather than held while the table grows. */
-    bool room = table_has_room();
+    bool room = table_has_room(batch->expected);
     if (batch->it == NULL && !room) {
         return BACKDOOR_LATER;
     }
@@ -224,7 +224,7 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
 }
 
 /*
- * Submits a batch: job.done, data, rows, nrows, flags, comm and ttl are set by the
+ * Submits a batch: job.done, data, rows, nrows, flags, comm, ttl and expected are set by the
  * caller, no row has an outcome yet.
  */
 void backdoor_batch_start(struct backdoor_batch *batch) {
