@@ -157,6 +157,7 @@ struct backdoor_prove {
 void backdoor_worker_enter(void *thread, struct event_base *base);
 void backdoor_worker_leave(void);
 int backdoor_workers(void);
+void backdoor_touch(int wake);
 void backdoor_submit(struct backdoor_job *job);
 
 /* preload/cache/store.c */
