@@ -96,9 +96,6 @@ func Prove(facts *host.Facts, bias uintptr) (*Cache, error) {
 		return nil, fmt.Errorf("the proof in a forked child failed: %w", err)
 	}
 	C.backdoor_bind(functions, &proof)
-	if wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC); err == nil {
-		go C.backdoor_touch(C.int(wake)) // without it loads are slower
-	}
 	return &Cache{itemSizeMax: uint64(proof.item_size_max)}, nil
 }
 
@@ -124,7 +121,6 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		hash:                at(t.Hash),
 		assoc_start_expand:  at(t.AssocStartExpand),
 		maintenance_lock:    at(t.MaintenanceLock),
-		maxbytes:            at(t.MaxBytes),
 		get_abi:             gets[abi.ItemGet],
 		store_abi:           stores[abi.StoreItem],
 		chunks:              chunks[abi.Chunks],

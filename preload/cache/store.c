@@ -16,10 +16,6 @@
 /* How much of a large one.  To 1.4.28 an item of any size is of one piece. */
 #define BYTES_PER_LOOK (1 << 18)
 
-/* Bytes of rows in a batch from which on memory is faulted in ahead: it comes from a load that fills
- * batches. */
-#define LARGE_BATCH (1 << 18)
-
 static uint64_t item_size_max; /* bytes, header and key included */
 
 /*
@@ -90,9 +86,7 @@ static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
         settle(batch, row, fits ? BACKDOOR_NO_MEMORY : BACKDOOR_TOO_LARGE);
         return;
     }
-    fresh_found(&worker->fresh, it);
     mc_set_cas(it, 0);
-    if (!(it->slabs_clsid & 0xC0)) it->slabs_clsid |= 0x80;
     batch->it = it;
     batch->filled = 0;
     batch->ch = (mc_flags(it) & ITEM_CHUNKED) ? (item_chunk *)mc_data(it) : NULL;
@@ -185,12 +179,9 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
         return BACKDOOR_FINISHED;
     }
     /* An item that is begun is stored first, rather than held while the table grows. */
-    bool room = table_has_room(batch->expected);
+    bool room = table_has_room();
     if (batch->it == NULL && !room) {
         return BACKDOOR_LATER;
-    }
-    if (batch->nrows > 0 && batch->rows[batch->nrows - 1].value > LARGE_BATCH) {
-        worker_tend_fresh(worker);
     }
     uint32_t first = batch->row;
     bool ahead = table_located();
@@ -233,7 +224,7 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
 }
 
 /*
- * Submits a batch: job.done, data, rows, nrows, flags, comm, ttl and expected are set by the
+ * Submits a batch: job.done, data, rows, nrows, flags, comm and ttl are set by the
  * caller, no row has an outcome yet.
  */
 void backdoor_batch_start(struct backdoor_batch *batch) {

@@ -9,11 +9,6 @@
  * for 10 ms whenever it finds an item's lock taken (assoc.c:
  * assoc_maintenance_thread).
  *
- * Growing costs a cache miss for each item that is there, so the best moment is before
- * the load's first row.  How many will come is known of a file, and how many a full
- * cache holds is known of memcached: at once the table is made as large as
- * memcached would in the end, never larger.
- *
  * primary_hashtable is replaced only while all workers are paused, so that a
  * worker may use what it reads there until it returns to its loop.
  */
@@ -28,15 +23,8 @@
  */
 #define SAMPLE 8192
 
-/*
- * For rows of which it is not known how many will come, the table is made twice as large, or at
- * once so large (16 MB) as long as that is not more than 1/64 of memcached's memory.
- */
-#define UNKNOWN_BUCKETS (UINT64_C(1) << 21)
-#define UNKNOWN_SHARE 64
-
-/* What an item has besides the bytes of its row: header, CAS, the byte behind the key. */
-#define ITEM_BYTES (sizeof(item) + sizeof(uint64_t) + 1)
+/* Up to this many buckets (8 MB) the table is made four times as large at once. */
+#define SMALL_TABLE (UINT64_C(1) << 20)
 
 /* How long we wait for a growth that was asked for to begin, and for one to end, in nanoseconds. */
 #define BEGIN_LIMIT INT64_C(100000000)
@@ -110,39 +98,12 @@ static bool is_full(void) {
     return empty * 1000 < n * 223;
 }
 
-/* Buckets for so many items, at most 1.5 in each. */
-static uint64_t buckets_for(uint64_t items) {
-    uint64_t n = UINT64_C(1) << 16;
-    while (n + n / 2 < items) {
-        n *= 2;
-    }
-    return n;
-}
-
-/* How many buckets there should be; full says that there are not enough. */
-static uint64_t wanted(bool full, struct backdoor_expected expected) {
-    uint64_t room = mc_functions.maxbytes != 0 ? *(const volatile size_t *)mc_functions.maxbytes : 0;
-    uint64_t most = buckets_for(room / (ITEM_BYTES + expected.row_bytes)), n = 0;
-    if (expected.rows != 0) {
-        n = buckets_for(expected.rows);
-    } else if (full) {
-        n = UNKNOWN_BUCKETS;
-        while (n > room / UNKNOWN_SHARE / sizeof *table) {
-            n /= 2;
-        }
-    }
-    if (n > most) {
-        n = most;
-    }
-    return full && n < 2 * buckets ? 2 * buckets : n;
-}
-
 /*
  * Whether rows should be stored now; if not, the table grows.  Where growth cannot
  * be asked for, or memcached does not follow, they should.  It is called at the
  * beginning of each slice: what is fetched ahead is of the table that it saw.
  */
-bool table_has_room(struct backdoor_expected expected) {
+bool table_has_room(void) {
     if (primary == NULL) {
         return true;
     }
@@ -167,15 +128,15 @@ bool table_has_room(struct backdoor_expected expected) {
         moving = 0;
     }
     if (goal <= buckets) {
-        bool full = false;
-        if (taken >= buckets / 8) {
-            taken = 0;
-            full = is_full();
-        }
-        goal = wanted(full, expected);
-        if (goal <= buckets) {
+        goal = 0;
+        if (taken < buckets / 8) {
             return true;
         }
+        taken = 0;
+        if (!is_full()) {
+            return true;
+        }
+        goal = buckets < SMALL_TABLE ? 4 * buckets : 2 * buckets;
     }
     /* More items than any table is large enough for: what matters is that it is more than 1.5 for
      * each bucket. */

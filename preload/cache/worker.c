@@ -14,7 +14,6 @@
 #include "worker.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -34,10 +33,6 @@
 /* When a job that cannot go on is looked at again. */
 static const struct timeval later = {0, 1000};
 
-/* How long there must have been no job until memory that was faulted in ahead is given back. */
-#define IDLE 100000000
-static const struct timeval idle = {0, IDLE / 1000};
-
 /* libevent 2 (event2/event.h), as far as we use it. */
 #define EV_READ 0x02
 #define EV_PERSIST 0x10
@@ -50,11 +45,7 @@ typedef void event_free_fn(void *event);
 static struct backdoor_worker workers[MAX_WORKERS];
 static atomic_int entered;   /* slots of workers[] that were given out */
 static atomic_int turn = -1; /* index of the worker that has it; -1: there is none */
-/* Its holder's, in nanoseconds of CLOCK_MONOTONIC: */
-static int64_t turn_ends;  /* when it passes on */
-static int64_t idle_since; /* when the last job ended; 0: there are jobs */
-
-static int toucher = -1; /* eventfd that wakes the toucher */
+static int64_t turn_ends;    /* its holder's: when it passes on, CLOCK_MONOTONIC in nanoseconds */
 
 static _Atomic(struct backdoor_job *) inbox; /* newest first */
 static struct backdoor_job *queue;           /* oldest first; the turn's holder's */
@@ -152,29 +143,6 @@ static void resume(int fd, short events, void *arg) {
     post(((struct backdoor_worker *)arg)->wake);
 }
 
-void worker_tend_fresh(struct backdoor_worker *worker) {
-    if (toucher >= 0 && fresh_tend(&worker->fresh, backdoor_workers())) {
-        post(toucher);
-    }
-}
-
-/* There is no job: after a while, memory that was faulted in ahead is given back. */
-static void rest(struct backdoor_worker *worker, int64_t now) {
-    bool over = idle_since != 0 && now - idle_since >= IDLE, holds = false;
-    for (int i = 0; i < slots(); i++) {
-        if (over) {
-            fresh_release(&workers[i].fresh);
-        }
-        holds = holds || fresh_holds(&workers[i].fresh);
-    }
-    if (idle_since == 0) {
-        idle_since = now;
-    }
-    if (holds) {
-        event_add(worker->timer, &idle);
-    }
-}
-
 /* Our event's callback, on a worker between its connections' work. */
 static void serve(int fd, short events, void *arg) {
     struct backdoor_worker *worker = arg;
@@ -194,12 +162,9 @@ static void serve(int fd, short events, void *arg) {
         drain(fd);
         if (atomic_load(&inbox) != NULL) {
             post(fd);
-        } else {
-            rest(worker, now);
         }
         return;
     }
-    idle_since = 0;
     struct backdoor_job *job = queue;
     switch (job->run(job, worker, now + SLICE)) {
     case BACKDOOR_MORE:
@@ -296,20 +261,6 @@ void backdoor_worker_leave(void) {
     }
     atomic_store(&turn, next);
     wake_turn();
-}
-
-/* Never returns: the thread that calls it is the toucher, and wake, an eventfd, wakes it. */
-void backdoor_touch(int wake) {
-    __atomic_store_n(&toucher, wake, __ATOMIC_RELEASE);
-    for (;;) {
-        uint64_t count;
-        if (read(wake, &count, sizeof count) < 0 && errno != EINTR) {
-            return;
-        }
-        for (int i = 0; i < slots(); i++) {
-            fresh_touch(&workers[i].fresh);
-        }
-    }
 }
 
 /* How many workers serve jobs. */

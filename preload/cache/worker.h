@@ -3,7 +3,6 @@
 #define WORKER_H
 
 #include "backdoor.h"
-#include "fresh.h"
 
 #include <time.h>
 
@@ -12,7 +11,6 @@ struct backdoor_worker {
     int wake;     /* eventfd in the worker's event base */
     void *timer;  /* event in that base, which posts wake */
     bool alive;   /* atomic: from the first event_base_loop to the thread's end */
-    struct fresh fresh;
 
     /*
      * A conn for store_item and item_get up to 1.6.18.  Of a conn they read
@@ -22,9 +20,6 @@ struct backdoor_worker {
      */
     void *conn[256];
 };
-
-/* Has memory faulted in that the worker, which has the turn, will need. */
-void worker_tend_fresh(struct backdoor_worker *worker);
 
 /* Nanoseconds of CLOCK_MONOTONIC. */
 static inline int64_t monotonic(void) {
