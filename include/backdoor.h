@@ -46,6 +46,7 @@ struct backdoor_functions {
     uintptr_t hash;        /* a hash_func * */
     uintptr_t assoc_start_expand;
     uintptr_t maintenance_lock; /* a pthread_mutex_t, which it tries */
+    uintptr_t maxbytes;         /* settings.maxbytes, a size_t */
     enum backdoor_get_abi get_abi;
     enum backdoor_store_abi store_abi;
     enum backdoor_chunks chunks;
@@ -95,6 +96,12 @@ struct backdoor_row {
     uint8_t outcome; /* enum backdoor_outcome */
 };
 
+/* What is known of the rows of a load. */
+struct backdoor_expected {
+    uint64_t rows;      /* in all; 0: not known */
+    uint64_t row_bytes; /* bytes of one, on average */
+};
+
 struct backdoor_worker;
 
 /* What a job's slice of work ends with. */
@@ -126,6 +133,7 @@ struct backdoor_batch {
     uint32_t flags; /* client flags of the items */
     int comm;       /* NREAD_SET, NREAD_ADD, NREAD_REPLACE */
     int64_t ttl;    /* seconds; 0: never expires */
+    struct backdoor_expected expected;
 
     uint32_t counts[BACKDOOR_OUTCOMES];
 

@@ -25,6 +25,14 @@ typedef unsigned int rel_time_t;
 #define ITEM_CHUNKED 32
 #define ITEM_CFLAGS 256 /* 1.5.15 on: client flags stand behind the key */
 
+/*
+ * Which of its class's LRU lists an item is linked into: the upper bits of
+ * slabs_clsid, set by do_item_alloc (items.c, 1.4.24 on).
+ */
+#define ITEM_lru(slabs_clsid) ((slabs_clsid) & (3 << 6))
+#define HOT_LRU 0
+#define COLD_LRU 128
+
 /* The command that store_item carries out (memcached.h: NREAD_*). */
 #define NREAD_ADD 1
 #define NREAD_SET 2

@@ -110,3 +110,5 @@ func (s source) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+func (s source) Left() int64 { return s.call.Input.Left() }

@@ -292,8 +292,14 @@ func call(path string, request door.Request, files ...*os.File) (door.Reply, err
 // load passes rows through the door and returns what became of them.
 func (s *server) load(request door.Request, rows []byte) *door.Load {
 	s.t.Helper()
+	return s.loadFile(request, fileOf(s.t, rows))
+}
+
+// loadFile is load for rows that are in a descriptor.
+func (s *server) loadFile(request door.Request, rows *os.File) *door.Load {
+	s.t.Helper()
 	request.Op = door.OpLoad
-	reply, err := call(s.door, request, fileOf(s.t, rows))
+	reply, err := call(s.door, request, rows)
 	if err != nil {
 		s.t.Fatalf("load: %v\n%s", err, s.output.String())
 	}
@@ -321,6 +327,21 @@ func fileOf(t testing.TB, content []byte) *os.File {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// pipeOf is the end of a pipe into which content is written.
+func pipeOf(t testing.TB, content []byte) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	go func() {
+		defer w.Close()
+		w.Write(content) // fails when the test closes r
+	}()
+	return r
 }
 
 // cache is a memcached client for its socket, the same for the whole test: the

@@ -3,40 +3,144 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/door"
 )
 
-// The hash table is large enough when a load ends.  Left alone, memcached doubles it once a second, while the load puts
-// several times as many rows into it as it is made for.
+// The hash table is as large as memcached itself would make it for a file's rows, and not much larger for those of a
+// pipe, whose number is not known.  Left alone, memcached doubles it once a second, while the load puts several times as
+// many rows into it as it is made for.
 func TestTableGrows(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		if !s.native() {
 			t.Skip("by protocol memcached is left alone")
 		}
-		const rows = 900_000
-		server := start(t, s.program, "-m", "1024")
-		load := server.load(door.Request{}, rowsOf("grow", rows))
-		level := server.stat("", "hash_power_level")
-		if load.Stored != rows || server.stat("", "curr_items") != rows {
-			t.Errorf("%d rows are stored, there are %d", load.Stored, server.stat("", "curr_items"))
-		}
-		// 1.5 items for each bucket are memcached's own measure; we count by a sample.
-		if items := rows * 10; items > 16<<level {
-			t.Errorf("%d rows in 2^%d buckets", rows, level)
-		}
-		if level > 20 {
-			t.Errorf("%d rows made the table grow to 2^%d buckets", rows, level)
-		}
-		for _, i := range []int{0, 98_304, 200_000, rows - 1} {
-			key, value := rowOf("grow", i)
-			if got := server.get(key); got != value {
-				t.Errorf("%s is %q, want %q", key, got, value)
-			}
+		const rows, level = 900_000, 20
+		content := rowsOf("grow", rows)
+		for _, input := range []struct {
+			name string
+			open func(t *testing.T) *os.File
+			most int
+		}{
+			{"file", func(t *testing.T) *os.File { return fileOf(t, content) }, level},
+			{"pipe", func(t *testing.T) *os.File { return pipeOf(t, content) }, level + 1},
+		} {
+			t.Run(input.name, func(t *testing.T) {
+				server := start(t, s.program, "-m", "1024")
+				load := server.loadFile(door.Request{}, input.open(t))
+				if load.Stored != rows || server.stat("", "curr_items") != rows {
+					t.Errorf("%d rows are stored, there are %d", load.Stored, server.stat("", "curr_items"))
+				}
+				if got := server.stat("", "hash_power_level"); got < level || got > input.most {
+					t.Errorf("%d rows in 2^%d buckets, want 2^%d to 2^%d", rows, got, level, input.most)
+				}
+				for _, i := range []int{0, 98_304, 200_000, rows - 1} {
+					key, value := rowOf("grow", i)
+					if got := server.get(key); got != value {
+						t.Errorf("%s is %q, want %q", key, got, value)
+					}
+				}
+			})
 		}
 	})
+}
+
+// A file of more rows than the cache holds does not make the table larger than for those that it holds, and a first few
+// short rows do not stand for a whole file.
+func TestTableGrowsNoFurther(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		if !s.native() {
+			t.Skip("by protocol memcached is left alone")
+		}
+		for _, test := range []struct {
+			name  string
+			rows  func() []byte
+			megs  string
+			level int
+		}{
+			// 16 MB are 250 000 rows of the smallest items.
+			{"a small cache", func() []byte { return rowsOf("small", 1_000_000) }, "16", 18},
+			// 50 MB of rows as short as the first would be 5 000 000.
+			{"a short first row", func() []byte {
+				return append([]byte("k\tvalue\n"), bytes.Repeat([]byte(strings.Repeat("x", 100)+"\t"+strings.Repeat("y", 9_900)+"\n"), 5_000)...)
+			}, "4096", 16},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				server := start(t, s.program, "-m", test.megs)
+				server.load(door.Request{}, test.rows())
+				if level := server.stat("", "hash_power_level"); level > test.level {
+					t.Errorf("2^%d buckets, want 2^%d at most", level, test.level)
+				}
+			})
+		}
+	})
+}
+
+// A table that grows in many steps is never asked to grow while a worker has not come back from the step before: memcached
+// would stand still for ever.  On one busy processor, with more workers than it can run, they come back late.
+func TestTableGrowsUnderPressure(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		if !s.native() {
+			t.Skip("by protocol memcached is left alone")
+		}
+		const rows = 1_000_000
+		content := rowsOf("busy", rows)
+		onOneCPU := []string{"taskset", "-c", firstCPU(t)}
+		for range 3 {
+			spin := exec.Command(onOneCPU[0], append(slices.Clone(onOneCPU[1:]), "sh", "-c", "while :; do :; done")...)
+			if err := spin.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { spin.Process.Kill(); spin.Wait() })
+		}
+		for range 3 {
+			server := newServer(t, s.program, "-m", "1024", "-t", "12", "-o", "hashpower=15")
+			server.wrap = onOneCPU
+			server.start()
+			server.waitDoor()
+			// A memcached that stands still never answers, and ends with the test.
+			answer, file := make(chan door.Reply, 1), fileOf(t, content)
+			go func() {
+				reply, err := call(server.door, door.Request{Op: door.OpLoad}, file)
+				if err != nil {
+					t.Error(err)
+				}
+				answer <- reply
+			}()
+			select {
+			case reply := <-answer:
+				if reply.Load == nil || reply.Load.Stored != rows {
+					t.Errorf("of %d rows are stored: %+v", rows, reply)
+				}
+			case <-time.After(time.Minute):
+				t.Fatal("memcached stands still")
+			}
+			server.kill()
+		}
+	})
+}
+
+// firstCPU is one that this process may run on (sched_getaffinity(2)).
+func firstCPU(t *testing.T) string {
+	t.Helper()
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		t.Fatal(err)
+	}
+	for cpu := 0; ; cpu++ {
+		if set.IsSet(cpu) {
+			return strconv.Itoa(cpu)
+		}
+	}
 }
 
 // Values that take several slices of a worker's time stand among rows that make the table grow.

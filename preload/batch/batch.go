@@ -188,6 +188,12 @@ func (b *Batch) Add(key, nkey, value, nvalue int, tag uint32) {
 	b.c.nrows++
 }
 
+// Expect says what is known of the load's rows: how many there are in all, 0 if that
+// is not known, and how many bytes one has on average.  It is a help, not a promise.
+func (b *Batch) Expect(rows, rowBytes uint64) {
+	b.c.expected = C.struct_backdoor_expected{rows: C.uint64_t(rows), row_bytes: C.uint64_t(rowBytes)}
+}
+
 // C is the batch for C: a struct backdoor_batch, which stays the batch's.
 func (b *Batch) C() unsafe.Pointer { return unsafe.Pointer(b.c) }
 

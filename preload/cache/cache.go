@@ -121,6 +121,7 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		hash:                at(t.Hash),
 		assoc_start_expand:  at(t.AssocStartExpand),
 		maintenance_lock:    at(t.MaintenanceLock),
+		maxbytes:            at(t.MaxBytes),
 		get_abi:             gets[abi.ItemGet],
 		store_abi:           stores[abi.StoreItem],
 		chunks:              chunks[abi.Chunks],

@@ -87,6 +87,11 @@ static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
         return;
     }
     mc_set_cas(it, 0);
+    /* Nobody has asked for it yet: memcached would move it from HOT to COLD (items.c:
+     * lru_pull_tail), which costs a load more than anything else that its LRU maintainer does. */
+    if (ITEM_lru(it->slabs_clsid) == HOT_LRU) {
+        it->slabs_clsid |= COLD_LRU;
+    }
     batch->it = it;
     batch->filled = 0;
     batch->ch = (mc_flags(it) & ITEM_CHUNKED) ? (item_chunk *)mc_data(it) : NULL;
@@ -179,7 +184,7 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
         return BACKDOOR_FINISHED;
     }
     /* An item that is begun is stored first, rather than held while the table grows. */
-    bool room = table_has_room();
+    bool room = table_has_room(batch->expected);
     if (batch->it == NULL && !room) {
         return BACKDOOR_LATER;
     }
@@ -224,7 +229,7 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
 }
 
 /*
- * Submits a batch: job.done, data, rows, nrows, flags, comm and ttl are set by the
+ * Submits a batch: job.done, data, rows, nrows, flags, comm, ttl and expected are set by the
  * caller, no row has an outcome yet.
  */
 void backdoor_batch_start(struct backdoor_batch *batch) {

@@ -9,6 +9,11 @@
  * for 10 ms whenever it finds an item's lock taken (assoc.c:
  * assoc_maintenance_thread).
  *
+ * Growing costs a cache miss for each item that is there, so the best moment is before
+ * the load's first row.  How many will come is known of a file, and how many a full
+ * cache holds is known of memcached: at once the table is made as large as
+ * memcached would in the end, never larger.
+ *
  * primary_hashtable is replaced only while all workers are paused, so that a
  * worker may use what it reads there until it returns to its loop.
  */
@@ -23,14 +28,23 @@
  */
 #define SAMPLE 8192
 
-/* Up to this many buckets (8 MB) the table is made four times as large at once. */
-#define SMALL_TABLE (UINT64_C(1) << 20)
+/*
+ * For rows of which it is not known how many will come, the table is made twice as large, or at
+ * once so large (16 MB) as long as that is not more than 1/64 of memcached's memory.
+ */
+#define UNKNOWN_BUCKETS (UINT64_C(1) << 21)
+#define UNKNOWN_SHARE 64
+
+/* What an item has besides the bytes of its row: header, CAS, the byte behind the key. */
+#define ITEM_BYTES (sizeof(item) + sizeof(uint64_t) + 1)
 
 /* How long we wait for a growth that was asked for to begin, and for one to end, in nanoseconds. */
 #define BEGIN_LIMIT INT64_C(100000000)
 #define END_LIMIT INT64_C(10000000000)
 /* How long we do not ask again after one that did not begin: memcached has no memory for it. */
 #define REFUSED INT64_C(1000000000)
+/* memcached itself asks so often (memcached.c: clock_handler). */
+#define TICK INT64_C(1000000000)
 
 typedef void assoc_start_expand_fn(uint64_t curr_items);
 
@@ -42,6 +56,7 @@ static uint64_t taken;        /* rows since the last sample */
 static uint64_t goal;         /* how many buckets there are to be, 0: as many as there are */
 static int64_t asked;         /* since when a growth that was asked for has not begun; or 0 */
 static int64_t moving;        /* since when items have been moved into a new table; or 0 */
+static int64_t seen;          /* when we first saw the table */
 static int64_t refused_until; /* no growth is asked for before this time */
 
 void table_bind(uintptr_t address) {
@@ -70,6 +85,9 @@ static void look(int64_t now) {
         moving = now;
     }
     asked = 0;
+    refused_until = 0;
+    seen = now;
+    worker_call_roll();
     table = *primary;
     buckets = buckets_of(table);
     taken = buckets; /* a sample is due */
@@ -98,12 +116,59 @@ static bool is_full(void) {
     return empty * 1000 < n * 223;
 }
 
+/* Buckets for so many items, at most 1.5 in each. */
+static uint64_t buckets_for(uint64_t items) {
+    uint64_t n = UINT64_C(1) << 16;
+    while (n + n / 2 < items) {
+        n *= 2;
+    }
+    return n;
+}
+
+/* How many buckets there should be; full says that there are not enough. */
+static uint64_t wanted(bool full, struct backdoor_expected expected) {
+    uint64_t room =
+        mc_functions.maxbytes != 0 ? *(const volatile size_t *)mc_functions.maxbytes : 0;
+    uint64_t most = buckets_for(room / (ITEM_BYTES + expected.row_bytes)), n = 0;
+    if (expected.rows != 0) {
+        n = buckets_for(expected.rows);
+    } else if (full) {
+        n = UNKNOWN_BUCKETS;
+        while (n > room / UNKNOWN_SHARE / sizeof *table) {
+            n /= 2;
+        }
+    }
+    if (n > most) {
+        n = most;
+    }
+    return full && n < 2 * buckets ? 2 * buckets : n;
+}
+
+/*
+ * Whether no worker can still be held from when the table was replaced.  memcached
+ * pauses its workers by a lock on which they pile up, and then waits until each
+ * of them has come to it (thread.c: pause_threads).  One that has not run since the
+ * pause before is still waiting for that lock, never comes, and memcached stands still
+ * for ever.  By itself it asks once a second, in which every worker runs.
+ */
+static bool all_released(int64_t now) {
+    switch (worker_attendance()) {
+    case ALL_CAME:
+        return true;
+    case AWAITED:
+        return false;
+    case UNKNOWN:
+        break;
+    }
+    return now - seen >= TICK;
+}
+
 /*
  * Whether rows should be stored now; if not, the table grows.  Where growth cannot
  * be asked for, or memcached does not follow, they should.  It is called at the
  * beginning of each slice: what is fetched ahead is of the table that it saw.
  */
-bool table_has_room(void) {
+bool table_has_room(struct backdoor_expected expected) {
     if (primary == NULL) {
         return true;
     }
@@ -128,15 +193,18 @@ bool table_has_room(void) {
         moving = 0;
     }
     if (goal <= buckets) {
-        goal = 0;
-        if (taken < buckets / 8) {
+        bool full = false;
+        if (taken >= buckets / 8) {
+            taken = 0;
+            full = is_full();
+        }
+        goal = wanted(full, expected);
+        if (goal <= buckets) {
             return true;
         }
-        taken = 0;
-        if (!is_full()) {
-            return true;
-        }
-        goal = buckets < SMALL_TABLE ? 4 * buckets : 2 * buckets;
+    }
+    if (!all_released(now)) {
+        return true;
     }
     /* More items than any table is large enough for: what matters is that it is more than 1.5 for
      * each bucket. */

@@ -13,7 +13,7 @@ uintptr_t locate_table(struct backdoor_worker *worker);
 /* All that follows is for the worker that has the turn. */
 void table_bind(uintptr_t primary);
 bool table_located(void);
-bool table_has_room(void);
+bool table_has_room(struct backdoor_expected expected);
 void table_took(uint32_t rows);
 uint32_t table_fetch_bucket(const char *key, size_t nkey);
 void table_fetch_item(uint32_t hv);

@@ -46,6 +46,7 @@ static struct backdoor_worker workers[MAX_WORKERS];
 static atomic_int entered;   /* slots of workers[] that were given out */
 static atomic_int turn = -1; /* index of the worker that has it; -1: there is none */
 static int64_t turn_ends;    /* its holder's: when it passes on, CLOCK_MONOTONIC in nanoseconds */
+static uint32_t roll_call;   /* atomic: the number of the last one */
 
 static _Atomic(struct backdoor_job *) inbox; /* newest first */
 static struct backdoor_job *queue;           /* oldest first; the turn's holder's */
@@ -137,6 +138,31 @@ static void wake_turn(void) {
     } while (index != atomic_load(&turn));
 }
 
+/* Asks every worker to come to our event. */
+void worker_call_roll(void) {
+    __atomic_add_fetch(&roll_call, 1, __ATOMIC_SEQ_CST);
+    for (int i = 0; i < slots(); i++) {
+        if (alive(&workers[i])) {
+            post(workers[i].wake);
+        }
+    }
+}
+
+enum attendance worker_attendance(void) {
+    int n = atomic_load(&entered);
+    for (int i = 0; i < n; i++) {
+        if (i == MAX_WORKERS || !alive(&workers[i])) {
+            return UNKNOWN;
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        if (__atomic_load_n(&workers[i].came, __ATOMIC_SEQ_CST) != roll_call) {
+            return AWAITED;
+        }
+    }
+    return ALL_CAME;
+}
+
 /* The timer's callback. */
 static void resume(int fd, short events, void *arg) {
     (void)fd, (void)events;
@@ -150,6 +176,8 @@ static void serve(int fd, short events, void *arg) {
     int64_t now = monotonic();
     (void)events;
 
+    uint32_t called = __atomic_load_n(&roll_call, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&worker->came, called, __ATOMIC_SEQ_CST);
     if (atomic_load(&turn) != index) {
         drain(fd);
         if (atomic_load(&inbox) != NULL) {

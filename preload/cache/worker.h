@@ -7,10 +7,11 @@
 #include <time.h>
 
 struct backdoor_worker {
-    void *thread; /* memcached's LIBEVENT_THREAD; its address is all we use */
-    int wake;     /* eventfd in the worker's event base */
-    void *timer;  /* event in that base, which posts wake */
-    bool alive;   /* atomic: from the first event_base_loop to the thread's end */
+    void *thread;  /* memcached's LIBEVENT_THREAD; its address is all we use */
+    int wake;      /* eventfd in the worker's event base */
+    void *timer;   /* event in that base, which posts wake */
+    bool alive;    /* atomic: from the first event_base_loop to the thread's end */
+    uint32_t came; /* atomic: the roll call that it has answered */
 
     /*
      * A conn for store_item and item_get up to 1.6.18.  Of a conn they read
@@ -27,5 +28,17 @@ static inline int64_t monotonic(void) {
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
+
+/*
+ * The roll call: have all of memcached's workers been in their loops since?  For
+ * the worker that has the turn.
+ */
+enum attendance {
+    ALL_CAME,
+    AWAITED,
+    UNKNOWN, /* there are workers that we cannot call */
+};
+void worker_call_roll(void);
+enum attendance worker_attendance(void);
 
 #endif

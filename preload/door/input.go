@@ -98,6 +98,20 @@ func checkSocket(fd int) error {
 // there is nothing to poll for. A closed input has its error ready.
 func (in *Input) instant() bool { return in.kind == inputFile || in.fd < 0 }
 
+// Left is how many bytes there are from here to the end of a regular file; -1 for
+// anything else, whose end is not known.
+func (in *Input) Left() int64 {
+	var st unix.Stat_t
+	if err := unix.Fstat(in.fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return -1
+	}
+	at, err := unix.Seek(in.fd, 0, unix.SEEK_CUR)
+	if err != nil {
+		return -1
+	}
+	return max(st.Size-at, 0)
+}
+
 // Read reads what there is, waiting for the first byte. It is an [io.Reader].
 // It returns [ErrGone] when the client goes away, also if there would be
 // something to read, unless the request says detach.

@@ -210,6 +210,31 @@ func TestInputOffset(t *testing.T) {
 	}
 }
 
+// TestInputLeft: what is known of an input's end before it is read.
+func TestInputLeft(t *testing.T) {
+	f := file(t, "0123456789")
+	if _, err := f.Seek(4, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	beyond := file(t, "0123456789")
+	if _, err := beyond.Seek(100, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := pipe(t)
+	zero, err := unix.Open("/dev/zero", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	must(t, zero, err)
+	for fd, want := range map[int]int64{int(f.Fd()): 6, int(beyond.Fd()): 0, r: -1, zero: -1} {
+		c, _ := call(t, "", fd)
+		if left := c.Input.Left(); left != want {
+			t.Errorf("descriptor %d: %d bytes are left, want %d", fd, left, want)
+		}
+		c.Input.Close()
+		if left := c.Input.Left(); left != -1 {
+			t.Errorf("descriptor %d: %d bytes are left of a closed input", fd, left)
+		}
+	}
+}
+
 func TestInputEndless(t *testing.T) {
 	fd, err := unix.Open("/dev/zero", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	must(t, fd, err)

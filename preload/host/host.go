@@ -45,6 +45,7 @@ type Table struct {
 	Hash             uint64 // hash, a pointer to a function
 	AssocStartExpand uint64 // assoc_start_expand, since 1.5.20
 	MaintenanceLock  uint64 // maintenance_lock, the mutex that it tries; held while the hash table grows
+	MaxBytes         uint64 // settings.maxbytes, a size_t: memcached's -m in bytes
 }
 
 // Facts is what a program file states about itself.  It holds for every process that runs the file.

@@ -5,7 +5,7 @@ import "slices"
 // maxSmall is the size in bytes of the largest function that is looked at for assoc_start_expand, which takes some 100.
 const maxSmall = 256
 
-// table looks for it in the code, whichever route has found the functions.
+// table looks for what it is made of in the code, whichever route has found the functions.
 func (p *program) table(storeItem uint64, a ABI) (t Table) {
 	if p.funcs == nil {
 		p.readImports()
@@ -32,6 +32,7 @@ func (p *program) table(storeItem uint64, a ABI) (t Table) {
 	if found > 1 {
 		t.AssocStartExpand, t.MaintenanceLock = 0, 0
 	}
+	t.MaxBytes = p.maxBytes()
 	return t
 }
 

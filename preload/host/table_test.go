@@ -14,7 +14,8 @@ func TestTable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found := facts.Table; found.Hash == 0 || found.AssocStartExpand == 0 || found.MaintenanceLock == 0 {
+		found := facts.Table
+		if found.Hash == 0 || found.AssocStartExpand == 0 || found.MaintenanceLock == 0 || found.MaxBytes == 0 {
 			t.Errorf("%s: %+x", name, found)
 		}
 	}

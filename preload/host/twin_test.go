@@ -47,6 +47,7 @@ func TestScanIsSymbols(t *testing.T) {
 			table := p.table(found.StoreItem, v.ABI())
 			for name, addr := range map[string]uint64{
 				"hash": table.Hash, "assoc_start_expand": table.AssocStartExpand, "maintenance_lock": table.MaintenanceLock,
+				"settings": table.MaxBytes, // its first field
 			} {
 				if addr != 0 && !slices.Contains(at[name], addr) {
 					t.Errorf("%s at %#x, the symbols say %#x", name, addr, at[name])

@@ -22,6 +22,9 @@ import (
 // is read and parsed.
 const batches = 2
 
+// evidence is for how many times as many rows those that were read stand.
+const evidence = 64
+
 // progressEvery is the time between two reports of progress.
 const progressEvery = 200 * time.Millisecond
 
@@ -40,6 +43,8 @@ type Source interface {
 	// Wait waits for the input, if asked to, for the descriptor done, and for the
 	// client's going, at most for limit; a limit below 0 has no end.
 	Wait(input bool, done int, limit time.Duration) (Ready, error)
+	// Left is how many bytes Read will still return, -1 if that is not known.
+	Left() int64
 	// Read reads what is there: (0, nil) if nothing is after all, io.EOF at the end.
 	Read(p []byte) (int, error)
 }
@@ -67,6 +72,7 @@ type loader struct {
 	counts  Counts
 	done    int // eventfd: the finished batches
 	lineMax int
+	size    int64 // bytes of the source; -1: not known
 
 	free   []*batch.Batch
 	flying []*batch.Batch // submitted, oldest first
@@ -103,6 +109,7 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 		options: options,
 		done:    done,
 		lineMax: lineMax(store),
+		size:    source.Left(),
 		lines:   make(map[*batch.Batch]uint64),
 	}
 	for range batches {
@@ -312,10 +319,20 @@ func (l *loader) submitIfDue() bool {
 		return false
 	}
 	l.carry = l.batch.Data()[l.parsed:l.filled]
+	l.expect()
 	l.sink.Submit(l.batch)
 	l.flying = append(l.flying, l.batch)
 	l.batch = nil
 	return true
+}
+
+// expect tells the batch how many rows the whole load will have if those to come are
+// like those that were read; few rows are no evidence of very many.
+func (l *loader) expect() {
+	parsed := l.counts.Bytes - uint64(l.filled-l.parsed)
+	rowBytes := max(parsed/l.counts.Rows, 1)
+	rows := uint64(max(l.size, 0)) / rowBytes
+	l.batch.Expect(min(rows, evidence*l.counts.Rows), rowBytes)
 }
 
 // compact moves what is not parsed to the beginning of a batch without rows.
