@@ -19,7 +19,7 @@ LIBRARY = $(GO) build -trimpath -buildvcs=false -buildmode=c-shared \
 	-ldflags "-X main.version=$(VERSION) -extldflags '$(LINK)'"
 
 SOURCES := $(shell find preload include client -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.map')
-C_FILES := $(wildcard include/*.h preload/*.[ch] preload/*/*.[ch] build/bench/contenders/*.c)
+C_FILES := $(wildcard include/*.h preload/*.[ch] preload/*/*.[ch] build/bench/contenders/*.[ch])
 SCRIPTS := $(wildcard build/*.sh) .ci/run
 
 BUILD_NEEDS := gcc libc6-dev
@@ -45,7 +45,7 @@ build/backdoor.so: $(SOURCES) go.mod Makefile
 	$(LIBRARY) -o $@ ./preload
 	@rm -f build/backdoor.h # Go's header of the exported functions; nobody calls them from outside
 
-# The library with faults that the tests can ask for (preload/fault_faulty.go).
+# The library with faults that can be asked for (preload/fault_faulty.go).
 build/backdoor-faulty.so: $(SOURCES) go.mod Makefile
 	$(LIBRARY) -tags faulty -o $@ ./preload
 	@rm -f build/backdoor-faulty.h
@@ -73,6 +73,7 @@ hosts: ## the memcacheds that the tests run in, under build/hosts/
 test: test-needs hosts build build/backdoor-faulty.so arm64 ## everything that proves it
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 10m ./client/... ./preload/...
+	$(GO) test -C build/bench -count=1 ./...
 	$(GO) test -count=1 -timeout 15m -parallel 8 ./build/e2e
 	@build/fuzz.sh 5s
 
@@ -95,9 +96,9 @@ readme-table: test-needs more-hosts build ## the README's table of them, from su
 	@$(TEST_HOSTS) -readme
 
 .PHONY: bench
-bench: build ## what a load costs, into build/bench/report.md (BENCH="-rows N -rounds N")
+bench: build build/backdoor-faulty.so ## what a load costs, into build/bench/report.md (BENCH="-rows N -rounds N -only …")
 	@build/need.sh bench $(BENCH_NEEDS)
-	$(GO) run ./build/bench $(BENCH)
+	$(GO) run -C build/bench . $(BENCH)
 
 .PHONY: test-needs
 test-needs:
@@ -117,10 +118,11 @@ demo: ## a memcached with rows from a database, read back through its own port
 lint: ## form and warnings: Go, C, shell
 	@build/need.sh lint $(LINT_NEEDS)
 	@test -z "$$(gofmt -l client preload build | tee /dev/stderr)" || { echo "error: gofmt the files above" >&2; exit 1; }
-	$(GO) vet ./...
 	$(GO) vet -tags faulty ./preload
-	$(GO) mod tidy -diff
-	$(GO) run -modfile=build/lint/go.mod honnef.co/go/tools/cmd/staticcheck -checks all,-ST1000,-ST1003 ./...
+	for module in . build/bench; do \
+		(cd $$module && $(GO) vet ./... && $(GO) mod tidy -diff && \
+			$$($(GO) tool -n -modfile=$(CURDIR)/build/lint/go.mod staticcheck) -checks all,-ST1000,-ST1003 ./...) || exit 1; \
+	done
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 	for file in $(filter %.c,$(C_FILES)); do \
 		$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \

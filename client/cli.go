@@ -39,6 +39,8 @@ type loadCommand struct {
 	TTL    timeToLive `name:"ttl" placeholder:"TIME" help:"Time to live of each row from when it is stored: seconds, or a duration such as 10m, 24h or 30d. 0, the default, is for ever."`
 	Flags  uint32     `placeholder:"NUMBER" help:"memcached's client flags for each row."`
 	Mode   string     `enum:"set,add,replace" default:"set" placeholder:"MODE" help:"set stores every row (the default), add only new keys, replace only keys that are there."`
+	Rate   rowRate    `placeholder:"ROWS" help:"How many rows are stored in a second, at most."`
+	Gentle bool       `help:"Take a tenth of the time of one of memcached's threads at most, for the sake of its other clients."`
 	Detach bool       `help:"Let memcached finish even when the client ends before it."`
 }
 
@@ -46,6 +48,19 @@ type statusCommand struct{}
 
 type checkCommand struct {
 	Binary string `arg:"" name:"BINARY" help:"The program file of memcached; without a slash it is looked for in PATH."`
+}
+
+// rowRate is a number of rows a second, from 1; 0 is no limit, which cannot be asked for.
+type rowRate uint64
+
+// UnmarshalText reads a number from 1.
+func (r *rowRate) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 63)
+	if err != nil || n == 0 {
+		return fmt.Errorf("%q is not a number of rows a second: 1 or more", text)
+	}
+	*r = rowRate(n)
+	return nil
 }
 
 // timeToLive is a number of seconds from now.

@@ -58,6 +58,8 @@ func (c *loadCommand) load(path string, s *source, signals <-chan os.Signal) (*d
 		TTL:     int64(c.TTL),
 		Flags:   c.Flags,
 		Mode:    door.Mode(c.Mode),
+		Rate:    uint64(c.Rate),
+		Gentle:  c.Gentle,
 		Detach:  c.Detach,
 	}
 	if err := conn.Call(request, s.file); err != nil {

@@ -44,8 +44,8 @@ func TestLoad(t *testing.T) {
 		{"file", []string{"load", file}, plain},
 		{"file without load", []string{file}, plain},
 		{"door", []string{"--door", path}, plain},
-		{"options", []string{"--ttl", "30d", "--flags", "4294967295", "--mode", "add", "--detach"},
-			door.Request{Version: 1, Op: "load", TTL: 2592000, Flags: 1<<32 - 1, Mode: "add", Detach: true}},
+		{"options", []string{"--ttl", "30d", "--flags", "4294967295", "--mode", "add", "--rate", "5000", "--gentle", "--detach"},
+			door.Request{Version: 1, Op: "load", TTL: 2592000, Flags: 1<<32 - 1, Mode: "add", Rate: 5000, Gentle: true, Detach: true}},
 		{"options of load", []string{"load", "--ttl=90", "--mode=replace", "-"},
 			door.Request{Version: 1, Op: "load", TTL: 90, Mode: "replace"}},
 	} {

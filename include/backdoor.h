@@ -91,9 +91,11 @@ struct backdoor_row {
     uint32_t value;  /* offset of the value */
     uint32_t nvalue; /* bytes; above INT_MAX: too large, and not there */
     uint32_t line;   /* counted from the batch's first line; Go's affair */
-    uint32_t hv;     /* the key's hash, from when its bucket is fetched ahead */
+    uint32_t hv;     /* the key's hash, once made */
     uint8_t nkey;    /* 1 to KEY_MAX_LENGTH, the caller has checked it */
     uint8_t outcome; /* enum backdoor_outcome */
+    bool made;       /* atomic: it is what became of making the item */
+    item *it;        /* with its data, not stored yet; NULL: the worker that stores makes it */
 };
 
 /* What is known of the rows of a load. */
@@ -115,11 +117,15 @@ enum backdoor_progress {
  * Work for a memcached worker thread.  run is called with the time (in
  * nanoseconds of CLOCK_MONOTONIC) at which it must return.  From backdoor_submit
  * until finished is set the job belongs to the workers.
+ *
+ * A job that is shared (worker.h: worker_share) has its aid called on another worker,
+ * at any time in relation to run; it answers whether there is more to do now.
  */
 struct backdoor_job {
     struct backdoor_job *next;
     enum backdoor_progress (*run)(struct backdoor_job *job, struct backdoor_worker *worker,
                                   int64_t until);
+    bool (*aid)(struct backdoor_job *job, int64_t until);
     int done;     /* eventfd, written when finished is set; stays the submitter's */
     int finished; /* atomic: 1 finished, -1 never will be: no worker is left */
 };
@@ -138,10 +144,13 @@ struct backdoor_batch {
     uint32_t counts[BACKDOOR_OUTCOMES];
 
     /* Where the store stands; the workers' affair. */
-    uint32_t row;
-    uint32_t hashed; /* rows whose buckets are being fetched */
-    item *it;        /* being filled, or NULL */
-    item_chunk *ch;  /* its current chunk */
+    uint32_t row;     /* atomic: the one to be stored next */
+    uint32_t claimed; /* atomic: rows before this one have somebody who makes their items */
+    uint32_t fetched; /* rows whose buckets are being fetched */
+    bool shared;      /* another worker may be making items */
+    bool alone;       /* memory is short: one item at a time */
+    item *it;         /* being filled, or NULL */
+    item_chunk *ch;   /* its current chunk */
     uint32_t filled;
 };
 

@@ -58,6 +58,7 @@ func (e *engine) open(program int, path string, bias uintptr) (why *door.Error) 
 	if objection := workersObjection(); objection != "" {
 		return unsupported(objection, "")
 	}
+	beforeProof(facts)
 	e.native, err = cache.Prove(facts, bias)
 	if err != nil {
 		return unsupported(fmt.Sprintf("memcached %v, functions found by route %s: %v", facts.Version, facts.Route, err),

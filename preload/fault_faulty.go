@@ -2,18 +2,34 @@
 
 package main
 
-import "os"
+import (
+	"os"
 
-// beforeAnswer makes the library fail as the file named in the environment says:
-// a build of it, made by `make test` only, shows that no fault of ours reaches
-// memcached.
+	"memcached-backdoor/preload/host"
+)
+
+// fault is what the file named in the environment asks for.  A build that obeys shows
+// in the tests that no fault of ours reaches memcached, and in the benchmark what a
+// load is without something.
+func fault() string {
+	asked, _ := os.ReadFile(os.Getenv("MEMCACHED_BACKDOOR_FAULT"))
+	return string(asked)
+}
+
+// beforeAnswer makes the library fail as it is asked to.
 func beforeAnswer() {
-	fault, _ := os.ReadFile(os.Getenv("MEMCACHED_BACKDOOR_FAULT"))
-	switch string(fault) {
+	switch fault() {
 	case "panic":
 		panic("as asked")
 	case "nil":
 		var nothing *struct{ field int }
 		nothing.field = 1
+	}
+}
+
+// beforeProof makes the hash table one that is not located.
+func beforeProof(facts *host.Facts) {
+	if fault() == "unlocated" {
+		facts.Table = host.Table{}
 	}
 }

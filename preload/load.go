@@ -33,6 +33,8 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 	options := load.Options{
 		Options: batch.Options{Command: commands[request.Mode], Flags: request.Flags, TTL: request.TTL},
 		Detach:  request.Detach,
+		Rate:    request.Rate,
+		Gentle:  request.Gentle,
 	}
 	if request.Progress {
 		options.Progress = func(c *load.Counts) { call.Progress(report(c)) }

@@ -174,3 +174,22 @@ func TestTableGrowsWithLargeValues(t *testing.T) {
 		}
 	})
 }
+
+// Where the hash table cannot be located, rows are stored as ever, and the table is memcached's own affair.
+func TestTableUnlocated(t *testing.T) {
+	server := newServer(t, stock(t), "-m", "1024")
+	server.preload = built(t, "backdoor-faulty.so")
+	server.env = []string{"MEMCACHED_BACKDOOR_FAULT=" + fileOf(t, []byte("unlocated")).Name()}
+	server.start()
+	server.waitDoor()
+	const rows = 50_000
+	if load := server.load(door.Request{}, rowsOf("unlocated", rows)); load.Stored != rows || load.Engine != door.EngineNative {
+		t.Errorf("%d of %d rows are stored, engine %s", load.Stored, rows, load.Engine)
+	}
+	for _, i := range []int{0, 31, 32, 8191, 8192, rows - 1} {
+		key, value := rowOf("unlocated", i)
+		if got := server.get(key); got != value {
+			t.Errorf("%s is %q, want %q", key, got, value)
+		}
+	}
+}

@@ -184,7 +184,7 @@ func (b *Batch) Add(key, nkey, value, nvalue int, tag uint32) {
 	row.key, row.nkey = C.uint32_t(key), C.uint8_t(nkey)
 	row.value, row.nvalue = C.uint32_t(value), C.uint32_t(nvalue)
 	row.line = C.uint32_t(tag)
-	row.outcome = C.BACKDOOR_PENDING
+	row.outcome, row.made, row.it = C.BACKDOOR_PENDING, false, nil
 	b.c.nrows++
 }
 

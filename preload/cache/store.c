@@ -5,7 +5,7 @@
  * (proto_text.c: process_update_command), the data (memcached.c:
  * read_into_chunked_item), store_item, item_remove (complete_nread_ascii).
  */
-#include "dialect.h"
+#include "make.h"
 #include "table.h"
 
 #include <limits.h>
@@ -16,37 +16,22 @@
 /* How much of a large one.  To 1.4.28 an item of any size is of one piece. */
 #define BYTES_PER_LOOK (1 << 18)
 
-static uint64_t item_size_max; /* bytes, header and key included */
+/* How many rows a batch must have for a second worker to be woken. */
+#define SHARED_ROWS 256
 
-/*
- * current_time minus CLOCK_MONOTONIC, in seconds.  memcached's clock ticks once
- * a second (memcached.c: clock_handler), so what we see in an item is right or
- * one too low: the largest we ever saw is it.
- */
-static int64_t clock_offset;
+/* How far ahead of the current row we begin to fetch what store_item will look for: the
+ * bucket, and then, half as far, the item in it. */
+#define FETCH_AHEAD 32
+
+static uint64_t item_size_max; /* bytes, header and key included */
 
 /* What was found and proven; called once, before the first batch is submitted. */
 void backdoor_bind(const struct backdoor_functions *functions, const struct backdoor_proof *proof) {
     mc_functions = *functions;
     memcpy(mc_suffix, proof->suffix, sizeof mc_suffix);
     item_size_max = proof->item_size_max;
-    clock_offset = proof->clock;
+    make_bind(proof->clock);
     table_bind(proof->table);
-}
-
-static rel_time_t exptime_of(int64_t ttl) {
-    if (ttl == 0) {
-        return 0;
-    }
-    int64_t t = monotonic() / 1000000000 + clock_offset + ttl;
-    return t < UINT_MAX ? (rel_time_t)t : UINT_MAX;
-}
-
-static void observe_clock(const item *it) {
-    int64_t offset = (int64_t)it->time - monotonic() / 1000000000;
-    if (offset > clock_offset) {
-        clock_offset = offset;
-    }
 }
 
 /* A stale value is worse than none: proto_text.c: process_update_command does the same. */
@@ -67,7 +52,7 @@ static void settle(struct backdoor_batch *batch, struct backdoor_row *row,
     row->outcome = outcome;
     batch->counts[outcome]++;
     batch->it = NULL;
-    batch->row++;
+    __atomic_store_n(&batch->row, batch->row + 1, __ATOMIC_RELEASE);
 }
 
 /* Allocates the current row's item; without one, the row is settled. */
@@ -77,37 +62,53 @@ static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
     bool fits = false;
     if (row->nvalue <= INT_MAX - 2) {
         int nbytes = (int)row->nvalue + 2;
-        it = mc_item_alloc(batch->data + row->key, row->nkey, batch->flags, exptime_of(batch->ttl),
-                           nbytes);
+        it = make_item(batch, row);
         fits = it != NULL || mc_item_size(row->nkey, batch->flags, nbytes) <= item_size_max;
     }
+    __atomic_store_n(&batch->claimed, batch->row + 1, __ATOMIC_SEQ_CST);
     if (it == NULL) {
         drop_old(batch, row, worker);
         settle(batch, row, fits ? BACKDOOR_NO_MEMORY : BACKDOOR_TOO_LARGE);
         return;
-    }
-    mc_set_cas(it, 0);
-    /* Nobody has asked for it yet: memcached would move it from HOT to COLD (items.c:
-     * lru_pull_tail), which costs a load more than anything else that its LRU maintainer does. */
-    if (ITEM_lru(it->slabs_clsid) == HOT_LRU) {
-        it->slabs_clsid |= COLD_LRU;
     }
     batch->it = it;
     batch->filled = 0;
     batch->ch = (mc_flags(it) & ITEM_CHUNKED) ? (item_chunk *)mc_data(it) : NULL;
 }
 
-/* Copies n bytes from offset from of the row's value with its "\r\n". */
-static void copy_out(const struct backdoor_batch *batch, const struct backdoor_row *row, char *to,
-                     uint32_t from, uint32_t n) {
-    uint32_t bytes = from < row->nvalue ? row->nvalue - from : 0;
-    if (bytes > n) {
-        bytes = n;
+/* Ends the sharing; answers false while another worker makes items. */
+static bool unshare(struct backdoor_batch *batch) {
+    if (batch->shared && !worker_unshare(&batch->job)) {
+        return false;
     }
-    memcpy(to, batch->data + row->value + from, bytes);
-    for (; bytes < n; bytes++) {
-        to[bytes] = "\r\n"[from + bytes - row->nvalue];
+    batch->shared = false;
+    return true;
+}
+
+/* Gets the current row's item, or settles the row; answers false while another worker makes it. */
+static bool next_item(struct backdoor_batch *batch, struct backdoor_row *row,
+                      struct backdoor_worker *worker) {
+    if (!batch->alone && batch->claimed < batch->row + FETCH_AHEAD) {
+        make_some(batch);
     }
+    if (is_made(row)) {
+        if (row->it != NULL) {
+            batch->it = row->it;
+            batch->filled = row->nvalue + 2;
+            row->it = NULL;
+            return true;
+        }
+        /* There was no memory, perhaps because of the items behind it, which cannot be evicted. */
+        if (!unshare(batch)) {
+            return false;
+        }
+        unmake(batch, batch->row);
+        batch->alone = true;
+    } else if (__atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST) > batch->row) {
+        return false;
+    }
+    begin(batch, row, worker);
+    return true;
 }
 
 enum fill { FILLED, FILL_LATER, FILL_FAILED };
@@ -154,21 +155,21 @@ static enum backdoor_outcome outcome_of(enum store_item_type stored, int comm) {
     return comm == NREAD_REPLACE ? BACKDOOR_MISSING : BACKDOOR_EXISTS;
 }
 
-/*
- * Begins to fetch, for rows to come, what store_item will look for: the bucket of
- * the row that is AHEAD rows away, then the item in that of a nearer one.
- */
-#define AHEAD 32
-
+/* Begins to fetch, for rows to come, what store_item will look for. */
 static void look_ahead(struct backdoor_batch *batch) {
-    uint32_t end = batch->row + AHEAD;
-    for (; batch->hashed < end && batch->hashed < batch->nrows; batch->hashed++) {
-        struct backdoor_row *row = &batch->rows[batch->hashed];
-        row->hv = table_fetch_bucket(batch->data + row->key, row->nkey);
+    uint32_t row = batch->row;
+    if (batch->fetched < row) {
+        batch->fetched = row;
     }
-    uint32_t nearer = batch->row + AHEAD / 2;
-    if (nearer < batch->hashed) {
-        table_fetch_item(batch->rows[nearer].hv);
+    for (; batch->fetched < row + FETCH_AHEAD && batch->fetched < batch->nrows; batch->fetched++) {
+        const struct backdoor_row *ahead = &batch->rows[batch->fetched];
+        if (!is_made(ahead)) {
+            break;
+        }
+        table_fetch_bucket(ahead->hv);
+    }
+    if (row + FETCH_AHEAD / 2 < batch->fetched) {
+        table_fetch_item(batch->rows[row + FETCH_AHEAD / 2].hv);
     }
 }
 
@@ -176,11 +177,13 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
                                   int64_t until) {
     struct backdoor_batch *batch = (struct backdoor_batch *)job;
     if (worker == NULL) {
-        /* Nobody will fill it; left alone, its memory would be lost to a warm restart (-e). */
+        /* Nobody will store them; left alone, their memory would be lost to a warm restart (-e). */
         if (batch->it != NULL) {
             mc_item_remove(batch->it);
             batch->it = NULL;
         }
+        unshare(batch);
+        unmake(batch, batch->row);
         return BACKDOOR_FINISHED;
     }
     /* An item that is begun is stored first, rather than held while the table grows. */
@@ -188,16 +191,21 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
     if (batch->it == NULL && !room) {
         return BACKDOOR_LATER;
     }
+    if (batch->row == 0 && batch->nrows >= SHARED_ROWS && !batch->shared) {
+        batch->shared = worker_share(job);
+    }
     uint32_t first = batch->row;
     bool ahead = table_located();
     bool clock_seen = false;
     while (batch->row < batch->nrows) {
         struct backdoor_row *row = &batch->rows[batch->row];
         if (batch->it == NULL) {
+            if (!next_item(batch, row, worker)) {
+                break;
+            }
             if (ahead) {
                 look_ahead(batch);
             }
-            begin(batch, row, worker);
         }
         if (batch->it != NULL) {
             item *it = batch->it;
@@ -220,12 +228,17 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
             mc_item_remove(it);
         }
         bool large = row->nvalue > 4096;
-        if ((large || batch->row % ROWS_PER_LOOK == 0) && monotonic() >= until) {
-            break;
+        if (large || batch->row % ROWS_PER_LOOK == 0) {
+            if (batch->shared && make_is_due(batch)) {
+                worker_wake_aide();
+            }
+            if (monotonic() >= until) {
+                break;
+            }
         }
     }
     table_took(batch->row - first);
-    return batch->row == batch->nrows ? BACKDOOR_FINISHED : BACKDOOR_MORE;
+    return batch->row == batch->nrows && unshare(batch) ? BACKDOOR_FINISHED : BACKDOOR_MORE;
 }
 
 /*
@@ -234,8 +247,9 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
  */
 void backdoor_batch_start(struct backdoor_batch *batch) {
     batch->job.run = run;
-    batch->row = 0;
-    batch->hashed = 0;
+    batch->job.aid = make_aid;
+    batch->row = batch->claimed = batch->fetched = 0;
+    batch->shared = batch->alone = false;
     batch->it = NULL;
     backdoor_submit(&batch->job);
 }

@@ -218,11 +218,13 @@ void table_took(uint32_t rows) {
     taken += rows;
 }
 
-/* The key's hash; its bucket is on its way into the CPU's cache. */
-uint32_t table_fetch_bucket(const char *key, size_t nkey) {
-    uint32_t hv = (*(hash_fn **)mc_functions.hash)(key, nkey);
+/* The key's hash, as store_item will compute it; for any worker. */
+uint32_t table_hash(const char *key, size_t nkey) {
+    return (*(hash_fn **)mc_functions.hash)(key, nkey);
+}
+
+void table_fetch_bucket(uint32_t hv) {
     __builtin_prefetch(&table[hv & (buckets - 1)]);
-    return hv;
 }
 
 /* Fetches the bucket's first item.  It is not looked at: it may be another one's already. */

@@ -7,8 +7,12 @@
  * readable while there is work, so libevent calls again after it has served the
  * worker's connections.  With each finished job the turn passes on.
  *
+ * The job that the turn's holder works on may be shared: then one other worker,
+ * the aide, takes it out of `shared` for a slice at a time.
+ *
  * There is no lock, for a worker must never wait for one of our threads:
- * submitters push on `inbox`, and `queue` is touched by the turn's holder only.
+ * submitters push on `inbox`, `queue` is touched by the turn's holder only, and
+ * what is in `shared` is in nobody's hands.
  */
 #define _GNU_SOURCE
 #include "worker.h"
@@ -50,6 +54,10 @@ static uint32_t roll_call;   /* atomic: the number of the last one */
 
 static _Atomic(struct backdoor_job *) inbox; /* newest first */
 static struct backdoor_job *queue;           /* oldest first; the turn's holder's */
+
+static _Atomic(struct backdoor_job *) shared;
+static atomic_int aide;          /* index of the worker that is asked to aid */
+static atomic_bool aide_resting; /* it has nothing to do until it is woken */
 
 static __thread struct backdoor_worker *self;
 
@@ -163,6 +171,42 @@ enum attendance worker_attendance(void) {
     return ALL_CAME;
 }
 
+/* Lets another worker aid job; answers whether there is one. */
+bool worker_share(struct backdoor_job *job) {
+    int index = atomic_load(&turn), next = next_alive(index);
+    if (next < 0 || next == index) {
+        return false;
+    }
+    atomic_store(&aide_resting, false);
+    atomic_store(&aide, next);
+    atomic_store(&shared, job);
+    post(workers[next].wake);
+    return true;
+}
+
+/* There is something to do again for who aids the job that is shared. */
+void worker_wake_aide(void) {
+    if (atomic_load(&aide_resting) && atomic_exchange(&aide_resting, false)) {
+        post(workers[atomic_load(&aide)].wake);
+    }
+}
+
+/* Ends what worker_share began; answers false while the aide is at work on job. */
+bool worker_unshare(struct backdoor_job *job) {
+    return atomic_exchange(&shared, NULL) == job;
+}
+
+/* Aids the shared job for a slice; answers whether there is more to do now. */
+static bool aid(int64_t until) {
+    struct backdoor_job *job = atomic_exchange(&shared, NULL);
+    if (job == NULL) {
+        return false;
+    }
+    bool more = job->aid(job, until);
+    atomic_store(&shared, job); /* from here on it may be finished */
+    return more;
+}
+
 /* The timer's callback. */
 static void resume(int fd, short events, void *arg) {
     (void)fd, (void)events;
@@ -179,7 +223,14 @@ static void serve(int fd, short events, void *arg) {
     uint32_t called = __atomic_load_n(&roll_call, __ATOMIC_SEQ_CST);
     __atomic_store_n(&worker->came, called, __ATOMIC_SEQ_CST);
     if (atomic_load(&turn) != index) {
+        bool aiding = atomic_load(&aide) == index;
+        if (aiding && aid(now + SLICE)) {
+            return; /* fd is still readable: libevent comes back */
+        }
         drain(fd);
+        if (aiding) {
+            atomic_store(&aide_resting, true);
+        }
         if (atomic_load(&inbox) != NULL) {
             wake_turn();
         }

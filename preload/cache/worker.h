@@ -29,10 +29,9 @@ static inline int64_t monotonic(void) {
     return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
-/*
- * The roll call: have all of memcached's workers been in their loops since?  For
- * the worker that has the turn.
- */
+/* All that follows is for the worker that has the turn. */
+
+/* The roll call: have all of memcached's workers been in their loops since? */
 enum attendance {
     ALL_CAME,
     AWAITED,
@@ -40,5 +39,10 @@ enum attendance {
 };
 void worker_call_roll(void);
 enum attendance worker_attendance(void);
+
+/* Letting another worker aid the job that one is working on. */
+bool worker_share(struct backdoor_job *job);
+void worker_wake_aide(void);
+bool worker_unshare(struct backdoor_job *job);
 
 #endif

@@ -59,6 +59,12 @@ type Request struct {
 	// Detach lets the load finish even when the client goes away.
 	Detach bool `json:"detach,omitempty"`
 
+	// Rate is how many rows a second are stored at most, 0 without a limit.
+	Rate uint64 `json:"rate,omitempty"`
+
+	// Gentle lets the load take a tenth of one worker thread's time at most.
+	Gentle bool `json:"gentle,omitempty"`
+
 	// Progress asks for progress messages. Without it exactly one reply comes.
 	Progress bool `json:"progress,omitempty"`
 }

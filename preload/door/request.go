@@ -106,6 +106,8 @@ func (r *Request) checkStatus() error {
 		{"flags", r.Flags != 0},
 		{"mode", r.Mode != ""},
 		{"detach", r.Detach},
+		{"rate", r.Rate != 0},
+		{"gentle", r.Gentle},
 		{"progress", r.Progress},
 	} {
 		if option.set {

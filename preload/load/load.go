@@ -54,6 +54,10 @@ type Options struct {
 	batch.Options
 	// Detach goes on with the load when the client has gone.
 	Detach bool
+	// Rate is how many rows a second are stored at most; 0: no limit.
+	Rate uint64
+	// Gentle takes about a tenth of one worker's time at most.
+	Gentle bool
 	// Progress, if not nil, is called now and then with the counts so far, which
 	// it may read until it returns.
 	Progress func(*Counts)
@@ -73,6 +77,7 @@ type loader struct {
 	done    int // eventfd: the finished batches
 	lineMax int
 	size    int64 // bytes of the source; -1: not known
+	pace    pace
 
 	free   []*batch.Batch
 	flying []*batch.Batch // submitted, oldest first
@@ -110,6 +115,7 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 		done:    done,
 		lineMax: lineMax(store),
 		size:    source.Left(),
+		pace:    newPace(options.Rate, options.Gentle),
 		lines:   make(map[*batch.Batch]uint64),
 	}
 	for range batches {
@@ -152,10 +158,10 @@ func (l *loader) run() error {
 		if err := l.hand(); err != nil {
 			return l.stop(err)
 		}
-		if l.end && len(l.flying) == 0 {
+		if l.end && len(l.flying) == 0 && l.batch.Len() == 0 {
 			return nil
 		}
-		ready, err := l.source.Wait(l.batch != nil && !l.end, l.done, limit)
+		ready, err := l.source.Wait(l.batch != nil && !l.end && !l.full(), l.done, l.patience(limit))
 		if err != nil {
 			return l.stop(err)
 		}
@@ -178,6 +184,24 @@ func (l *loader) run() error {
 			next = time.Now().Add(progressEvery)
 		}
 	}
+}
+
+// patience is how long to wait at most: for limit, below 0 for ever, or until the
+// batch may be submitted.
+func (l *loader) patience(limit time.Duration) time.Duration {
+	if l.batch == nil || l.batch.Len() == 0 {
+		return limit
+	}
+	until := l.pace.until(time.Now(), len(l.flying))
+	if until == 0 || limit >= 0 && limit < until {
+		return limit // not for its pace the batch has not been submitted
+	}
+	return until
+}
+
+// full says that the batch has as many rows as it may have.
+func (l *loader) full() bool {
+	return l.batch.Full() || l.batch.Len() >= l.pace.rows
 }
 
 // hand submits what is due, and goes on with the next batch while one is free.
@@ -231,7 +255,8 @@ func (l *loader) read() error {
 			return err
 		}
 	}
-	n, err := l.source.Read(l.batch.Data()[l.filled:])
+	room := l.batch.Data()[l.filled:]
+	n, err := l.source.Read(room[:min(len(room), l.pace.reads())])
 	l.filled += n
 	l.counts.Bytes += uint64(n)
 	if err == io.EOF {
@@ -270,7 +295,7 @@ func (l *loader) makeRoom() error {
 // parse turns the complete lines behind parsed into rows, as many as the batch takes.
 func (l *loader) parse() {
 	data := l.batch.Data()
-	for !l.batch.Full() {
+	for !l.full() {
 		n := bytes.IndexByte(data[l.scanned:l.filled], '\n')
 		switch {
 		case n >= 0:
@@ -310,7 +335,7 @@ func (l *loader) row(from, to int) {
 // submitIfDue hands the batch on when it is full, when nothing else
 // keeps them busy, or when no more will come; it reports whether it did.
 func (l *loader) submitIfDue() bool {
-	full := l.batch.Full() || l.filled == len(l.batch.Data())
+	full := l.full() || l.filled == len(l.batch.Data())
 	if !full && len(l.flying) > 0 && !l.end {
 		return false
 	}
@@ -318,6 +343,11 @@ func (l *loader) submitIfDue() bool {
 		l.compact()
 		return false
 	}
+	now := time.Now()
+	if l.pace.until(now, len(l.flying)) > 0 {
+		return false
+	}
+	l.pace.submitted(now, l.batch.Len())
 	l.carry = l.batch.Data()[l.parsed:l.filled]
 	l.expect()
 	l.sink.Submit(l.batch)
@@ -355,6 +385,7 @@ func (l *loader) collect() error {
 		}
 		return os.NewSyscallError("read", err)
 	}
+	l.pace.finished(time.Now())
 	var failed error
 	for range binary.NativeEndian.Uint64(count[:]) {
 		b := l.flying[0]

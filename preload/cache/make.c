@@ -1,0 +1,157 @@
+/*
+ * Making the items of a batch's rows: item_alloc, and the row's data in it.
+ *
+ * About a third of what a row costs, mostly for memory that is touched for the first
+ * time, is spent before anybody can find its item.  So a second worker does it,
+ * a little ahead of the one that stores.  Rows are claimed in groups; whoever has
+ * claimed a group makes it.
+ *
+ * Items that are not linked yet cannot be evicted.  That is why few are made ahead,
+ * and no large ones: their class may have a single page, and others want to store,
+ * too.
+ */
+#include "make.h"
+
+#include "table.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* How many rows are claimed at once. */
+#define GROUP 32
+
+/* How far ahead of the row that is stored next items are made: rows, and their bytes. */
+#define AHEAD_ROWS 1024
+#define AHEAD_BYTES (128 << 10)
+
+/* The largest value that is made ahead, in bytes. */
+#define AHEAD_VALUE (16 << 10)
+
+/*
+ * current_time minus CLOCK_MONOTONIC, in seconds.  memcached's clock ticks once
+ * a second (memcached.c: clock_handler), so what we see in an item is right or
+ * one too low: the largest we ever saw is it.
+ */
+static int64_t clock_offset;
+
+void make_bind(int64_t clock) {
+    clock_offset = clock;
+}
+
+/* it has been stored just now. */
+void observe_clock(const item *it) {
+    int64_t offset = (int64_t)it->time - monotonic() / 1000000000;
+    if (offset > clock_offset) {
+        __atomic_store_n(&clock_offset, offset, __ATOMIC_RELAXED);
+    }
+}
+
+static rel_time_t exptime_of(int64_t ttl) {
+    if (ttl == 0) {
+        return 0;
+    }
+    int64_t offset = __atomic_load_n(&clock_offset, __ATOMIC_RELAXED);
+    int64_t t = monotonic() / 1000000000 + offset + ttl;
+    return t < UINT_MAX ? (rel_time_t)t : UINT_MAX;
+}
+
+/* An item for the row, without its data; or NULL.  The caller gives it back with item_remove. */
+item *make_item(const struct backdoor_batch *batch, const struct backdoor_row *row) {
+    item *it = mc_item_alloc(batch->data + row->key, row->nkey, batch->flags,
+                             exptime_of(batch->ttl), (int)row->nvalue + 2);
+    if (it == NULL) {
+        return NULL;
+    }
+    mc_set_cas(it, 0);
+    /* Nobody has asked for it yet: memcached would move it from HOT to COLD (items.c:
+     * lru_pull_tail), which costs a load more than anything else that its LRU maintainer does. */
+    if (ITEM_lru(it->slabs_clsid) == HOT_LRU) {
+        it->slabs_clsid |= COLD_LRU;
+    }
+    return it;
+}
+
+/* Copies n bytes from offset from of the row's value with its "\r\n". */
+void copy_out(const struct backdoor_batch *batch, const struct backdoor_row *row, char *to,
+              uint32_t from, uint32_t n) {
+    uint32_t bytes = from < row->nvalue ? row->nvalue - from : 0;
+    if (bytes > n) {
+        bytes = n;
+    }
+    memcpy(to, batch->data + row->value + from, bytes);
+    for (; bytes < n; bytes++) {
+        to[bytes] = "\r\n"[from + bytes - row->nvalue];
+    }
+}
+
+static void make(struct backdoor_batch *batch, struct backdoor_row *row) {
+    item *it = make_item(batch, row);
+    if (it != NULL && (mc_flags(it) & ITEM_CHUNKED)) { /* that can take longer than a slice */
+        mc_item_remove(it);
+        it = NULL;
+    }
+    if (it != NULL) {
+        copy_out(batch, row, mc_data(it), 0, row->nvalue + 2);
+    }
+    if (table_located()) {
+        row->hv = table_hash(batch->data + row->key, row->nkey);
+    }
+    row->it = it;
+    __atomic_store_n(&row->made, true, __ATOMIC_RELEASE);
+}
+
+/* Whether the item of row i may be made while row is the next one to be stored. */
+static bool is_near(const struct backdoor_batch *batch, uint32_t row, uint32_t i, uint32_t part) {
+    const struct backdoor_row *rows = batch->rows;
+    return i < batch->nrows && i - row < AHEAD_ROWS / part &&
+           rows[i].key - rows[row].key < AHEAD_BYTES / part && rows[i].nvalue <= AHEAD_VALUE;
+}
+
+/* Makes the next group's items; answers false if there is none to make now. */
+bool make_some(struct backdoor_batch *batch) {
+    uint32_t from = __atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST), to;
+    do {
+        uint32_t row = __atomic_load_n(&batch->row, __ATOMIC_SEQ_CST);
+        for (to = from; to - from < GROUP && is_near(batch, row, to, 1); to++) {
+        }
+        if (to == from) {
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&batch->claimed, &from, to, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_SEQ_CST));
+    for (; from < to; from++) {
+        make(batch, &batch->rows[from]);
+    }
+    return true;
+}
+
+/* Whether so much is to be made that it is worth waking somebody. */
+bool make_is_due(const struct backdoor_batch *batch) {
+    return is_near(batch, batch->row, __atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST), 2);
+}
+
+/* A batch's aid. */
+bool make_aid(struct backdoor_job *job, int64_t until) {
+    struct backdoor_batch *batch = (struct backdoor_batch *)job;
+    while (make_some(batch)) {
+        if (monotonic() >= until) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Gives the items of row from and those behind it back.  No other worker is making any. */
+void unmake(struct backdoor_batch *batch, uint32_t from) {
+    for (uint32_t i = from; i < batch->claimed; i++) {
+        struct backdoor_row *row = &batch->rows[i];
+        if (row->it != NULL) {
+            mc_item_remove(row->it);
+            row->it = NULL;
+        }
+        row->made = false;
+    }
+    if (batch->claimed > from) {
+        batch->claimed = from;
+    }
+}

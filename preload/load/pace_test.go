@@ -1,0 +1,90 @@
+package load
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// run submits as a load does that always has rows, whose batches take so long each, and counts the rows until the end.
+func run(p *pace, took, end time.Duration) (rows int) {
+	start := time.Unix(1_000_000, 0)
+	for now := start; ; {
+		now = now.Add(p.until(now, 0))
+		if now.Sub(start) >= end {
+			return rows
+		}
+		n := min(p.rows, 8192)
+		p.submitted(now, n)
+		rows += n
+		now = now.Add(took)
+		p.finished(now)
+	}
+}
+
+// TestRate: never more than the rate and what may be made up for, and not less without need.
+func TestRate(t *testing.T) {
+	for _, rate := range []uint64{1, 7, 99, 100, 12_345, 1_000_000, 3_000_000} {
+		const seconds = 10
+		p := newPace(rate, false)
+		most := int(rate*seconds) + int(float64(rate)*debt.Seconds()) + p.rows
+		if rows := run(&p, 0, seconds*time.Second); rows > most || rows < int(rate*seconds)*99/100 {
+			t.Errorf("%d rows a second: %d in %d s", rate, rows, seconds)
+		}
+		p = newPace(rate, false)
+		if rows := run(&p, time.Millisecond, seconds*time.Second); rate < 1_000_000 && rows < int(rate*seconds)*99/100 {
+			t.Errorf("%d rows a second, 1 ms a batch: %d in %d s", rate, rows, seconds)
+		}
+	}
+}
+
+// TestRateIsNotSaved: a load that had nothing to do, as of a pipe that stood still, does not make up for it.
+func TestRateIsNotSaved(t *testing.T) {
+	const rate = 1000
+	p := newPace(rate, false)
+	now := time.Unix(1_000_000, 0)
+	p.submitted(now, p.rows)
+	now = now.Add(time.Hour)
+	rows := 0
+	for ; p.until(now, 0) == 0; rows += p.rows {
+		p.submitted(now, p.rows)
+	}
+	if most := int(rate*debt.Seconds()) + p.rows; rows > most {
+		t.Errorf("%d rows at once after an hour, want %d at most", rows, most)
+	}
+}
+
+// TestGentle: one batch at a time, and a tenth of the time at most, whatever a batch takes.
+func TestGentle(t *testing.T) {
+	for _, took := range []time.Duration{50 * time.Microsecond, time.Millisecond, 100 * time.Millisecond} {
+		p := newPace(0, true)
+		p.submitted(time.Unix(1_000_000, 0), p.rows)
+		if wait := p.until(time.Unix(1_000_000, 0), 1); wait != math.MaxInt64 {
+			t.Errorf("a second batch may follow in %v", wait)
+		}
+		p = newPace(0, true)
+		batches := run(&p, took, 10*time.Second) / p.rows
+		if share := float64(batches) * took.Seconds() / 10; share > 0.11 {
+			t.Errorf("batches of %v: %.2f of the time", took, share)
+		}
+		if batches == 0 {
+			t.Errorf("batches of %v: none", took)
+		}
+	}
+}
+
+// TestNoPace: without being asked for it, nothing waits.
+func TestNoPace(t *testing.T) {
+	p := newPace(0, false)
+	now := time.Unix(1_000_000, 0)
+	for range 10 {
+		p.submitted(now, 8192)
+		if wait := p.until(now, 1); wait != 0 {
+			t.Fatalf("a batch waits for %v", wait)
+		}
+		p.finished(now)
+	}
+	if p.rows < 8192 || p.reads() < 1<<20 {
+		t.Errorf("batches of %d rows, reads of %d bytes", p.rows, p.reads())
+	}
+}
