@@ -18,6 +18,7 @@
 #include "worker.h"
 
 #include <dlfcn.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -25,8 +26,15 @@
 /* More of them would cost descriptors and gain nothing: one stores at a time. */
 #define MAX_WORKERS 16
 
-/* How long a worker's connections may wait for us, in nanoseconds. */
+/*
+ * How long a worker's connections may wait for us, in nanoseconds: while there
+ * are none that do, and while there are.
+ */
 #define SLICE 200000
+#define SHORT_SLICE 50000
+
+/* A worker that comes back to us so soon, in nanoseconds, had nothing else to do. */
+#define IDLE 20000
 
 /*
  * How long a worker keeps the turn while there is work, in nanoseconds: long
@@ -213,6 +221,20 @@ static void resume(int fd, short events, void *arg) {
     post(((struct backdoor_worker *)arg)->wake);
 }
 
+/* How long the slice may be that begins now, on a worker whose last one ended then. */
+static int64_t slice(int64_t ended, int64_t now) {
+    return now - ended < IDLE ? SLICE : SHORT_SLICE;
+}
+
+/*
+ * Ends a slice.  libevent will not sleep, and so the kernel would let nobody else
+ * have this processor for some milliseconds: memcached's other workers and its clients.
+ */
+static void rest(struct backdoor_worker *worker) {
+    worker->ended = monotonic();
+    sched_yield();
+}
+
 /* Our event's callback, on a worker between its connections' work. */
 static void serve(int fd, short events, void *arg) {
     struct backdoor_worker *worker = arg;
@@ -224,7 +246,8 @@ static void serve(int fd, short events, void *arg) {
     __atomic_store_n(&worker->came, called, __ATOMIC_SEQ_CST);
     if (atomic_load(&turn) != index) {
         bool aiding = atomic_load(&aide) == index;
-        if (aiding && aid(now + SLICE)) {
+        if (aiding && aid(now + slice(worker->ended, now))) {
+            rest(worker);
             return; /* fd is still readable: libevent comes back */
         }
         drain(fd);
@@ -245,8 +268,9 @@ static void serve(int fd, short events, void *arg) {
         return;
     }
     struct backdoor_job *job = queue;
-    switch (job->run(job, worker, now + SLICE)) {
+    switch (job->run(job, worker, now + slice(worker->ended, now))) {
     case BACKDOOR_MORE:
+        rest(worker);
         return; /* fd is still readable: libevent comes back */
     case BACKDOOR_LATER:
         if (event_add(worker->timer, &later) == 0) {

@@ -11,6 +11,7 @@ struct backdoor_worker {
     int wake;      /* eventfd in the worker's event base */
     void *timer;   /* event in that base, which posts wake */
     bool alive;    /* atomic: from the first event_base_loop to the thread's end */
+    int64_t ended; /* when its last slice did, CLOCK_MONOTONIC in nanoseconds */
     uint32_t came; /* atomic: the roll call that it has answered */
 
     /*
