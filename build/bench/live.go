@@ -14,6 +14,9 @@ const (
 	doorAtRate = "door, --rate"
 )
 
+// busy is no load at all: what any process that wants a processor does to the traffic.
+const busy = "a busy process, nothing loaded"
+
 // What is measured of the traffic, and of the load.
 const (
 	baseP99  = "p99 before the load"
@@ -51,6 +54,9 @@ func measureLive(b *bench, s *section) error {
 		load  func(*server) *exec.Cmd
 	}{
 		{protocolMS, (*bench).startStock, func(m *server) *exec.Cmd { return m.protocol("ms", in) }},
+		{busy, (*bench).startStock, func(*server) *exec.Cmd {
+			return exec.CommandContext(b.ctx, "sh", "-c", "while :; do :; done")
+		}},
 		{doorPlain, loadLibrary, func(m *server) *exec.Cmd { return m.client("--json", "load", in.path) }},
 		{doorGentle, loadLibrary, func(m *server) *exec.Cmd { return m.client("--json", "load", "--gentle", in.path) }},
 		{doorAtRate, loadLibrary, func(m *server) *exec.Cmd { return m.client("--json", "load", "--rate", tenth, in.path) }},

@@ -89,6 +89,7 @@ type loader struct {
 	parsed   int          // of these, bytes that are rows already
 	scanned  int          // of these, bytes known to hold no line feed behind parsed
 	line     uint64       // lines read so far
+	before   uint64       // of these, lines that are in front of the batch
 	tooLong  bool         // in a line too long for any item, until its line feed
 	end      bool         // of the input
 	canceled bool
@@ -242,6 +243,7 @@ func (l *loader) take() error {
 	l.batch.Shrink(l.filled + 1)
 	l.carry = nil
 	l.batch.Reset()
+	l.before = l.line
 	l.lines[l.batch] = l.line
 	l.parsed, l.scanned = 0, 0
 	l.parse()
@@ -287,7 +289,7 @@ func (l *loader) makeRoom() error {
 		return nil
 	}
 	// The store rejects it, and takes the key's old value out.
-	l.batch.Add(0, nkey, nkey+1, batch.Oversize, uint32(l.line-l.lines[l.batch]))
+	l.batch.Add(0, nkey, nkey+1, batch.Oversize, uint32(l.line-l.before))
 	l.parsed, l.filled, l.scanned = nkey+1, nkey+1, nkey+1
 	return nil
 }
@@ -329,7 +331,7 @@ func (l *loader) row(from, to int) {
 		l.counts.reject(l.line, reason, line[:nkey])
 		return
 	}
-	l.batch.Add(from, nkey, from+nkey+1, len(line)-nkey-1, uint32(l.line-l.lines[l.batch]))
+	l.batch.Add(from, nkey, from+nkey+1, len(line)-nkey-1, uint32(l.line-l.before))
 }
 
 // submitIfDue hands the batch on when it is full, when nothing else

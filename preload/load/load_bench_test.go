@@ -1,0 +1,52 @@
+package load
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"memcached-backdoor/preload/batch"
+)
+
+// taker is a store that takes every row at once: what remains is what a load costs outside of memcached.
+type taker struct{}
+
+func (taker) ItemSizeMax() uint64         { return 1 << 20 }
+func (t taker) Open() (batch.Sink, error) { return t, nil }
+func (taker) Close()                      {}
+
+func (taker) Submit(b *batch.Batch) {
+	for i := range b.Len() {
+		b.Settle(i, batch.Stored)
+	}
+	b.Finish(nil)
+}
+
+// text is a source that is always ready.
+type text struct{ *strings.Reader }
+
+func (t text) Left() int64 { return int64(t.Len()) }
+
+func (t text) Wait(input bool, _ int, _ time.Duration) (Ready, error) {
+	return Ready{Input: input, Done: !input}, nil
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for _, size := range []int{10, 100, 4 << 10, 100 << 10} {
+		b.Run("value="+strconv.Itoa(size), func(b *testing.B) {
+			const bytes = 16 << 20
+			row := "user_1234567\t" + strings.Repeat("x", size) + "\n"
+			rows := bytes / len(row)
+			content := strings.Repeat(row, rows)
+			b.SetBytes(int64(len(content)))
+			for b.Loop() {
+				counts, err := Load(taker{}, text{strings.NewReader(content)}, Options{})
+				if err != nil || counts.Stored != uint64(rows) {
+					b.Fatalf("%d of %d rows, %v", counts.Stored, rows, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*rows), "ns/row")
+		})
+	}
+}
