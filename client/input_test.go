@@ -79,6 +79,9 @@ func TestInputUntouched(t *testing.T) {
 		fmt.Fprint(w, "a\t1\n")
 		w.Close()
 		client.ends(0, "1 row read: 1 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n", "")
+		if size, err := unix.FcntlInt(uintptr(p[0]), unix.F_GETPIPE_SZ, 0); err != nil || size < pipeSize {
+			t.Errorf("the pipe has room for %d bytes (%v)", size, err)
+		}
 		if now := take(t, during); now&unix.O_NONBLOCK != flag {
 			t.Errorf("O_NONBLOCK was %#o, and the flags are %#o", flag, now)
 		}

@@ -78,8 +78,12 @@ func fileError(name string, err error) error {
 // client reads it, into a pipe, and passes the pipe.
 func (s *source) prepare() error {
 	terminal, err := isTerminal(s.file)
-	if err != nil || !terminal {
+	if err != nil {
 		return err
+	}
+	if !terminal {
+		widen(s.file)
+		return nil
 	}
 	fmt.Fprintln(os.Stderr, "reading rows from the terminal; end them with ^D at the beginning of a line")
 	r, w, err := os.Pipe()
@@ -94,6 +98,22 @@ func (s *source) prepare() error {
 		w.Close()
 	}()
 	return nil
+}
+
+// pipeSize is what every user may ask for by default (pipe(7): pipe-max-size).
+const pipeSize = 1 << 20
+
+// widen makes a pipe hold more bytes than the 64 KB that it has by default: so its
+// writer and memcached wait for each other less often. Anything that is no pipe, or
+// may not be one as large, stays as it is.
+func widen(f *os.File) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize)
+	})
 }
 
 // sent is called when the source has been passed. The pipe of a terminal is
