@@ -227,9 +227,14 @@ void table_fetch_bucket(uint32_t hv) {
     __builtin_prefetch(&table[hv & (buckets - 1)]);
 }
 
-/* Fetches the bucket's first item.  It is not looked at: it may be another one's already. */
+/*
+ * Fetches the bucket's first item.  It is not looked at: it may be another one's already.
+ * Of an empty bucket the bucket is fetched once more: for an address that is not
+ * mapped the processor would look through the page tables each time, in vain.
+ */
 void table_fetch_item(uint32_t hv) {
-    const char *it = table[hv & (buckets - 1)];
+    void **bucket = &table[hv & (buckets - 1)];
+    const char *it = *bucket != NULL ? *bucket : bucket;
     __builtin_prefetch(it);
     __builtin_prefetch(it + 64);
 }
