@@ -19,9 +19,16 @@
 /* How many rows a batch must have for a second worker to be woken. */
 #define SHARED_ROWS 256
 
-/* How far ahead of the current row we begin to fetch what store_item will look for: the
- * bucket, and then, half as far, the item in it. */
-#define FETCH_AHEAD 32
+/*
+ * For so many rows at once we fetch what store_item will look for.  For each address
+ * the processor walks the page tables, and it does several walks at once only for
+ * instructions that are close together.
+ */
+#define FETCHED 16
+
+/* So many rows ahead of the current one items are to be made, also where no other worker makes any.
+ */
+#define MADE_AHEAD (4 * FETCHED)
 
 static uint64_t item_size_max; /* bytes, header and key included */
 
@@ -88,7 +95,7 @@ static bool unshare(struct backdoor_batch *batch) {
 /* Gets the current row's item, or settles the row; answers false while another worker makes it. */
 static bool next_item(struct backdoor_batch *batch, struct backdoor_row *row,
                       struct backdoor_worker *worker) {
-    if (!batch->alone && batch->claimed < batch->row + FETCH_AHEAD) {
+    if (!batch->alone && batch->claimed < batch->row + MADE_AHEAD) {
         make_some(batch);
     }
     if (is_made(row)) {
@@ -155,21 +162,31 @@ static enum backdoor_outcome outcome_of(enum store_item_type stored, int comm) {
     return comm == NREAD_REPLACE ? BACKDOOR_MISSING : BACKDOOR_EXISTS;
 }
 
-/* Begins to fetch, for rows to come, what store_item will look for. */
+/*
+ * Begins to fetch, for rows to come, what store_item will look for: the first items
+ * of the buckets that were fetched the last time, and the next buckets.
+ */
 static void look_ahead(struct backdoor_batch *batch) {
+    const struct backdoor_row *rows = batch->rows;
     uint32_t row = batch->row;
+    if (row + FETCHED < batch->fetched) {
+        return;
+    }
     if (batch->fetched < row) {
         batch->fetched = row;
     }
-    for (; batch->fetched < row + FETCH_AHEAD && batch->fetched < batch->nrows; batch->fetched++) {
-        const struct backdoor_row *ahead = &batch->rows[batch->fetched];
-        if (!is_made(ahead)) {
+    for (; batch->fetched < batch->located; batch->fetched++) {
+        table_fetch_item(rows[batch->fetched].hv);
+    }
+    if (batch->located < row) {
+        batch->located = row;
+    }
+    uint32_t end = batch->located + FETCHED;
+    for (; batch->located < end && batch->located < batch->nrows; batch->located++) {
+        if (!is_made(&rows[batch->located])) {
             break;
         }
-        table_fetch_bucket(ahead->hv);
-    }
-    if (row + FETCH_AHEAD / 2 < batch->fetched) {
-        table_fetch_item(batch->rows[row + FETCH_AHEAD / 2].hv);
+        table_fetch_bucket(rows[batch->located].hv);
     }
 }
 
@@ -248,7 +265,7 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
 void backdoor_batch_start(struct backdoor_batch *batch) {
     batch->job.run = run;
     batch->job.aid = make_aid;
-    batch->row = batch->claimed = batch->fetched = 0;
+    batch->row = batch->claimed = batch->located = batch->fetched = 0;
     batch->shared = batch->alone = false;
     batch->it = NULL;
     backdoor_submit(&batch->job);
