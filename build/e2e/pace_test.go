@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +30,29 @@ func TestRate(t *testing.T) {
 			key, value := rowOf("rate", test.rows-1)
 			if got := server.get(key); got != value {
 				t.Errorf("%s is %q, want %q", key, got, value)
+			}
+		}
+	})
+}
+
+// Rows that fill a batch's room before its time has come wait for it, whole.
+func TestRateOfLargeValues(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program)
+		const rows = 30
+		valueOf := func(i int) string { return strings.Repeat(string(rune('a'+i%26)), 300_000+i) }
+		var all bytes.Buffer
+		for i := range rows {
+			fmt.Fprintf(&all, "large_%d\t%s\n", i, valueOf(i))
+		}
+		for _, request := range []door.Request{{Rate: 1000}, {Rate: 100}, {Gentle: true}} {
+			if load := server.load(request, all.Bytes()); load.Rows != rows || load.Stored != rows {
+				t.Errorf("%+v: %d rows read, %d stored, want %d", request, load.Rows, load.Stored, rows)
+			}
+			for i := range rows {
+				if server.get(fmt.Sprintf("large_%d", i)) != valueOf(i) {
+					t.Errorf("%+v: large_%d is not what was loaded", request, i)
+				}
 			}
 		}
 	})

@@ -75,10 +75,6 @@ static bool alive(const struct backdoor_worker *worker) {
     return __atomic_load_n(&worker->alive, __ATOMIC_SEQ_CST);
 }
 
-static void set_alive(struct backdoor_worker *worker, bool value) {
-    __atomic_store_n(&worker->alive, value, __ATOMIC_SEQ_CST);
-}
-
 static int slots(void) {
     int n = atomic_load(&entered);
     return n < MAX_WORKERS ? n : MAX_WORKERS;
@@ -133,14 +129,20 @@ static void collect(void) {
 }
 
 /* No worker is left to do them: memcached is stopping. */
-static void fail_all(void) {
-    collect();
-    while (queue != NULL) {
-        struct backdoor_job *job = queue;
-        queue = job->next;
+static void fail(struct backdoor_job *jobs) {
+    while (jobs != NULL) {
+        struct backdoor_job *job = jobs;
+        jobs = job->next;
         job->run(job, NULL, 0);
         finish(job, -1);
     }
+}
+
+static void fail_all(void) {
+    collect();
+    struct backdoor_job *jobs = queue;
+    queue = NULL;
+    fail(jobs);
 }
 
 /* Wakes whoever has the turn, also when it passes on meanwhile. */
@@ -165,18 +167,16 @@ void worker_call_roll(void) {
 }
 
 enum attendance worker_attendance(void) {
-    int n = atomic_load(&entered);
-    for (int i = 0; i < n; i++) {
+    enum attendance all = ALL_CAME;
+    for (int i = 0, n = atomic_load(&entered); i < n; i++) {
         if (i == MAX_WORKERS || !alive(&workers[i])) {
             return UNKNOWN;
         }
-    }
-    for (int i = 0; i < n; i++) {
         if (__atomic_load_n(&workers[i].came, __ATOMIC_SEQ_CST) != roll_call) {
-            return AWAITED;
+            all = AWAITED;
         }
     }
-    return ALL_CAME;
+    return all;
 }
 
 /* Lets another worker aid job; answers whether there is one. */
@@ -341,7 +341,7 @@ void backdoor_worker_enter(void *thread, struct event_base *base) {
         return;
     }
     self = worker;
-    set_alive(worker, true);
+    __atomic_store_n(&worker->alive, true, __ATOMIC_SEQ_CST);
     int none = -1;
     atomic_compare_exchange_strong(&turn, &none, index);
 }
@@ -358,7 +358,7 @@ void backdoor_worker_leave(void) {
     }
     self = NULL;
     int index = (int)(worker - workers);
-    set_alive(worker, false);
+    __atomic_store_n(&worker->alive, false, __ATOMIC_SEQ_CST);
     if (atomic_load(&turn) != index) {
         return;
     }
@@ -394,12 +394,6 @@ void backdoor_submit(struct backdoor_job *job) {
     wake_turn();
     if (atomic_load(&turn) < 0) {
         /* Nobody collects any more, so what is in the inbox is ours to fail. */
-        struct backdoor_job *left = atomic_exchange(&inbox, NULL);
-        while (left != NULL) {
-            struct backdoor_job *next = left->next;
-            left->run(left, NULL, 0);
-            finish(left, -1);
-            left = next;
-        }
+        fail(atomic_exchange(&inbox, NULL));
     }
 }

@@ -5,7 +5,6 @@ package load
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -21,9 +20,6 @@ import (
 // batches is how many batches a load has: while one is stored, the next
 // is read and parsed.
 const batches = 2
-
-// evidence is for how many times as many rows those that were read stand.
-const evidence = 64
 
 // progressEvery is the time between two reports of progress.
 const progressEvery = 200 * time.Millisecond
@@ -162,7 +158,7 @@ func (l *loader) run() error {
 		if l.end && len(l.flying) == 0 && l.batch.Len() == 0 {
 			return nil
 		}
-		ready, err := l.source.Wait(l.batch != nil && !l.end && !l.full(), l.done, l.patience(limit))
+		ready, err := l.source.Wait(l.batch != nil && !l.end && !l.complete(), l.done, l.patience(limit))
 		if err != nil {
 			return l.stop(err)
 		}
@@ -187,36 +183,6 @@ func (l *loader) run() error {
 	}
 }
 
-// patience is how long to wait at most: for limit, below 0 for ever, or until the
-// batch may be submitted.
-func (l *loader) patience(limit time.Duration) time.Duration {
-	if l.batch == nil || l.batch.Len() == 0 {
-		return limit
-	}
-	until := l.pace.until(time.Now(), len(l.flying))
-	if until == 0 || limit >= 0 && limit < until {
-		return limit // not for its pace the batch has not been submitted
-	}
-	return until
-}
-
-// full says that the batch has as many rows as it may have.
-func (l *loader) full() bool {
-	return l.batch.Full() || l.batch.Len() >= l.pace.rows
-}
-
-// hand submits what is due, and goes on with the next batch while one is free.
-func (l *loader) hand() error {
-	for {
-		if err := l.take(); err != nil {
-			return err
-		}
-		if l.batch == nil || !l.submitIfDue() {
-			return nil
-		}
-	}
-}
-
 // stop forgets the rows that were parsed and will not be submitted: they do not
 // count as read.
 func (l *loader) stop(err error) error {
@@ -224,30 +190,6 @@ func (l *loader) stop(err error) error {
 		l.counts.Rows -= uint64(l.batch.Len())
 	}
 	return err
-}
-
-// take makes a free batch the one to fill, with what the last one left over.
-func (l *loader) take() error {
-	if l.batch != nil || len(l.free) == 0 {
-		return nil
-	}
-	l.batch = l.free[len(l.free)-1]
-	l.free = l.free[:len(l.free)-1]
-	// Where carry is part of this batch's own data, it is shorter than that.
-	for len(l.batch.Data()) <= len(l.carry) {
-		if err := l.batch.Resize(2 * len(l.batch.Data())); err != nil {
-			return err
-		}
-	}
-	l.filled = copy(l.batch.Data(), l.carry)
-	l.batch.Shrink(l.filled + 1)
-	l.carry = nil
-	l.batch.Reset()
-	l.before = l.line
-	l.lines[l.batch] = l.line
-	l.parsed, l.scanned = 0, 0
-	l.parse()
-	return nil
 }
 
 // read reads once and parses what came.
@@ -332,77 +274,4 @@ func (l *loader) row(from, to int) {
 		return
 	}
 	l.batch.Add(from, nkey, from+nkey+1, len(line)-nkey-1, uint32(l.line-l.before))
-}
-
-// submitIfDue hands the batch on when it is full, when nothing else
-// keeps them busy, or when no more will come; it reports whether it did.
-func (l *loader) submitIfDue() bool {
-	full := l.full() || l.filled == len(l.batch.Data())
-	if !full && len(l.flying) > 0 && !l.end {
-		return false
-	}
-	if l.batch.Len() == 0 {
-		l.compact()
-		return false
-	}
-	now := time.Now()
-	if l.pace.until(now, len(l.flying)) > 0 {
-		return false
-	}
-	l.pace.submitted(now, l.batch.Len())
-	l.carry = l.batch.Data()[l.parsed:l.filled]
-	l.expect()
-	l.sink.Submit(l.batch)
-	l.flying = append(l.flying, l.batch)
-	l.batch = nil
-	return true
-}
-
-// expect tells the batch how many rows the whole load will have if those to come are
-// like those that were read; few rows are no evidence of very many.
-func (l *loader) expect() {
-	parsed := l.counts.Bytes - uint64(l.filled-l.parsed)
-	rowBytes := max(parsed/l.counts.Rows, 1)
-	rows := uint64(max(l.size, 0)) / rowBytes
-	l.batch.Expect(min(rows, evidence*l.counts.Rows), rowBytes)
-}
-
-// compact moves what is not parsed to the beginning of a batch without rows.
-func (l *loader) compact() {
-	if l.parsed == 0 {
-		return
-	}
-	l.filled = copy(l.batch.Data(), l.batch.Data()[l.parsed:l.filled])
-	l.scanned -= l.parsed
-	l.parsed = 0
-}
-
-// collect takes the finished batches back, oldest first.
-func (l *loader) collect() error {
-	var count [8]byte
-	n, err := unix.Read(l.done, count[:])
-	if n != len(count) {
-		if err == unix.EAGAIN || err == unix.EINTR {
-			return nil
-		}
-		return os.NewSyscallError("read", err)
-	}
-	l.pace.finished(time.Now())
-	var failed error
-	for range binary.NativeEndian.Uint64(count[:]) {
-		b := l.flying[0]
-		l.flying = l.flying[1:]
-		failed = cmp.Or(failed, l.counts.add(b, l.lines[b]))
-		l.free = append(l.free, b)
-	}
-	return failed
-}
-
-// wait waits for at least one batch, whatever the client does.
-func (l *loader) wait() error {
-	set := []unix.PollFd{{Fd: int32(l.done), Events: unix.POLLIN}}
-	if _, err := unix.Poll(set, -1); err != nil && err != unix.EINTR {
-		return os.NewSyscallError("poll", err)
-	}
-	return l.collect()
 }
