@@ -69,6 +69,9 @@ func (p *pace) until(now time.Time, flying int) time.Duration {
 // submitted counts a batch of so many rows.
 func (p *pace) submitted(now time.Time, rows int) {
 	p.handed = now
+	if p.next.IsZero() {
+		p.next = now // nobody has been late yet
+	}
 	if p.perRow > 0 {
 		p.next = later(p.next, now.Add(-debt)).Add(time.Duration(rows) * p.perRow)
 	}
