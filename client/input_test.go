@@ -87,3 +87,24 @@ func TestInputUntouched(t *testing.T) {
 		}
 	}
 }
+
+// TestWiden: a pipe has the room that is asked for afterwards, or more if it had more.
+func TestWiden(t *testing.T) {
+	const to = 128 << 10
+	for _, before := range []int{4096, to, 4 * to} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		defer w.Close()
+		fd := r.Fd()
+		if _, err := unix.FcntlInt(fd, unix.F_SETPIPE_SZ, before); err != nil {
+			t.Fatalf("a pipe of %d bytes: %v", before, err)
+		}
+		widen(r, to)
+		if after, err := unix.FcntlInt(fd, unix.F_GETPIPE_SZ, 0); err != nil || after != max(before, to) {
+			t.Errorf("room for %d bytes became %d (%v)", before, after, err)
+		}
+	}
+}

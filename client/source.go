@@ -82,7 +82,7 @@ func (s *source) prepare() error {
 		return err
 	}
 	if !terminal {
-		widen(s.file)
+		widen(s.file, pipeSize)
 		return nil
 	}
 	fmt.Fprintln(os.Stderr, "reading rows from the terminal; end them with ^D at the beginning of a line")
@@ -103,16 +103,19 @@ func (s *source) prepare() error {
 // pipeSize is what every user may ask for by default (pipe(7): pipe-max-size).
 const pipeSize = 1 << 20
 
-// widen makes a pipe hold more bytes than the 64 KB that it has by default: so its
+// widen makes a pipe hold so many bytes, of 64 KB that it has by default: so its
 // writer and memcached wait for each other less often. Anything that is no pipe, or
 // may not be one as large, stays as it is.
-func widen(f *os.File) {
+func widen(f *os.File, to int) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return
 	}
 	_ = raw.Control(func(fd uintptr) {
-		_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize)
+		// The same call would make a larger one smaller.
+		if size, err := unix.FcntlInt(fd, unix.F_GETPIPE_SZ, 0); err == nil && size < to {
+			_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, to)
+		}
 	})
 }
 

@@ -146,8 +146,8 @@ struct backdoor_batch {
     /* Where the store stands; the workers' affair. */
     uint32_t row;     /* atomic: the one to be stored next */
     uint32_t claimed; /* atomic: rows before this one have somebody who makes their items */
-    uint32_t located; /* rows before this one have had their buckets fetched */
-    uint32_t fetched; /* and before this one the items in them */
+    uint32_t buckets; /* rows before this one have had their buckets fetched */
+    uint32_t items;   /* and before this one the first items in them */
     bool shared;      /* another worker may be making items */
     bool alone;       /* memory is short: one item at a time */
     item *it;         /* being filled, or NULL */

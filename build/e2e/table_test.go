@@ -64,18 +64,19 @@ func TestTableGrowsNoFurther(t *testing.T) {
 		for _, test := range []struct {
 			name  string
 			rows  func() []byte
-			megs  string
+			args  []string
 			level int
 		}{
 			// 16 MB are 250 000 rows of the smallest items.
-			{"a small cache", func() []byte { return rowsOf("small", 1_000_000) }, "16", 18},
+			{"a small cache", func() []byte { return rowsOf("small", 1_000_000) }, []string{"-m", "16"}, 18},
 			// 50 MB of rows as short as the first would be 5 000 000.
 			{"a short first row", func() []byte {
 				return append([]byte("k\tvalue\n"), bytes.Repeat([]byte(strings.Repeat("x", 100)+"\t"+strings.Repeat("y", 9_900)+"\n"), 5_000)...)
-			}, "4096", 16},
+			}, []string{"-m", "4096"}, 16},
+			{"a few rows into a small table", func() []byte { return rowsOf("few", 1_000) }, []string{"-o", "hashpower=15"}, 15},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				server := start(t, s.program, "-m", test.megs)
+				server := start(t, s.program, test.args...)
 				server.load(door.Request{}, test.rows())
 				if level := server.stat("", "hash_power_level"); level > test.level {
 					t.Errorf("2^%d buckets, want 2^%d at most", level, test.level)

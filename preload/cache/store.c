@@ -95,7 +95,8 @@ static bool unshare(struct backdoor_batch *batch) {
 /* Gets the current row's item, or settles the row; answers false while another worker makes it. */
 static bool next_item(struct backdoor_batch *batch, struct backdoor_row *row,
                       struct backdoor_worker *worker) {
-    if (!batch->alone && batch->claimed < batch->row + MADE_AHEAD) {
+    if (!batch->alone &&
+        __atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST) < batch->row + MADE_AHEAD) {
         make_some(batch);
     }
     if (is_made(row)) {
@@ -169,24 +170,24 @@ static enum backdoor_outcome outcome_of(enum store_item_type stored, int comm) {
 static void look_ahead(struct backdoor_batch *batch) {
     const struct backdoor_row *rows = batch->rows;
     uint32_t row = batch->row;
-    if (row + FETCHED < batch->fetched) {
+    if (row + FETCHED < batch->items) {
         return;
     }
-    if (batch->fetched < row) {
-        batch->fetched = row;
+    if (batch->items < row) {
+        batch->items = row;
     }
-    for (; batch->fetched < batch->located; batch->fetched++) {
-        table_fetch_item(rows[batch->fetched].hv);
+    for (; batch->items < batch->buckets; batch->items++) {
+        table_fetch_item(rows[batch->items].hv);
     }
-    if (batch->located < row) {
-        batch->located = row;
+    if (batch->buckets < row) {
+        batch->buckets = row;
     }
-    uint32_t end = batch->located + FETCHED;
-    for (; batch->located < end && batch->located < batch->nrows; batch->located++) {
-        if (!is_made(&rows[batch->located])) {
+    uint32_t end = batch->buckets + FETCHED;
+    for (; batch->buckets < end && batch->buckets < batch->nrows; batch->buckets++) {
+        if (!is_made(&rows[batch->buckets])) {
             break;
         }
-        table_fetch_bucket(rows[batch->located].hv);
+        table_fetch_bucket(rows[batch->buckets].hv);
     }
 }
 
@@ -265,7 +266,7 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
 void backdoor_batch_start(struct backdoor_batch *batch) {
     batch->job.run = run;
     batch->job.aid = make_aid;
-    batch->row = batch->claimed = batch->located = batch->fetched = 0;
+    batch->row = batch->claimed = batch->buckets = batch->items = 0;
     batch->shared = batch->alone = false;
     batch->it = NULL;
     backdoor_submit(&batch->job);

@@ -118,7 +118,7 @@ static bool is_full(void) {
 
 /* Buckets for so many items, at most 1.5 in each. */
 static uint64_t buckets_for(uint64_t items) {
-    uint64_t n = UINT64_C(1) << 16;
+    uint64_t n = 1;
     while (n + n / 2 < items) {
         n *= 2;
     }
