@@ -38,16 +38,41 @@ type loadCommand struct {
 
 	TTL    timeToLive `name:"ttl" placeholder:"TIME" help:"Time to live of each row from when it is stored: seconds, or a duration such as 10m, 24h or 30d. 0, the default, is for ever."`
 	Flags  uint32     `placeholder:"NUMBER" help:"memcached's client flags for each row."`
-	Mode   string     `enum:"set,add,replace" default:"set" placeholder:"MODE" help:"set stores every row (the default), add only new keys, replace only keys that are there."`
+	Mode   mode       `placeholder:"MODE" help:"set stores every row, add only new keys, replace only keys that are there. Without it rows are set, unless the format is memcached, whose rows say it themselves."`
 	Rate   rowRate    `placeholder:"ROWS" help:"How many rows are stored in a second, at most."`
 	Gentle bool       `help:"Take a tenth of the time of one of memcached's threads at most, for the sake of its other clients."`
 	Detach bool       `help:"Let memcached finish even when the client ends before it."`
+
+	From string `placeholder:"FORMAT" help:"How the rows are written: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns between tabs; jsonl, a JSON object on each line; memcached, set, add and ms commands. Without it the end of the file's name says it, or it is raw."`
+	Null string `placeholder:"WHAT" help:"What a NULL becomes: skip leaves the row out (default of psql and jsonl), empty stores an empty value (of csv and tsv), literal what stands there (of mysql)."`
+
+	Header        bool   `help:"The first row has the names of the columns."`
+	Key           string `placeholder:"COLUMN" help:"The key: a column's name or number, or a template, such as 'user:{id}'. Without it the first column, or the member key."`
+	Value         string `placeholder:"COLUMN" help:"The value: a column or a template, too; or json, the whole row as an object. Without it the second column, or the member value or value_base64."`
+	TTLColumn     string `name:"ttl-column" placeholder:"COLUMN" help:"A column with the time to live in seconds, 0 for ever."`
+	ExpiresColumn string `placeholder:"COLUMN" help:"A column with the date at which the item expires, in seconds since 1970, 0 for never."`
+	FlagsColumn   string `placeholder:"COLUMN" help:"A column with memcached's client flags."`
+
+	Rejects   string `placeholder:"FILE" help:"Write the rejected rows to FILE as they are, and to FILE.log the line, column, reason and key of each. They are there only if rows were rejected."`
+	MaxErrors string `placeholder:"ROWS" help:"End the load when more rows than that are rejected: a number, or a part of those that were read, such as 5%."`
 }
 
 type statusCommand struct{}
 
 type checkCommand struct {
 	Binary string `arg:"" name:"BINARY" help:"The program file of memcached; without a slash it is looked for in PATH."`
+}
+
+// mode is what happens to keys that are there, or are not; "" is what the rows say.
+type mode string
+
+// UnmarshalText reads a mode.
+func (m *mode) UnmarshalText(text []byte) error {
+	switch *m = mode(text); door.Mode(*m) {
+	case door.ModeSet, door.ModeAdd, door.ModeReplace:
+		return nil
+	}
+	return fmt.Errorf("%q is no mode: set, add or replace", text)
 }
 
 // rowRate is a number of rows a second, from 1; 0 is no limit, which cannot be asked for.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -16,6 +17,7 @@ const (
 	exitDone        = 0
 	exitFailure     = 1
 	exitPartly      = 3 // 2 is what a panic of the Go runtime ends with
+	exitLimit       = 4
 	exitNoDoor      = 10
 	exitHost        = 11
 	exitUsage       = 80
@@ -27,9 +29,10 @@ var statuses = []struct {
 	status int
 	help   string
 }{
-	{exitDone, "every row is stored, or was skipped because of --mode; check: it would be, natively"},
+	{exitDone, "every row is stored, or was skipped on request; check: it would be, natively"},
 	{exitFailure, "failed: the error says what was not done"},
 	{exitPartly, "some rows were rejected, the others are stored; check: by protocol only"},
+	{exitLimit, "the load ended because more rows were rejected than --max-errors allows"},
 	{exitNoDoor, "no door: no memcached answers at its path"},
 	{exitHost, "this memcached is not supported by the library, or is none"},
 	{exitUsage, "wrong usage"},
@@ -52,6 +55,9 @@ var (
 	// errRejected ends a load some of whose rows are not stored. The rows have
 	// been listed, so there is nothing more to say.
 	errRejected = errors.New("rows were rejected")
+
+	// errLimited ends a load in which too many rows were rejected.
+	errLimited = errors.New("more rows were rejected than --max-errors allows: the load has ended before its input")
 
 	// errProtocolOnly ends a check of such a memcached. What was printed says so.
 	errProtocolOnly = errors.New("by protocol only")
@@ -93,11 +99,7 @@ func explain(err error) (status int, message, hint string) {
 	}
 	message = err.Error()
 	if e, ok := errors.AsType[*door.Error](err); ok {
-		status = exitFailure
-		if e.Code == door.CodeHost {
-			status = exitHost
-		}
-		return status, message, e.Hint
+		return cmp.Or(codes[e.Code], exitFailure), message, e.Hint
 	}
 	if e, ok := errors.AsType[*host.Unsupported](err); ok {
 		return exitHost, message, e.Hint
@@ -119,6 +121,9 @@ func explain(err error) (status int, message, hint string) {
 	return exitFailure, message, ""
 }
 
+// codes are the statuses of what the library answers, if not exitFailure.
+var codes = map[string]int{door.CodeHost: exitHost, door.CodeRequest: exitUsage}
+
 var explanations = []struct {
 	err    error
 	status int
@@ -126,6 +131,7 @@ var explanations = []struct {
 	silent bool
 }{
 	{err: errRejected, status: exitPartly, silent: true},
+	{err: errLimited, status: exitLimit},
 	{err: errProtocolOnly, status: exitPartly, silent: true},
 	{err: errInterrupted, status: exitInterrupted, silent: true},
 	{err: errNoOutcome, status: exitInterrupted},

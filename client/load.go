@@ -29,21 +29,28 @@ func (c *loadCommand) loadAll(path string, all *outcome) error {
 		return err
 	}
 	all.several = len(sources) > 1
+	rejects, err := createRejects(c.Rejects)
+	if err != nil {
+		return err
+	}
 	for _, s := range sources {
-		load, err := c.load(path, s, signals)
+		var load *door.Load
+		load, err = c.load(path, s, rejects, signals)
 		if load != nil {
 			err = cmp.Or(err, all.add(s.name, load))
 		}
 		if err != nil {
-			return all.blame(s.name, err)
+			err = all.blame(s.name, err)
+			break
 		}
 	}
-	return nil
+	rejects.close(!errors.Is(err, errDetached) && !errors.Is(err, errNoOutcome))
+	return err
 }
 
 // load makes one call. It returns the counts, if there are any, also with an
 // error.
-func (c *loadCommand) load(path string, s *source, signals <-chan os.Signal) (*door.Load, error) {
+func (c *loadCommand) load(path string, s *source, rejects *rejectFiles, signals <-chan os.Signal) (*door.Load, error) {
 	conn, err := orInterrupted(signals, func() (*door.Conn, error) { return door.Dial(path) })
 	if err != nil {
 		return nil, err
@@ -52,17 +59,7 @@ func (c *loadCommand) load(path string, s *source, signals <-chan os.Signal) (*d
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	request := door.Request{
-		Version: door.Protocol,
-		Op:      door.OpLoad,
-		TTL:     int64(c.TTL),
-		Flags:   c.Flags,
-		Mode:    door.Mode(c.Mode),
-		Rate:    uint64(c.Rate),
-		Gentle:  c.Gentle,
-		Detach:  c.Detach,
-	}
-	if err := conn.Call(request, s.file); err != nil {
+	if err := conn.Call(c.request(s), append([]*os.File{s.file}, rejects.files()...)...); err != nil {
 		return nil, err
 	}
 	s.sent()
@@ -74,6 +71,9 @@ func (c *loadCommand) load(path string, s *source, signals <-chan os.Signal) (*d
 		if err == nil && load.Canceled {
 			err = errCanceled
 		}
+		if err == nil && load.Limited {
+			err = errLimited
+		}
 		return load, cmp.Or(err, s.failed())
 	case <-signals:
 	}
@@ -81,6 +81,33 @@ func (c *loadCommand) load(path string, s *source, signals <-chan os.Signal) (*d
 		return nil, errDetached
 	}
 	return c.cancel(conn, result, signals)
+}
+
+// request is what the door is asked for.
+func (c *loadCommand) request(s *source) door.Request {
+	return door.Request{
+		Version: door.Protocol,
+		Op:      door.OpLoad,
+
+		TTL:    int64(c.TTL),
+		Flags:  c.Flags,
+		Mode:   door.Mode(c.Mode),
+		Rate:   uint64(c.Rate),
+		Gentle: c.Gentle,
+		Detach: c.Detach,
+
+		From:          cmp.Or(c.From, s.format()),
+		Null:          c.Null,
+		Header:        c.Header,
+		Key:           c.Key,
+		Value:         c.Value,
+		TTLColumn:     c.TTLColumn,
+		ExpiresColumn: c.ExpiresColumn,
+		FlagsColumn:   c.FlagsColumn,
+
+		Rejects:   c.Rejects != "",
+		MaxErrors: c.MaxErrors,
+	}
 }
 
 // cancel stops the call and waits for what had been done. A second signal ends

@@ -32,7 +32,9 @@ func TestLoad(t *testing.T) {
 	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	plain := door.Request{Version: 1, Op: "load", Mode: "set"}
+	plain := door.Request{Version: 1, Op: "load"}
+	columns := plain
+	columns.From = "tsv" // as the name says
 	for _, test := range []struct {
 		name string
 		args []string
@@ -41,8 +43,8 @@ func TestLoad(t *testing.T) {
 		{"no arguments", nil, plain},
 		{"load", []string{"load"}, plain},
 		{"load -", []string{"load", "-"}, plain},
-		{"file", []string{"load", file}, plain},
-		{"file without load", []string{file}, plain},
+		{"file", []string{"load", file}, columns},
+		{"file without load", []string{file}, columns},
 		{"door", []string{"--door", path}, plain},
 		{"options", []string{"--ttl", "30d", "--flags", "4294967295", "--mode", "add", "--rate", "5000", "--gentle", "--detach"},
 			door.Request{Version: 1, Op: "load", TTL: 2592000, Flags: 1<<32 - 1, Mode: "add", Rate: 5000, Gentle: true, Detach: true}},

@@ -46,6 +46,7 @@ func (o *outcome) add(name string, load *door.Load) error {
 	o.total.Seconds += load.Seconds
 	o.total.Engine, o.total.EngineReason = load.Engine, load.EngineReason
 	o.total.Canceled = o.total.Canceled || load.Canceled
+	o.total.Limited = o.total.Limited || load.Limited
 	for reason, rows := range load.Reasons {
 		if o.total.Reasons == nil {
 			o.total.Reasons = map[string]uint64{}
@@ -59,7 +60,7 @@ func (o *outcome) add(name string, load *door.Load) error {
 // others name something themselves, or are about all of them.
 func (o *outcome) blame(name string, err error) error {
 	_, answered := errors.AsType[*door.Error](err)
-	if o.several && (answered || errors.Is(err, errLostLoad) || errors.Is(err, errCanceled)) {
+	if o.several && (answered || errors.Is(err, errLostLoad) || errors.Is(err, errCanceled) || errors.Is(err, errLimited)) {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return err
@@ -131,16 +132,20 @@ func (o *outcome) summary(interrupted bool) string {
 func (o *outcome) listRejects(w io.Writer) {
 	var listed uint64
 	for _, f := range o.files {
-		place := "line "
+		place, column := "line ", ", byte "
 		if o.several {
-			place = f.File + ":"
+			place, column = f.File+":", ":"
 		}
 		for _, r := range f.Rejects {
 			if listed == door.MaxRejects {
 				break
 			}
 			listed++
-			fmt.Fprintf(w, "%s%d: %s%s\n", place, r.Line, r.Reason, keyNote(r.Key))
+			where := fmt.Sprint(place, r.Line)
+			if r.Column > 1 {
+				where += fmt.Sprint(column, r.Column)
+			}
+			fmt.Fprintf(w, "%s: %s%s\n", where, r.Reason, keyNote(r.Key))
 		}
 	}
 	if o.total.Rejected > listed {

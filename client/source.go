@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -64,6 +66,19 @@ func openSource(name string) (*source, error) {
 	}
 	return &source{name: name, file: file}, nil
 }
+
+// formats are guessed from the end of a file's name.
+var formats = map[string]string{
+	".csv":       "csv",
+	".tsv":       "tsv",
+	".jsonl":     "jsonl",
+	".ndjson":    "jsonl",
+	".json":      "jsonl",
+	".memcached": "memcached",
+}
+
+// format is what the source's name says of its rows, "" if that is nothing.
+func (s *source) format() string { return formats[strings.ToLower(filepath.Ext(s.name))] }
 
 // fileError names the file as the user did.
 func fileError(name string, err error) error {

@@ -90,8 +90,10 @@ struct backdoor_row {
     uint32_t key;    /* offset of the key in the batch's data */
     uint32_t value;  /* offset of the value */
     uint32_t nvalue; /* bytes; above INT_MAX: too large, and not there */
-    uint32_t line;   /* counted from the batch's first line; Go's affair */
+    uint32_t flags;  /* client flags of the item */
+    uint32_t ttl;    /* seconds, INT32_MAX at most; 0: never expires */
     uint32_t hv;     /* the key's hash, once made */
+    uint8_t comm;    /* NREAD_SET, NREAD_ADD, NREAD_REPLACE */
     uint8_t nkey;    /* 1 to KEY_MAX_LENGTH, the caller has checked it */
     uint8_t outcome; /* enum backdoor_outcome */
     bool made;       /* atomic: it is what became of making the item */
@@ -136,9 +138,6 @@ struct backdoor_batch {
     char *data;
     struct backdoor_row *rows;
     uint32_t nrows;
-    uint32_t flags; /* client flags of the items */
-    int comm;       /* NREAD_SET, NREAD_ADD, NREAD_REPLACE */
-    int64_t ttl;    /* seconds; 0: never expires */
     struct backdoor_expected expected;
 
     uint32_t counts[BACKDOOR_OUTCOMES];

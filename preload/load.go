@@ -8,20 +8,57 @@ import (
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/load"
+	"memcached-backdoor/preload/record"
 )
 
 // keyShown is how many bytes of a rejected row's key a reply carries.
 const keyShown = 64
 
-var commands = map[door.Mode]batch.Command{
-	"":               batch.Set,
-	door.ModeSet:     batch.Set,
-	door.ModeAdd:     batch.Add,
-	door.ModeReplace: batch.Replace,
+var commands = map[door.Mode]record.Command{
+	"":               record.Set,
+	door.ModeSet:     record.Set,
+	door.ModeAdd:     record.Add,
+	door.ModeReplace: record.Replace,
+}
+
+// optionsOf are a request's, for package load.
+func optionsOf(call *door.Call, request door.Request) (load.Options, error) {
+	limit, err := load.ParseMaxErrors(request.MaxErrors)
+	if err != nil {
+		return load.Options{}, &door.Error{Code: door.CodeRequest, Message: err.Error(), Hint: "a number of rows, or a part of them, such as 5%"}
+	}
+	options := load.Options{
+		Record: record.Options{
+			Format:        record.Format(request.From),
+			Null:          record.Null(request.Null),
+			Header:        request.Header,
+			Key:           request.Key,
+			Value:         request.Value,
+			TTLColumn:     request.TTLColumn,
+			ExpiresColumn: request.ExpiresColumn,
+			FlagsColumn:   request.FlagsColumn,
+			TTL:           request.TTL,
+			Flags:         request.Flags,
+			Command:       commands[request.Mode],
+			Override:      request.Mode != "",
+		},
+		Detach:    request.Detach,
+		Rate:      request.Rate,
+		Gentle:    request.Gentle,
+		MaxErrors: limit,
+	}
+	if request.Rejects {
+		options.Rejects, options.Reasons = call.Rejects, call.Reasons
+	}
+	return options, nil
 }
 
 // load carries a load out and reports it.
 func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store) error {
+	options, err := optionsOf(call, request)
+	if err != nil {
+		return call.Fail(err)
+	}
 	b.count(func(s *door.Status) { s.Active++ })
 	began := time.Now()
 	name, reason := b.engine.names()
@@ -29,12 +66,6 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 		l := report(c, time.Since(began))
 		l.Engine, l.EngineReason = name, reason
 		return l
-	}
-	options := load.Options{
-		Options: batch.Options{Command: commands[request.Mode], Flags: request.Flags, TTL: request.TTL},
-		Detach:  request.Detach,
-		Rate:    request.Rate,
-		Gentle:  request.Gentle,
 	}
 	if request.Progress {
 		options.Progress = func(c *load.Counts) { call.Progress(report(c)) }
@@ -50,8 +81,16 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 	reply := door.Reply{Load: report(&counts)}
 	if err != nil {
 		failure := &door.Error{Code: door.CodeInternal, Message: err.Error(), Load: reply.Load}
-		if errors.Is(err, load.ErrRead) {
+		switch wrong, ok := errors.AsType[*record.OptionError](err); {
+		case ok:
+			failure.Code, failure.Hint = door.CodeRequest, wrong.Hint
+			if counts.Rows == 0 {
+				failure.Load = nil // no row was read at all
+			}
+		case errors.Is(err, load.ErrRead):
 			failure.Code = door.CodeRead
+		case errors.Is(err, load.ErrWrite):
+			failure.Code = door.CodeWrite
 		}
 		reply = door.Reply{Error: failure}
 	}
@@ -79,6 +118,7 @@ func report(c *load.Counts, took time.Duration) *door.Load {
 		Skipped:  c.Skipped,
 		Bytes:    c.Bytes,
 		Canceled: c.Canceled,
+		Limited:  c.Limited,
 		Seconds:  took.Seconds(),
 	}
 	for reason, n := range c.Reasons {
@@ -88,11 +128,11 @@ func report(c *load.Counts, took time.Duration) *door.Load {
 		l.Reasons[string(reason)] = n
 	}
 	for _, r := range c.Rejects {
-		l.Rejects = append(l.Rejects, door.Reject{
-			Line:   r.Line,
-			Reason: string(r.Reason),
-			Key:    strconv.Quote(string(r.Key[:min(len(r.Key), keyShown)])),
-		})
+		reject := door.Reject{Line: r.Line, Column: r.Column, Reason: string(r.Reason)}
+		if len(r.Key) > 0 {
+			reject.Key = strconv.Quote(string(r.Key[:min(len(r.Key), keyShown)]))
+		}
+		l.Rejects = append(l.Rejects, reject)
 	}
 	return l
 }

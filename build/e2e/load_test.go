@@ -72,11 +72,11 @@ func TestLines(t *testing.T) {
 			t.Errorf("stdout %q, want %q", stdout, want)
 		}
 		for i, reason := range []string{
-			"no tab between key and value", "empty key", "key longer than 250 bytes",
-			"space or control byte in the key", "space or control byte in the key",
-			"value too large for memcached's item size limit (-I)", "no tab between key and value",
+			": no tab between key and value", ": empty key", ", byte 251: key longer than 250 bytes",
+			", byte 2: space or control byte in the key", ", byte 2: space or control byte in the key",
+			": value too large for memcached's item size limit (-I)", ": no tab between key and value",
 		} {
-			if line := fmt.Sprintf("line %d: %s", first+i, reason); !strings.Contains(stderr, line) {
+			if line := fmt.Sprintf("line %d%s", first+i, reason); !strings.Contains(stderr, line) {
 				t.Errorf("stderr lacks %q:\n%s", line, stderr)
 			}
 		}

@@ -26,6 +26,8 @@ const (
 	batchRows = 8192
 	// batchBytes is the data a batch has room for, unless a row needs more.
 	batchBytes = 1 << 20
+	// appendedBytes is how much is appended to it, about.
+	appendedBytes = 1 << 20
 )
 
 // Oversize is the length of a value that is too large for any item, and therefore
@@ -48,11 +50,14 @@ const (
 	Replace Command = C.NREAD_REPLACE
 )
 
-// Options are the same for all rows of a batch.
-type Options struct {
-	Command Command
-	Flags   uint32 // memcached's client flags
-	TTL     int64  // seconds from the moment of storing; 0: never expires
+// A Row is one item to store: Data()[Key:Key+NKey] and Data()[Value:Value+NValue], or
+// offsets into what [Batch.Append] has added.
+type Row struct {
+	Key, NKey     int // the key has been checked
+	Value, NValue int // NValue may be Oversize
+	Command       Command
+	Flags         uint32 // memcached's client flags
+	TTL           uint32 // seconds from the moment of storing, MaxInt32 at most; 0: never expires
 }
 
 // Outcome is what became of a row.
@@ -106,22 +111,21 @@ type Sink interface {
 // only Data may be read then.
 type Batch struct {
 	c    *C.struct_backdoor_batch
-	data []byte
+	all  []byte // the memory that c.data is
+	room int    // of it, the bytes that are Data
+	used int    // and the bytes that are Data or were appended
 	rows []C.struct_backdoor_row
 	err  error // why not all rows have an outcome
 }
 
 // New makes an empty batch.  done is an eventfd to which 1 is added when a
 // submitted batch is finished; it stays the caller's, and open until Free.
-func New(done int, options Options) (*Batch, error) {
+func New(done int) (*Batch, error) {
 	b := &Batch{c: (*C.struct_backdoor_batch)(C.allocate(C.sizeof_struct_backdoor_batch))}
 	if b.c == nil {
 		return nil, ErrNoMemory
 	}
 	b.c.job.done = C.int(done)
-	b.c.flags = C.uint32_t(options.Flags)
-	b.c.comm = C.int(options.Command)
-	b.c.ttl = C.int64_t(options.TTL)
 	b.c.rows = (*C.struct_backdoor_row)(C.allocate(batchRows * C.sizeof_struct_backdoor_row))
 	if b.c.rows == nil || b.Resize(batchBytes) != nil {
 		b.Free()
@@ -139,24 +143,46 @@ func (b *Batch) Free() {
 	*b = Batch{}
 }
 
-// Data is the room for the rows' bytes.
-func (b *Batch) Data() []byte { return b.data }
+// Data is the room for the bytes of the rows' input; it moves with Resize and Append.
+func (b *Batch) Data() []byte { return b.all[:b.room:b.room] }
 
-// Resize makes Data n bytes long; what stood in its first n bytes stays.
+// Resize makes Data n bytes long; what stood in its first n bytes stays.  Nothing has
+// been appended since Reset.
 func (b *Batch) Resize(n int) error {
+	if err := b.reallocate(n); err != nil {
+		return err
+	}
+	b.room, b.used = n, n
+	return nil
+}
+
+func (b *Batch) reallocate(n int) error {
 	data := (*C.char)(C.realloc(unsafe.Pointer(b.c.data), C.size_t(n)))
 	if data == nil {
 		return ErrNoMemory
 	}
 	b.c.data = data
-	b.data = unsafe.Slice((*byte)(unsafe.Pointer(data)), n)
+	b.all = unsafe.Slice((*byte)(unsafe.Pointer(data)), n)
 	return nil
+}
+
+// Append puts bytes behind Data that do not stand in the input as they are, and
+// returns their offset.
+func (b *Batch) Append(p []byte) (int, error) {
+	at := b.used
+	if need := at + len(p); need > len(b.all) {
+		if err := b.reallocate(max(need, min(2*len(b.all), math.MaxInt32))); err != nil {
+			return 0, err
+		}
+	}
+	b.used += copy(b.all[at:], p)
+	return at, nil
 }
 
 // Shrink makes a batch that a large row has grown as small as a new one, if
 // what stands in the first n bytes of Data fits in that.
 func (b *Batch) Shrink(n int) {
-	if len(b.data) > batchBytes && n <= batchBytes {
+	if len(b.all) > batchBytes+appendedBytes && n <= batchBytes {
 		_ = b.Resize(batchBytes) // where even that fails, it stays large
 	}
 }
@@ -164,26 +190,24 @@ func (b *Batch) Shrink(n int) {
 // Len is the number of rows.
 func (b *Batch) Len() int { return int(b.c.nrows) }
 
-// Full says that no further row can be added.
-func (b *Batch) Full() bool { return b.Len() == len(b.rows) }
+// Full says that no further row is to be added.
+func (b *Batch) Full() bool { return b.Len() == len(b.rows) || b.used-b.room >= appendedBytes }
 
-// Reset takes all rows out.
+// Reset takes all rows and what was appended out.
 func (b *Batch) Reset() {
+	b.used = b.room
 	b.c.nrows = 0
 	b.c.counts = [outcomes]C.uint32_t{}
 	b.c.job.finished = 0
 	b.err = nil
 }
 
-// Add appends a row of which the key is Data()[key:key+nkey] and the value
-// Data()[value:value+nvalue], or nvalue is Oversize.  The batch is not full, the key
-// has been checked.
-// tag is kept for the caller.
-func (b *Batch) Add(key, nkey, value, nvalue int, tag uint32) {
+// Add appends a row.  The batch is not full.
+func (b *Batch) Add(r Row) {
 	row := &b.rows[b.c.nrows]
-	row.key, row.nkey = C.uint32_t(key), C.uint8_t(nkey)
-	row.value, row.nvalue = C.uint32_t(value), C.uint32_t(nvalue)
-	row.line = C.uint32_t(tag)
+	row.key, row.nkey = C.uint32_t(r.Key), C.uint8_t(r.NKey)
+	row.value, row.nvalue = C.uint32_t(r.Value), C.uint32_t(r.NValue)
+	row.comm, row.flags, row.ttl = C.uint8_t(r.Command), C.uint32_t(r.Flags), C.uint32_t(r.TTL)
 	row.outcome, row.made, row.it = C.BACKDOOR_PENDING, false, nil
 	b.c.nrows++
 }
@@ -197,19 +221,29 @@ func (b *Batch) Expect(rows, rowBytes uint64) {
 // C is the batch for C: a struct backdoor_batch, which stays the batch's.
 func (b *Batch) C() unsafe.Pointer { return unsafe.Pointer(b.c) }
 
-// Options are those that it was made with.
-func (b *Batch) Options() Options {
-	return Options{Command: Command(b.c.comm), Flags: uint32(b.c.flags), TTL: int64(b.c.ttl)}
+// Row returns what row i was added as.
+func (b *Batch) Row(i int) Row {
+	row := &b.rows[i]
+	return Row{
+		Key: int(row.key), NKey: int(row.nkey), Value: int(row.value), NValue: int(row.nvalue),
+		Command: Command(row.comm), Flags: uint32(row.flags), TTL: uint32(row.ttl),
+	}
 }
 
-// Value returns the value of row i, a part of Data; fits is false for one of
+// Key returns the key of row i, a part of the batch's memory.
+func (b *Batch) Key(i int) []byte {
+	row := &b.rows[i]
+	return b.all[row.key:][:row.nkey]
+}
+
+// Value returns the value of row i, a part of the batch's memory; fits is false for one of
 // length Oversize.
 func (b *Batch) Value(i int) (value []byte, fits bool) {
 	row := &b.rows[i]
 	if row.nvalue == Oversize {
 		return nil, false
 	}
-	return b.data[row.value:][:row.nvalue], true
+	return b.all[row.value:][:row.nvalue], true
 }
 
 // Settle says, for a store in Go, what became of row i.
@@ -246,9 +280,5 @@ func (b *Batch) Counts() (Counts, error) {
 	return counts, nil
 }
 
-// Row is what became of row i of a finished batch, with its tag and its key; the
-// key is part of Data.
-func (b *Batch) Row(i int) (outcome Outcome, tag uint32, key []byte) {
-	row := &b.rows[i]
-	return Outcome(row.outcome), uint32(row.line), b.data[row.key:][:row.nkey]
-}
+// Outcome is what became of row i of a finished batch.
+func (b *Batch) Outcome(i int) Outcome { return Outcome(b.rows[i].outcome) }

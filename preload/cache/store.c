@@ -44,7 +44,7 @@ void backdoor_bind(const struct backdoor_functions *functions, const struct back
 /* A stale value is worse than none: proto_text.c: process_update_command does the same. */
 static void drop_old(struct backdoor_batch *batch, const struct backdoor_row *row,
                      struct backdoor_worker *worker) {
-    if (batch->comm != NREAD_SET) {
+    if (row->comm != NREAD_SET) {
         return;
     }
     item *old = mc_item_get(batch->data + row->key, row->nkey, worker);
@@ -70,7 +70,7 @@ static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
     if (row->nvalue <= INT_MAX - 2) {
         int nbytes = (int)row->nvalue + 2;
         it = make_item(batch, row);
-        fits = it != NULL || mc_item_size(row->nkey, batch->flags, nbytes) <= item_size_max;
+        fits = it != NULL || mc_item_size(row->nkey, row->flags, nbytes) <= item_size_max;
     }
     __atomic_store_n(&batch->claimed, batch->row + 1, __ATOMIC_SEQ_CST);
     if (it == NULL) {
@@ -235,12 +235,12 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
                 settle(batch, row, BACKDOOR_NO_MEMORY);
                 break;
             case FILLED: {
-                enum store_item_type stored = mc_store_item(it, batch->comm, worker);
+                enum store_item_type stored = mc_store_item(it, row->comm, worker);
                 if (stored == STORED && !clock_seen) {
                     observe_clock(it);
                     clock_seen = true;
                 }
-                settle(batch, row, outcome_of(stored, batch->comm));
+                settle(batch, row, outcome_of(stored, row->comm));
             }
             }
             mc_item_remove(it);
@@ -260,8 +260,8 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
 }
 
 /*
- * Submits a batch: job.done, data, rows, nrows, flags, comm, ttl and expected are set by the
- * caller, no row has an outcome yet.
+ * Submits a batch: job.done, data, rows, nrows and expected are set by the caller, no row
+ * has an outcome yet.
  */
 void backdoor_batch_start(struct backdoor_batch *batch) {
     batch->job.run = run;

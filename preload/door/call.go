@@ -37,6 +37,9 @@ type Call struct {
 	// succeeded, and for an operation that takes none. Close closes it.
 	Input *Input
 
+	// Rejects and Reasons are the files that a load writes, or nil. Close closes them.
+	Rejects, Reasons *Output
+
 	fd            int // the connection; -1 after Close
 	request       Request
 	gone          bool // Wait has seen the client go
@@ -199,7 +202,7 @@ func (c *Call) send(data []byte) error {
 	return nil
 }
 
-// Close closes the connection and the input. The second call does nothing.
+// Close closes the connection, the input and the outputs. The second call does nothing.
 func (c *Call) Close() error {
 	if c.fd < 0 {
 		return nil
@@ -208,6 +211,11 @@ func (c *Call) Close() error {
 	c.fd = -1
 	if c.Input != nil {
 		err = errors.Join(err, c.Input.Close())
+	}
+	for _, out := range []*Output{c.Rejects, c.Reasons} {
+		if out != nil {
+			err = errors.Join(err, out.close())
+		}
 	}
 	return err
 }

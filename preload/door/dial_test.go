@@ -77,7 +77,7 @@ func TestConversation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Request{Version: Protocol, Op: OpLoad, TTL: 60, Progress: true, Mode: ModeSet}); req != want {
+	if want := (Request{Version: Protocol, Op: OpLoad, TTL: 60, Progress: true}); req != want {
 		t.Errorf("request is %+v, want %+v", req, want)
 	}
 	p := make([]byte, 8)

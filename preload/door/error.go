@@ -14,6 +14,7 @@ const (
 	CodeBusy       = "busy"       // not now
 	CodeInternal   = "internal"   // a fault of the library
 	CodeRead       = "read"       // reading the input failed
+	CodeWrite      = "write"      // writing the rejected rows failed
 )
 
 // Error is a failed call, as the library reports it and as the client gets it.

@@ -53,8 +53,38 @@ type Request struct {
 	// Flags are memcached's client flags, stored with each row.
 	Flags uint32 `json:"flags,omitempty"`
 
-	// Mode is what to do about keys that exist; empty means [ModeSet].
+	// Mode is what to do about keys that exist; empty means what each row says, or
+	// [ModeSet] where it says nothing.
 	Mode Mode `json:"mode,omitempty"`
+
+	// From is the format of the rows; empty means "raw". The formats, and the options
+	// down to FlagsColumn, are those of package record.
+	From string `json:"from,omitempty"`
+
+	// Null is what becomes of NULL: "skip", "empty" or "literal".
+	Null string `json:"null,omitempty"`
+
+	// Header says that the first row has the names of the columns.
+	Header bool `json:"header,omitempty"`
+
+	// Key and Value are columns, or templates; Value may be "json".
+	Key   string `json:"key,omitempty"`
+	Value string `json:"value,omitempty"`
+
+	// TTLColumn has seconds from now, ExpiresColumn a date in seconds since 1970,
+	// FlagsColumn client flags.
+	TTLColumn     string `json:"ttl_column,omitempty"`
+	ExpiresColumn string `json:"expires_column,omitempty"`
+	FlagsColumn   string `json:"flags_column,omitempty"`
+
+	// Rejects says that two more descriptors come, of regular files: the first gets
+	// the rejected rows as they stand in the input, the second a line about each: line,
+	// column, reason and key, with tabs between.
+	Rejects bool `json:"rejects,omitempty"`
+
+	// MaxErrors is how many rows may be rejected before the load ends: a number, or
+	// one with a % behind it, of the rows that were read. Empty means any number.
+	MaxErrors string `json:"max_errors,omitempty"`
 
 	// Detach lets the load finish even when the client goes away.
 	Detach bool `json:"detach,omitempty"`
@@ -108,7 +138,8 @@ type Load struct {
 	// Rejected rows could not be stored: malformed, too large, no memory.
 	Rejected uint64 `json:"rejected"`
 
-	// Skipped rows were left out because the mode asks for it.
+	// Skipped rows were left out because an option asks for it: the mode, or what
+	// is to become of NULL; or because they have expired already.
 	Skipped uint64 `json:"skipped"`
 
 	// Bytes is how much of the input was read.
@@ -116,6 +147,9 @@ type Load struct {
 
 	// Canceled says that the load ended before its input did.
 	Canceled bool `json:"canceled"`
+
+	// Limited says that it did because more rows were rejected than may be.
+	Limited bool `json:"limited"`
 
 	// Reasons counts the rejected and the skipped rows by reason.
 	Reasons map[string]uint64 `json:"reasons,omitempty"`
@@ -149,6 +183,9 @@ func (l *Load) Check() error {
 type Reject struct {
 	// Line is the number of the row's first line in the input, from 1.
 	Line uint64 `json:"line"`
+
+	// Column is the byte of the row, from 1, at which that was seen; 0: not known.
+	Column int `json:"column,omitempty"`
 
 	// Reason is a short phrase in lower case, one of a fixed set.
 	Reason string `json:"reason"`

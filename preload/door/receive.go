@@ -34,15 +34,15 @@ func (c *Call) Receive() (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	req, input, err := judge(m)
+	req, err := judge(m)
+	if err == nil && req.Op == OpLoad {
+		err = c.adopt(m.fds)
+	}
 	if err != nil {
 		closeAll(m.fds)
 		return Request{}, err
 	}
-	if input != nil {
-		input.call = c
-	}
-	c.request, c.Input = req, input
+	c.request = req
 	return req, nil
 }
 
@@ -105,36 +105,57 @@ func descriptors(control []byte) []int {
 	return fds
 }
 
-// judge decides about a message that has been received in full. The
-// descriptors stay the caller's when it returns an error, and become the
-// input's when it does not.
-func judge(m message) (Request, *Input, error) {
+// adopt makes the call own the descriptors of a load. They stay the caller's when it
+// returns an error.
+func (c *Call) adopt(fds []int) error {
+	input, err := newInput(fds[0])
+	if err != nil {
+		return err
+	}
+	input.call = c
+	outputs := make([]*Output, 2)
+	for i, fd := range fds[1:] {
+		if outputs[i], err = newOutput(fd); err != nil {
+			return err
+		}
+	}
+	c.Input, c.Rejects, c.Reasons = input, outputs[0], outputs[1]
+	return nil
+}
+
+// judge decides about a message that has been received in full.
+func judge(m message) (Request, error) {
 	if m.flags&unix.MSG_TRUNC != 0 {
-		return Request{}, nil, fail(CodeRequest, "", "the request is longer than %d bytes", MaxRequest)
+		return Request{}, fail(CodeRequest, "", "the request is longer than %d bytes", MaxRequest)
 	}
 	req, err := parseRequest(m.data)
 	if err != nil {
-		return Request{}, nil, err
+		return Request{}, err
 	}
 	wanted := 0
 	if req.Op == OpLoad {
 		wanted = 1
+		if req.Rejects {
+			wanted = 3
+		}
 	}
 	switch {
 	case len(m.fds) > wanted && wanted == 0:
-		return Request{}, nil, fail(CodeDescriptor, "", "the op %s does not take a descriptor", req.Op)
+		return Request{}, fail(CodeDescriptor, "", "the op %s does not take a descriptor", req.Op)
+	case len(m.fds) > wanted && wanted == 1:
+		return Request{}, fail(CodeDescriptor, "make one call for each", "the op %s takes one descriptor, not several", req.Op)
 	case len(m.fds) > wanted:
-		return Request{}, nil, fail(CodeDescriptor, "make one call for each", "the op %s takes one descriptor, not several", req.Op)
+		return Request{}, fail(CodeDescriptor, "", "the op %s with rejects takes %d descriptors, and more came", req.Op, wanted)
 	case m.flags&unix.MSG_CTRUNC != 0:
-		return Request{}, nil, descriptorLost()
+		return Request{}, descriptorLost()
+	case len(m.fds) < wanted && wanted > 1:
+		return Request{}, fail(CodeDescriptor, "pass the input, the file for the rejected rows and the file for the reasons, in this order",
+			"the op %s with rejects takes %d descriptors, and %d came", req.Op, wanted, len(m.fds))
 	case len(m.fds) < wanted:
-		return Request{}, nil, fail(CodeDescriptor, "pass the descriptor that is to be read in the same message (SCM_RIGHTS)",
+		return Request{}, fail(CodeDescriptor, "pass the descriptor that is to be read in the same message (SCM_RIGHTS)",
 			"the op %s takes a descriptor, and none came", req.Op)
-	case wanted == 0:
-		return req, nil, nil
 	}
-	input, err := newInput(m.fds[0])
-	return req, input, err
+	return req, nil
 }
 
 // descriptorLost says why a descriptor that was sent is not here. The kernel

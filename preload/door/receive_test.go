@@ -3,6 +3,8 @@ package door
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,8 +14,9 @@ import (
 )
 
 const (
-	loadRequest   = `{"version":1,"op":"load"}`
-	statusRequest = `{"version":1,"op":"status"}`
+	loadRequest    = `{"version":1,"op":"load"}`
+	rejectsRequest = `{"version":1,"op":"load","rejects":true}`
+	statusRequest  = `{"version":1,"op":"status"}`
 )
 
 // rights returns n descriptors of f in one control message.
@@ -21,8 +24,34 @@ func rights(f interface{ Fd() uintptr }, n int) []byte {
 	return unix.UnixRights(slices.Repeat([]int{int(f.Fd())}, n)...)
 }
 
+// files returns the descriptors of several files in one control message.
+func files(files ...*os.File) []byte {
+	var fds []int
+	for _, f := range files {
+		fds = append(fds, int(f.Fd()))
+	}
+	return unix.UnixRights(fds...)
+}
+
+// openAs opens a file in another way.
+func openAs(t *testing.T, name string, flags int) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(name, flags, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
 func TestReceive(t *testing.T) {
 	f := file(t, "a\t1\n")
+	name := filepath.Join(t.TempDir(), "rejects")
+	out, path := openAs(t, name, os.O_CREATE|os.O_WRONLY), openAs(t, name, unix.O_PATH)
+	_, pipe, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		name    string
 		data    string
@@ -54,6 +83,12 @@ func TestReceive(t *testing.T) {
 		{name: "as many as the kernel takes", data: loadRequest, control: rights(f, 253), code: CodeDescriptor, message: "not several"},
 		{name: "empty message with two", control: rights(f, 2), code: CodeDescriptor, message: "not several"},
 		{name: "several control messages", data: loadRequest, control: slices.Concat(rights(f, 1), rights(f, 2)), code: CodeDescriptor, message: "not several"},
+		{name: "rejects", data: rejectsRequest, control: files(f, out, out), input: true},
+		{name: "rejects with two", data: rejectsRequest, control: files(f, out), code: CodeDescriptor, message: "takes 3 descriptors, and 2 came"},
+		{name: "rejects with four", data: rejectsRequest, control: files(f, out, out, out), code: CodeDescriptor, message: "takes 3 descriptors, and more came"},
+		{name: "rejects into what is only read", data: rejectsRequest, control: files(f, out, f), code: CodeDescriptor, message: "not open for writing"},
+		{name: "rejects into a pipe", data: rejectsRequest, control: files(f, pipe, out), code: CodeDescriptor, message: "not a regular file"},
+		{name: "rejects into a path", data: rejectsRequest, control: files(f, path, out), code: CodeDescriptor, message: "not open for writing"},
 		{name: "status with a descriptor", data: statusRequest, control: rights(f, 1), code: CodeDescriptor, message: "op status does not take a descriptor"},
 		{name: "status with many", data: statusRequest, control: rights(f, 9), code: CodeDescriptor, message: "op status does not take a descriptor"},
 		{name: "version 2 with two descriptors", data: `{"version":2}`, control: rights(f, 2), code: CodeVersion, message: "speaks version 1"},
@@ -111,8 +146,12 @@ func TestReceive(t *testing.T) {
 			}
 			if test.input {
 				sameFile(t, c.Input.fd, int(f.Fd()))
-				c.Input.Close()
 			}
+			if c.Rejects != nil {
+				sameFile(t, c.Rejects.fd, int(out.Fd()))
+				sameFile(t, c.Reasons.fd, int(out.Fd()))
+			}
+			c.Close()
 			noLeak(t, before)
 		})
 	}

@@ -16,7 +16,7 @@ func parseRequest(data []byte) (Request, error) {
 	// nothing (golang.org/x/sys/unix.SendmsgN), as does much C code: on a
 	// stream socket, descriptors need a byte to travel with.
 	if len(bytes.Trim(data, " \t\r\n\x00")) == 0 {
-		return Request{Version: Protocol, Op: OpLoad, Mode: ModeSet}, nil
+		return Request{Version: Protocol, Op: OpLoad}, nil
 	}
 
 	// The version comes first, by itself: what else a request of another
@@ -45,9 +45,6 @@ func parseRequest(data []byte) (Request, error) {
 	}
 	if err := req.check(); err != nil {
 		return Request{}, err
-	}
-	if req.Mode == "" && req.Op == OpLoad {
-		req.Mode = ModeSet
 	}
 	return req, nil
 }
@@ -105,6 +102,16 @@ func (r *Request) checkStatus() error {
 		{"ttl", r.TTL != 0},
 		{"flags", r.Flags != 0},
 		{"mode", r.Mode != ""},
+		{"from", r.From != ""},
+		{"null", r.Null != ""},
+		{"header", r.Header},
+		{"key", r.Key != ""},
+		{"value", r.Value != ""},
+		{"ttl_column", r.TTLColumn != ""},
+		{"expires_column", r.ExpiresColumn != ""},
+		{"flags_column", r.FlagsColumn != ""},
+		{"rejects", r.Rejects},
+		{"max_errors", r.MaxErrors != ""},
 		{"detach", r.Detach},
 		{"rate", r.Rate != 0},
 		{"gentle", r.Gentle},

@@ -3,7 +3,7 @@ package load
 import (
 	"bytes"
 	"fmt"
-	"slices"
+	"maps"
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/record"
@@ -20,9 +20,16 @@ const (
 	Missing  record.Reason = "key does not exist"
 )
 
+// refusals and absences are the reasons for outcomes that are none.
+var (
+	refusals = map[batch.Outcome]record.Reason{batch.TooLarge: TooLarge, batch.NoMemory: NoMemory}
+	absences = map[batch.Outcome]record.Reason{batch.Exists: Exists, batch.Missing: Missing}
+)
+
 // A Reject is a row that could not be stored.
 type Reject struct {
-	Line   uint64 // counted from 1
+	Line   uint64 // its first, counted from 1
+	Column int    // the byte of the row, counted from 1; 0: not known
 	Reason record.Reason
 	Key    []byte // or what stands in its place, up to 250 bytes of it
 }
@@ -32,9 +39,10 @@ type Counts struct {
 	Rows     uint64 // read, and given to memcached or found bad
 	Stored   uint64
 	Rejected uint64 // bad, too large, or no memory for it
-	Skipped  uint64 // by the load's command: add found the key, replace did not
+	Skipped  uint64 // add found the key, replace did not, NULL, or expired already
 	Bytes    uint64 // of input read
 	Canceled bool   // the client went before the end of the input
+	Limited  bool   // more rows were rejected than MaxErrors has
 
 	Reasons map[record.Reason]uint64 // of rejected and skipped rows
 	Rejects []Reject                 // the first, in the order of their lines
@@ -55,51 +63,54 @@ func (c *Counts) because(reason record.Reason, n uint64) {
 	c.Reasons[reason] += n
 }
 
-// reject counts a rejected row.  Rows that the store rejects are known later than
-// later lines that are bad, so the first of them are kept in order.
-func (c *Counts) reject(line uint64, reason record.Reason, key []byte) {
+func (c *Counts) skip(reason record.Reason, n uint64) {
+	c.Skipped += n
+	c.because(reason, n)
+}
+
+func (c *Counts) reject(r reject) {
 	c.Rejected++
-	c.because(reason, 1)
-	if n := len(c.Rejects); n == rejectsKept && c.Rejects[n-1].Line < line {
-		return
-	}
-	at, _ := slices.BinarySearchFunc(c.Rejects, line, func(r Reject, line uint64) int {
-		if r.Line < line {
-			return -1
-		}
-		return 1
-	})
-	kept := bytes.Clone(key[:min(len(key), record.KeyMax)])
-	c.Rejects = slices.Insert(c.Rejects, at, Reject{Line: line, Reason: reason, Key: kept})
-	if len(c.Rejects) > rejectsKept {
-		c.Rejects = c.Rejects[:rejectsKept]
+	c.because(r.reason, 1)
+	if len(c.Rejects) < rejectsKept {
+		c.Rejects = append(c.Rejects, Reject{Line: r.line, Column: r.column, Reason: r.reason, Key: bytes.Clone(r.key)})
 	}
 }
 
-// add counts what became of a finished batch, whose first line is line+1.
-func (c *Counts) add(b *batch.Batch, line uint64) error {
-	counts, err := b.Counts()
-	if err != nil {
-		// What has no outcome does not count as read.
-		c.Rows -= uint64(b.Len()) - counts.Sum()
+// account counts what became of a finished work's rows.
+func (l *loader) account(w *work) error {
+	c := &l.counts
+	var outcomes batch.Counts
+	var failed error
+	if w.Len() > 0 { // otherwise it was never submitted
+		outcomes, failed = w.Counts()
 	}
-	c.Stored += counts[batch.Stored]
-	for outcome, reason := range map[batch.Outcome]record.Reason{batch.Exists: Exists, batch.Missing: Missing} {
-		if n := counts[outcome]; n > 0 {
-			c.Skipped += n
-			c.because(reason, n)
+	// What has no outcome does not count as read.
+	c.Rows += w.rows - uint64(w.Len()) + outcomes.Sum()
+	c.Stored += outcomes[batch.Stored]
+	for outcome, reason := range absences {
+		if n := outcomes[outcome]; n > 0 {
+			c.skip(reason, n)
 		}
 	}
-	if counts[batch.TooLarge]+counts[batch.NoMemory] == 0 {
-		return err
+	for reason, n := range maps.All(w.skipped) {
+		c.skip(reason, n)
 	}
-	for i := range b.Len() {
-		switch outcome, tag, key := b.Row(i); outcome {
-		case batch.TooLarge:
-			c.reject(line+uint64(tag), TooLarge, key)
-		case batch.NoMemory:
-			c.reject(line+uint64(tag), NoMemory, key)
+	if refused := outcomes[batch.TooLarge] + outcomes[batch.NoMemory]; refused > 0 || len(w.bad) > 0 {
+		l.bad += refused
+		var written error
+		err := w.rejects(func(r reject) error {
+			c.reject(r)
+			if written == nil && !r.streamed {
+				written = l.rejects.write(r, w.Data()[r.from:r.to])
+			}
+			return nil
+		})
+		if failed == nil {
+			failed = err
+		}
+		if failed == nil {
+			failed = written
 		}
 	}
-	return err
+	return failed
 }

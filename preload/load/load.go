@@ -3,7 +3,6 @@
 package load
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -47,21 +46,22 @@ type Source interface {
 
 // Options say how to load.
 type Options struct {
-	batch.Options
+	// Record is how rows are read; ValueMax is the load's to set.
+	Record record.Options
 	// Detach goes on with the load when the client has gone.
 	Detach bool
 	// Rate is how many rows a second are stored at most; 0: no limit.
 	Rate uint64
 	// Gentle takes about a tenth of one worker's time at most.
 	Gentle bool
+	// MaxErrors ends the load; nil: however many rows are rejected.
+	MaxErrors *MaxErrors
+	// Rejects, if not nil, gets the rows that are rejected as they stand in the input, and
+	// Reasons a line about each.
+	Rejects, Reasons Output
 	// Progress, if not nil, is called now and then with the counts so far, which
 	// it may read until it returns.
 	Progress func(*Counts)
-}
-
-// lineMax is the longest line that can be a row of an item that fits.
-func lineMax(store batch.Store) int {
-	return int(min(store.ItemSizeMax(), 1<<30)) + record.KeyMax + 1
 }
 
 // loader is one load under way.
@@ -69,31 +69,39 @@ type loader struct {
 	source  Source
 	sink    batch.Sink
 	options Options
+	parser  *record.Parser
+	rejects *rejects // nil: they are not wanted
 	counts  Counts
-	done    int // eventfd: the finished batches
-	lineMax int
+	done    int   // eventfd: the finished batches
 	size    int64 // bytes of the source; -1: not known
 	pace    pace
 
-	free   []*batch.Batch
-	flying []*batch.Batch // submitted, oldest first
-	lines  map[*batch.Batch]uint64
+	free   []*work
+	flying []*work // submitted, oldest first
 
-	batch    *batch.Batch // being filled; nil while none is free
-	carry    []byte       // bytes of the batch before that are no row yet
-	filled   int          // bytes of batch.Data() that are read
-	parsed   int          // of these, bytes that are rows already
-	scanned  int          // of these, bytes known to hold no line feed behind parsed
-	line     uint64       // lines read so far
-	before   uint64       // of these, lines that are in front of the batch
-	tooLong  bool         // in a line too long for any item, until its line feed
-	end      bool         // of the input
-	canceled bool
+	work    *work      // being filled; nil while none is free
+	carry   []byte     // bytes of the work before that are no row yet
+	filled  int        // bytes of work.Data() that are read
+	parsed  int        // of these, bytes that are rows already
+	row     record.Row // the last one
+	rows    uint64     // rows parsed so far
+	bad     uint64     // of them, those that are known to be rejected
+	lines   uint64     // line feeds parsed so far
+	skips   bool       // in a row too long for any item
+	end     bool       // of the input
+	limited bool       // more rows are rejected than may be
+	gone    bool       // the client, before the end
 }
 
 // Load reads source to its end and stores its rows in store.  The counts are true also
-// when there is an error: what was read until then is in them.
+// when there is an error: what was read until then is in them.  The error is a
+// *record.OptionError if the rows cannot be read as Options.Record says.
 func Load(store batch.Store, source Source, options Options) (Counts, error) {
+	options.Record.ValueMax = int(min(store.ItemSizeMax(), 1<<30))
+	parser, err := record.New(options.Record)
+	if err != nil {
+		return Counts{}, err
+	}
 	sink, err := store.Open()
 	if err != nil {
 		return Counts{}, err
@@ -109,27 +117,28 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 		source:  source,
 		sink:    sink,
 		options: options,
+		parser:  parser,
+		rejects: newRejects(options.Rejects, options.Reasons),
 		done:    done,
-		lineMax: lineMax(store),
 		size:    source.Left(),
 		pace:    newPace(options.Rate, options.Gentle),
-		lines:   make(map[*batch.Batch]uint64),
 	}
+	defer l.freeAll()
 	for range batches {
-		b, err := batch.New(done, options.Options)
+		b, err := batch.New(done)
 		if err != nil {
-			l.freeAll()
 			return l.counts, err
 		}
-		l.free = append(l.free, b)
+		l.free = append(l.free, &work{Batch: b})
 	}
 	err = l.run()
 	// Batches under way belong to the sink; they come back in any case.
 	for len(l.flying) > 0 {
 		err = cmp.Or(err, l.wait()) // the first says why, those behind it the same
 	}
-	l.freeAll()
-	l.counts.Canceled = l.canceled
+	err = cmp.Or(err, l.rejects.flush())
+	l.counts.Canceled = l.gone
+	l.counts.Limited = l.limited || err == nil && !l.gone && options.MaxErrors.exceeded(l.counts.Rejected, l.counts.Rows, true)
 	if err == nil {
 		err = l.counts.check()
 	}
@@ -137,14 +146,16 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 }
 
 func (l *loader) freeAll() {
-	if l.batch != nil {
-		l.free = append(l.free, l.batch)
+	if l.work != nil {
+		l.free = append(l.free, l.work)
 	}
-	for _, b := range l.free {
-		b.Free()
+	for _, w := range l.free {
+		w.Free()
 	}
 }
 
+// run goes on until there is nothing left to do.  Rows that were parsed and are not
+// submitted when it ends before that do not count as read.
 func (l *loader) run() error {
 	limit := time.Duration(-1)
 	if l.options.Progress != nil {
@@ -153,27 +164,27 @@ func (l *loader) run() error {
 	next := time.Now().Add(progressEvery)
 	for {
 		if err := l.hand(); err != nil {
-			return l.stop(err)
+			return err
 		}
-		if l.end && len(l.flying) == 0 && l.batch.Len() == 0 {
+		if l.end && len(l.flying) == 0 && l.work.empty() {
 			return nil
 		}
-		ready, err := l.source.Wait(l.batch != nil && !l.end && !l.complete(), l.done, l.patience(limit))
+		ready, err := l.source.Wait(l.work != nil && !l.end && !l.complete(), l.done, l.patience(limit))
 		if err != nil {
-			return l.stop(err)
+			return err
 		}
 		if ready.Gone && !l.options.Detach {
-			l.canceled = true
-			return l.stop(nil)
+			l.gone = true
+			return nil
 		}
 		if ready.Done {
 			if err := l.collect(); err != nil {
-				return l.stop(err)
+				return err
 			}
 		}
 		if ready.Input {
 			if err := l.read(); err != nil {
-				return l.stop(err)
+				return err
 			}
 		}
 		if l.options.Progress != nil && !time.Now().Before(next) {
@@ -183,23 +194,14 @@ func (l *loader) run() error {
 	}
 }
 
-// stop forgets the rows that were parsed and will not be submitted: they do not
-// count as read.
-func (l *loader) stop(err error) error {
-	if l.batch != nil {
-		l.counts.Rows -= uint64(l.batch.Len())
-	}
-	return err
-}
-
 // read reads once and parses what came.
 func (l *loader) read() error {
-	if l.filled == len(l.batch.Data()) {
+	if l.filled == len(l.work.Data()) {
 		if err := l.makeRoom(); err != nil {
 			return err
 		}
 	}
-	room := l.batch.Data()[l.filled:]
+	room := l.work.Data()[l.filled:]
 	n, err := l.source.Read(room[:min(len(room), l.pace.reads())])
 	l.filled += n
 	l.counts.Bytes += uint64(n)
@@ -208,70 +210,5 @@ func (l *loader) read() error {
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrRead, err)
 	}
-	l.parse()
-	return nil
-}
-
-// makeRoom is called when the data is full of the beginning of one line.
-func (l *loader) makeRoom() error {
-	if size := len(l.batch.Data()); size <= l.lineMax {
-		return l.batch.Resize(min(2*size, l.lineMax+1))
-	}
-	if l.tooLong {
-		l.filled, l.scanned = 0, 0
-		return nil
-	}
-	l.tooLong = true
-	l.line++
-	l.counts.Rows++
-	nkey, reason := record.Line(l.batch.Data()[:l.filled])
-	if reason != "" {
-		l.counts.reject(l.line, reason, l.batch.Data()[:nkey])
-		l.filled, l.scanned = 0, 0
-		return nil
-	}
-	// The store rejects it, and takes the key's old value out.
-	l.batch.Add(0, nkey, nkey+1, batch.Oversize, uint32(l.line-l.before))
-	l.parsed, l.filled, l.scanned = nkey+1, nkey+1, nkey+1
-	return nil
-}
-
-// parse turns the complete lines behind parsed into rows, as many as the batch takes.
-func (l *loader) parse() {
-	data := l.batch.Data()
-	for !l.full() {
-		n := bytes.IndexByte(data[l.scanned:l.filled], '\n')
-		switch {
-		case n >= 0:
-			n += l.scanned
-			l.row(l.parsed, n)
-			l.parsed, l.scanned = n+1, n+1
-		case l.end && l.parsed < l.filled:
-			l.row(l.parsed, l.filled)
-			l.parsed, l.scanned = l.filled, l.filled
-		default:
-			l.scanned = l.filled
-			if l.tooLong {
-				l.filled, l.scanned = l.parsed, l.parsed
-			}
-			return
-		}
-	}
-}
-
-// row adds the line data[from:to] to the batch, or counts it as rejected.
-func (l *loader) row(from, to int) {
-	if l.tooLong {
-		l.tooLong = false // the rest of a line that was counted when it got too long
-		return
-	}
-	l.line++
-	l.counts.Rows++
-	line := l.batch.Data()[from:to]
-	nkey, reason := record.Line(line)
-	if reason != "" {
-		l.counts.reject(l.line, reason, line[:nkey])
-		return
-	}
-	l.batch.Add(from, nkey, from+nkey+1, len(line)-nkey-1, uint32(l.line-l.before))
+	return l.parse()
 }

@@ -12,21 +12,21 @@ import (
 // evidence is for how many times as many rows those that were read stand.
 const evidence = 64
 
-// full says that the batch has as many rows as it may have.
+// full says that the work has as many rows as it may have.
 func (l *loader) full() bool {
-	return l.batch.Full() || l.batch.Len() >= l.pace.rows
+	return l.work.full() || l.work.Len() >= l.pace.rows
 }
 
-// complete says that nothing more is to be read into the batch: it has all its rows, or
-// its data is full, and the line that does not fit in goes to the next.
+// complete says that nothing more is to be read into the work: it has all its rows, or
+// its data is full, and the row that does not fit in goes to the next.
 func (l *loader) complete() bool {
-	return l.full() || l.batch.Len() > 0 && l.filled == len(l.batch.Data())
+	return l.full() || !l.work.empty() && l.filled == len(l.work.Data())
 }
 
 // patience is how long to wait at most: for limit, below 0 for ever, or until the
 // batch may be submitted.
 func (l *loader) patience(limit time.Duration) time.Duration {
-	if l.batch == nil || l.batch.Len() == 0 || !l.due() {
+	if l.work == nil || l.work.empty() || !l.due() {
 		return limit
 	}
 	until := l.pace.until(time.Now(), len(l.flying))
@@ -36,91 +36,92 @@ func (l *loader) patience(limit time.Duration) time.Duration {
 	return until
 }
 
-// hand submits what is due, and goes on with the next batch while one is free.
+// hand submits what is due, and goes on with the next work while one is free.
 func (l *loader) hand() error {
 	for {
 		if err := l.take(); err != nil {
 			return err
 		}
-		if l.batch == nil || !l.submitIfDue() {
+		if l.work == nil {
 			return nil
 		}
-	}
-}
-
-// take makes a free batch the one to fill, with what the last one left over.
-func (l *loader) take() error {
-	if l.batch != nil || len(l.free) == 0 {
-		return nil
-	}
-	l.batch = l.free[len(l.free)-1]
-	l.free = l.free[:len(l.free)-1]
-	// Where carry is part of this batch's own data, it is shorter than that.
-	for len(l.batch.Data()) <= len(l.carry) {
-		if err := l.batch.Resize(2 * len(l.batch.Data())); err != nil {
+		if handed, err := l.submitIfDue(); err != nil || !handed {
 			return err
 		}
 	}
-	l.filled = copy(l.batch.Data(), l.carry)
-	l.batch.Shrink(l.filled + 1)
-	l.carry = nil
-	l.batch.Reset()
-	l.before = l.line
-	l.lines[l.batch] = l.line
-	l.parsed, l.scanned = 0, 0
-	l.parse()
-	return nil
 }
 
-// due says that the batch is not to wait for more rows: there is no room for them, none
+// take makes a free work the one to fill, with what the last one left over.
+func (l *loader) take() error {
+	if l.work != nil || len(l.free) == 0 {
+		return nil
+	}
+	l.work = l.free[len(l.free)-1]
+	l.free = l.free[:len(l.free)-1]
+	l.work.reset()
+	// Where carry is part of this work's own data, it is shorter than that.
+	for len(l.work.Data()) <= len(l.carry) {
+		if err := l.work.Resize(2 * len(l.work.Data())); err != nil {
+			return err
+		}
+	}
+	l.filled = copy(l.work.Data(), l.carry)
+	l.work.Shrink(l.filled + 1)
+	l.carry = nil
+	l.parsed = 0
+	return l.parse()
+}
+
+// due says that the work is not to wait for more rows: there is no room for them, none
 // will come, or nothing else keeps the workers busy.
 func (l *loader) due() bool {
-	return l.full() || l.filled == len(l.batch.Data()) || l.end || len(l.flying) == 0
+	return l.full() || l.filled == len(l.work.Data()) || l.end || len(l.flying) == 0
 }
 
-// submitIfDue hands the batch on when it is due, and its pace allows it; it reports
+// submitIfDue hands the work on when it is due, and its pace allows it; it reports
 // whether it did.
-func (l *loader) submitIfDue() bool {
+func (l *loader) submitIfDue() (bool, error) {
 	if !l.due() {
-		return false
+		return false, nil
 	}
-	if l.batch.Len() == 0 {
+	if l.work.empty() {
 		l.compact()
-		return false
+		return false, nil
 	}
-	now := time.Now()
-	if l.pace.until(now, len(l.flying)) > 0 {
-		return false
+	if l.work.Len() > 0 {
+		now := time.Now()
+		if l.pace.until(now, len(l.flying)) > 0 {
+			return false, nil
+		}
+		l.pace.submitted(now, l.work.Len())
+		l.expect()
+		l.sink.Submit(l.work.Batch)
 	}
-	l.pace.submitted(now, l.batch.Len())
-	l.carry = l.batch.Data()[l.parsed:l.filled]
-	l.expect()
-	l.sink.Submit(l.batch)
-	l.flying = append(l.flying, l.batch)
-	l.batch = nil
-	return true
+	l.carry = l.work.Data()[l.parsed:l.filled]
+	l.flying = append(l.flying, l.work)
+	l.work = nil
+	return true, l.retire(0)
 }
 
 // expect tells the batch how many rows the whole load will have if those to come are
 // like those that were read; few rows are no evidence of very many.
 func (l *loader) expect() {
 	parsed := l.counts.Bytes - uint64(l.filled-l.parsed)
-	rowBytes := max(parsed/l.counts.Rows, 1)
+	rowBytes := max(parsed/l.rows, 1)
 	rows := uint64(max(l.size, 0)) / rowBytes
-	l.batch.Expect(min(rows, evidence*l.counts.Rows), rowBytes)
+	l.work.Expect(min(rows, evidence*l.rows), rowBytes)
 }
 
-// compact moves what is not parsed to the beginning of a batch without rows.
+// compact moves what is not parsed to the beginning of a work without rows.
 func (l *loader) compact() {
 	if l.parsed == 0 {
 		return
 	}
-	l.filled = copy(l.batch.Data(), l.batch.Data()[l.parsed:l.filled])
-	l.scanned -= l.parsed
+	l.filled = copy(l.work.Data(), l.work.Data()[l.parsed:l.filled])
 	l.parsed = 0
 }
 
-// collect takes the finished batches back, oldest first.
+// collect takes the works back whose batches are finished.
 func (l *loader) collect() error {
 	var count [8]byte
 	n, err := unix.Read(l.done, count[:])
@@ -131,12 +132,27 @@ func (l *loader) collect() error {
 		return os.NewSyscallError("read", err)
 	}
 	l.pace.finished(time.Now())
+	return l.retire(binary.NativeEndian.Uint64(count[:]))
+}
+
+// retire accounts for works, oldest first: so many whose batches are finished, and those
+// that have no row to store.
+func (l *loader) retire(finished uint64) error {
 	var failed error
-	for range binary.NativeEndian.Uint64(count[:]) {
-		b := l.flying[0]
+	for len(l.flying) > 0 {
+		w := l.flying[0]
+		if w.Len() > 0 {
+			if finished == 0 {
+				break
+			}
+			finished--
+		}
 		l.flying = l.flying[1:]
-		failed = cmp.Or(failed, l.counts.add(b, l.lines[b]))
-		l.free = append(l.free, b)
+		failed = cmp.Or(failed, l.account(w))
+		l.free = append(l.free, w)
+	}
+	if !l.limited && l.options.MaxErrors.exceeded(l.bad, l.rows, false) {
+		l.limit()
 	}
 	return failed
 }

@@ -22,44 +22,55 @@ const (
 //
 // Rows to set are sent quietly: memcached answers nothing for one that it stores.
 // An error has no row's name on it; the batch is sent again then, with answers.
-// Rows to add or to replace cannot be sent twice, so they always have answers.  So
-// has a batch with a row of which memcached may say nothing when it fails, or
+// Rows to add or to replace cannot be sent twice, so a batch that has one has answers.
+// So has a batch with a row of which memcached may say nothing when it fails, or
 // something when it succeeds; see loud.
 type exchange struct {
 	*batch.Batch
 	conn     *conn
-	flags    []byte // the meta flags of each row
 	answered bool
 	settled  int   // how many of the rows have an outcome
 	stale    []int // rows that failed and whose key may have kept its old value
 }
 
-// prepare makes what stands behind each row's length, and decides on the answers.
+// prepare looks at the rows before any is sent, and decides on the answers.
 func (e *exchange) prepare() error {
-	o := e.Options()
-	if o.Flags != 0 {
-		e.flags = strconv.AppendUint(append(e.flags, " F"...), uint64(o.Flags), 10)
-	}
-	if ttl := o.TTL; ttl != 0 {
-		if ttl > month {
-			ttl += e.conn.now()
-		}
-		if ttl > maxDate {
+	for i := range e.Len() {
+		row := e.Row(i)
+		if e.date(row.TTL) > maxDate {
 			return errBeyond
 		}
-		e.flags = strconv.AppendInt(append(e.flags, " T"...), ttl, 10)
-	}
-	switch o.Command {
-	case batch.Add:
-		e.flags, e.answered = append(e.flags, " ME"...), true
-	case batch.Replace:
-		e.flags, e.answered = append(e.flags, " MR"...), true
-	default:
-		for i := 0; i < e.Len() && !e.answered; i++ {
-			e.answered = e.loud(i)
-		}
+		e.answered = e.answered || row.Command != batch.Set || e.loud(i)
 	}
 	return nil
+}
+
+// date is how memcached's commands say a time to live.
+func (e *exchange) date(ttl uint32) int64 {
+	if ttl > month {
+		return int64(ttl) + e.conn.now()
+	}
+	return int64(ttl)
+}
+
+// appendFlags appends what stands behind a row's length.
+func (e *exchange) appendFlags(head []byte, row batch.Row) []byte {
+	if row.Flags != 0 {
+		head = strconv.AppendUint(append(head, " F"...), uint64(row.Flags), 10)
+	}
+	if row.TTL != 0 {
+		head = strconv.AppendInt(append(head, " T"...), e.date(row.TTL), 10)
+	}
+	switch row.Command {
+	case batch.Add:
+		head = append(head, " ME"...)
+	case batch.Replace:
+		head = append(head, " MR"...)
+	}
+	if !e.answered {
+		head = append(head, " q"...)
+	}
+	return append(head, "\r\n"...)
 }
 
 const (
@@ -72,8 +83,7 @@ const (
 
 func (e *exchange) size(i int) uint64 {
 	value, _ := e.Value(i)
-	_, _, key := e.Row(i)
-	return uint64(overhead + len(key) + len(value))
+	return uint64(overhead + e.Row(i).NKey + len(value))
 }
 
 // tooLarge tells of a row that memcached would refuse.
@@ -104,24 +114,19 @@ func (e *exchange) do() error {
 // write sends the rows.  A row that is too large takes the key's old value out, if
 // it was to be set: a stale value is worse than none.
 func (e *exchange) write() error {
-	set := e.Options().Command == batch.Set
 	w := writer{conn: e.conn}
 	var head []byte
 	for i := range e.Len() {
-		_, _, key := e.Row(i)
+		row, key := e.Row(i), e.Key(i)
 		value, _ := e.Value(i)
 		if e.tooLarge(i) {
-			if set {
+			if row.Command == batch.Set {
 				w.remove(key)
 			}
 			continue
 		}
 		head = append(append(append(head[:0], "ms "...), key...), ' ')
-		head = append(strconv.AppendInt(head, int64(len(value)), 10), e.flags...)
-		if !e.answered {
-			head = append(head, " q"...)
-		}
-		w.write(append(head, "\r\n"...))
+		w.write(e.appendFlags(strconv.AppendInt(head, int64(len(value)), 10), row))
 		w.write(value)
 		w.write([]byte("\r\n"))
 	}
@@ -143,7 +148,7 @@ func (e *exchange) settleQuiet() error {
 			return err
 		}
 		if string(line) != "MN" {
-			if _, ok := outcomeOf(line, e.Options().Command); !ok {
+			if _, ok := outcomeOf(line, batch.Set); !ok {
 				return unexpected(line)
 			}
 			refused = true
@@ -162,9 +167,8 @@ func (e *exchange) settleQuiet() error {
 
 // settleEach reads one answer for each row, and the no-op's.
 func (e *exchange) settleEach() error {
-	command := e.Options().Command
 	for i := range e.Len() {
-		large := e.tooLarge(i)
+		command, large := e.Row(i).Command, e.tooLarge(i)
 		if large && command != batch.Set {
 			e.settle(i, batch.TooLarge)
 			continue
@@ -195,8 +199,7 @@ func (e *exchange) removeStale() error {
 	var asked int
 	for _, i := range e.stale {
 		if !e.storedAfter(i) {
-			_, _, key := e.Row(i)
-			w.remove(key)
+			w.remove(e.Key(i))
 			asked++
 		}
 	}
@@ -217,9 +220,9 @@ func (e *exchange) removeStale() error {
 
 // storedAfter tells whether a later row has stored the key of row i.
 func (e *exchange) storedAfter(i int) bool {
-	_, _, key := e.Row(i)
+	key := e.Key(i)
 	for j := i + 1; j < e.Len(); j++ {
-		if outcome, _, other := e.Row(j); outcome == batch.Stored && bytes.Equal(key, other) {
+		if e.Outcome(j) == batch.Stored && bytes.Equal(key, e.Key(j)) {
 			return true
 		}
 	}

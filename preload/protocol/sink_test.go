@@ -13,14 +13,14 @@ import (
 	"memcached-backdoor/preload/batch"
 )
 
-// batchOf makes a batch of rows key<TAB>value; a value "-" is one that is too large to be there.
-func batchOf(t testing.TB, options batch.Options, rows ...string) *batch.Batch {
+// batchOf makes a batch of rows key<TAB>value, with the options' command, flags and time to live; a value "-" is one that is too large to be there.
+func batchOf(t testing.TB, options batch.Row, rows ...string) *batch.Batch {
 	t.Helper()
 	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := batch.New(done, options)
+	b, err := batch.New(done)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,14 +29,14 @@ func batchOf(t testing.TB, options batch.Options, rows ...string) *batch.Batch {
 		unix.Close(done)
 	})
 	at := 0
-	for i, row := range rows {
+	for _, row := range rows {
 		key, value, _ := strings.Cut(row, "\t")
 		copy(b.Data()[at:], key+value)
-		nvalue := len(value)
+		options.Key, options.NKey, options.Value, options.NValue = at, len(key), at+len(key), len(value)
 		if value == "-" {
-			nvalue = batch.Oversize
+			options.NValue = batch.Oversize
 		}
-		b.Add(at, len(key), at+len(key), nvalue, uint32(i))
+		b.Add(options)
 		at += len(key) + len(value)
 	}
 	return b
@@ -87,7 +87,7 @@ func TestExchange(t *testing.T) {
 	long := strings.Repeat("v", 1000) // with its overhead more than a chunk
 	for _, tt := range []struct {
 		name    string
-		options batch.Options
+		options batch.Row
 		rows    []string
 		sent    string
 		answers string
@@ -95,64 +95,64 @@ func TestExchange(t *testing.T) {
 		err     string
 	}{
 		{
-			name: "all stored", options: batch.Options{Command: batch.Set}, rows: []string{"a\t1", "b\t"},
+			name: "all stored", options: batch.Row{Command: batch.Set}, rows: []string{"a\t1", "b\t"},
 			sent: "ms a 1 q\r\n1\r\nms b 0 q\r\n\r\nmn\r\n", answers: "MN\r\n", want: []batch.Outcome{batch.Stored, batch.Stored},
 		},
 		{
-			name: "flags and a time to live", options: batch.Options{Command: batch.Set, Flags: 7, TTL: 60}, rows: []string{"a\t1"},
+			name: "flags and a time to live", options: batch.Row{Command: batch.Set, Flags: 7, TTL: 60}, rows: []string{"a\t1"},
 			sent: "ms a 1 F7 T60 q\r\n1\r\nmn\r\n", answers: "MN\r\n", want: []batch.Outcome{batch.Stored},
 		},
 		{
-			name: "no room for one", options: batch.Options{Command: batch.Set}, rows: []string{"a\t1", "b\t2"},
+			name: "no room for one", options: batch.Row{Command: batch.Set}, rows: []string{"a\t1", "b\t2"},
 			sent:    "ms a 1 q\r\n1\r\nms b 1 q\r\n2\r\nmn\r\n|ms a 1\r\n1\r\nms b 1\r\n2\r\nmn\r\n",
 			answers: "SERVER_ERROR out of memory storing object\r\nMN\r\n|HD\r\nSERVER_ERROR out of memory storing object\r\nMN\r\n",
 			want:    []batch.Outcome{batch.Stored, batch.NoMemory},
 		},
 		{
-			name: "no memory for a chunk", options: batch.Options{Command: batch.Set},
+			name: "no memory for a chunk", options: batch.Row{Command: batch.Set},
 			rows:    []string{"a\t" + long, "b\t" + long, "b\t2", "c\t" + long},
 			sent:    "ms a 1000\r\n" + long + "\r\nms b 1000\r\n" + long + "\r\nms b 1\r\n2\r\nms c 1000\r\n" + long + "\r\nmn\r\n|md a\r\nmn\r\n",
 			answers: string(noChunk) + "\r\n" + string(noChunk) + "\r\nHD\r\nHD\r\nMN\r\n|NF\r\nMN\r\n",
 			want:    []batch.Outcome{batch.NoMemory, batch.NoMemory, batch.Stored, batch.Stored},
 		},
 		{
-			name: "too large", options: batch.Options{Command: batch.Set}, rows: []string{"a\t-", "b\t2", "c\t-"},
+			name: "too large", options: batch.Row{Command: batch.Set}, rows: []string{"a\t-", "b\t2", "c\t-"},
 			sent: "md a\r\nms b 1\r\n2\r\nmd c\r\nmn\r\n", answers: "NF\r\nHD\r\nHD\r\nMN\r\n",
 			want: []batch.Outcome{batch.TooLarge, batch.Stored, batch.TooLarge},
 		},
 		{
-			name: "memcached finds it too large", options: batch.Options{Command: batch.Add}, rows: []string{"a\t1", "b\t2"},
+			name: "memcached finds it too large", options: batch.Row{Command: batch.Add}, rows: []string{"a\t1", "b\t2"},
 			sent: "ms a 1 ME\r\n1\r\nms b 1 ME\r\n2\r\nmn\r\n", answers: "SERVER_ERROR object too large for cache\r\nHD\r\nMN\r\n",
 			want: []batch.Outcome{batch.TooLarge, batch.Stored},
 		},
 		{
-			name: "add", options: batch.Options{Command: batch.Add}, rows: []string{"a\t1", "b\t-", "c\t3"},
+			name: "add", options: batch.Row{Command: batch.Add}, rows: []string{"a\t1", "b\t-", "c\t3"},
 			sent: "ms a 1 ME\r\n1\r\nms c 1 ME\r\n3\r\nmn\r\n", answers: "NS\r\nHD\r\nMN\r\n",
 			want: []batch.Outcome{batch.Exists, batch.TooLarge, batch.Stored},
 		},
 		{
-			name: "replace", options: batch.Options{Command: batch.Replace}, rows: []string{"a\t1"},
+			name: "replace", options: batch.Row{Command: batch.Replace}, rows: []string{"a\t1"},
 			sent: "ms a 1 MR\r\n1\r\nmn\r\n", answers: "NS \r\nMN\r\n", want: []batch.Outcome{batch.Missing},
 		},
 		{
-			name: "closed in the middle", options: batch.Options{Command: batch.Add}, rows: []string{"a\t1", "b\t2", "c\t3"},
+			name: "closed in the middle", options: batch.Row{Command: batch.Add}, rows: []string{"a\t1", "b\t2", "c\t3"},
 			sent: "ms a 1 ME\r\n1\r\nms b 1 ME\r\n2\r\nms c 1 ME\r\n3\r\nmn\r\n", answers: "HD\r\nH",
 			want: []batch.Outcome{batch.Stored}, err: "it closes the connection after \"H\"",
 		},
 		{
-			name: "an answer that is none", options: batch.Options{Command: batch.Set}, rows: []string{"a\t1"},
+			name: "an answer that is none", options: batch.Row{Command: batch.Set}, rows: []string{"a\t1"},
 			sent: "ms a 1 q\r\n1\r\nmn\r\n", answers: "CLIENT_ERROR bad data chunk\r\nMN\r\n", err: "it answers \"CLIENT_ERROR bad data chunk\"",
 		},
 		{
-			name: "too many answers", options: batch.Options{Command: batch.Set}, rows: []string{"a\t1"},
+			name: "too many answers", options: batch.Row{Command: batch.Set}, rows: []string{"a\t1"},
 			sent: "ms a 1 q\r\n1\r\nmn\r\n", answers: "HD\r\nHD\r\nHD\r\n", err: "more than it was asked",
 		},
 		{
-			name: "an endless line", options: batch.Options{Command: batch.Set}, rows: []string{"a\t1"},
+			name: "an endless line", options: batch.Row{Command: batch.Set}, rows: []string{"a\t1"},
 			sent: "ms a 1 q\r\n1\r\nmn\r\n", answers: strings.Repeat("x", 3*maxLine), err: "and more",
 		},
 		{
-			name: "beyond 2038", options: batch.Options{Command: batch.Set, TTL: maxDate}, rows: []string{"a\t1"}, err: "2038",
+			name: "beyond 2038", options: batch.Row{Command: batch.Set, TTL: maxDate}, rows: []string{"a\t1"}, err: "2038",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestExchange(t *testing.T) {
 				t.Errorf("%d rows have an outcome, want %d", counts.Sum(), len(tt.want))
 			}
 			for i, want := range tt.want {
-				if got, _, _ := b.Row(i); got != want {
+				if got := b.Outcome(i); got != want {
 					t.Errorf("row %d: outcome %d, want %d", i, got, want)
 				}
 			}
@@ -184,8 +184,8 @@ func TestConnectionEnds(t *testing.T) {
 		store: &Store{}, conn: peer(t, "ms a 1 ME\r\n1\r\nms b 1 ME\r\n2\r\nmn\r\n", "HD\r\n"),
 		used: time.Now(), work: make(chan *batch.Batch, 2),
 	}
-	first := batchOf(t, batch.Options{Command: batch.Add}, "a\t1", "b\t2")
-	second := batchOf(t, batch.Options{Command: batch.Add}, "c\t3")
+	first := batchOf(t, batch.Row{Command: batch.Add}, "a\t1", "b\t2")
+	second := batchOf(t, batch.Row{Command: batch.Add}, "c\t3")
 	k.Submit(first)
 	k.Submit(second)
 	close(k.work)
@@ -202,13 +202,13 @@ func TestConnectionEnds(t *testing.T) {
 // What is longer than a month is a date, by memcached's clock.
 func TestLongTTL(t *testing.T) {
 	t.Parallel()
-	for ttl, want := range map[int64]string{month: " T2592000", month + 1: " T2592101"} {
+	for ttl, want := range map[uint32]string{month: " T2592000\r\n", month + 1: " T2592101\r\n"} {
 		c := &conn{itemSizeMax: 1 << 20, clock: 100, greeted: time.Now()}
-		e := exchange{Batch: batchOf(t, batch.Options{Command: batch.Set, TTL: ttl}), conn: c}
+		e := exchange{Batch: batchOf(t, batch.Row{Command: batch.Set, TTL: ttl}, "a\t1"), conn: c}
 		if err := e.prepare(); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(e.flags); got != want {
+		if got := string(e.appendFlags(nil, e.Row(0))); got != want {
 			t.Errorf("%d: %q, want %q", ttl, got, want)
 		}
 	}
@@ -224,7 +224,7 @@ func FuzzAnswers(f *testing.F) {
 	}
 	f.Cleanup(func() { unix.Close(end) })
 	f.Fuzz(func(t *testing.T, answers []byte, add bool) {
-		options := batch.Options{Command: batch.Set}
+		options := batch.Row{Command: batch.Set}
 		if add {
 			options.Command = batch.Add
 		}

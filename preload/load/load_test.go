@@ -1,0 +1,208 @@
+package load
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/record"
+)
+
+// refuser is a store that has no memory for keys that begin with "no", and room for values of 1000 bytes.
+type refuser struct{ stored *strings.Builder }
+
+func (refuser) ItemSizeMax() uint64         { return 1000 }
+func (s refuser) Open() (batch.Sink, error) { return s, nil }
+func (refuser) Close()                      {}
+
+func (s refuser) Submit(b *batch.Batch) {
+	for i := range b.Len() {
+		value, fits := b.Value(i)
+		switch {
+		case !fits:
+			b.Settle(i, batch.TooLarge)
+		case bytes.HasPrefix(b.Key(i), []byte("no")):
+			b.Settle(i, batch.NoMemory)
+		default:
+			fmt.Fprintf(s.stored, "%s=%d,", b.Key(i), len(value))
+			b.Settle(i, batch.Stored)
+		}
+	}
+	b.Finish(nil)
+}
+
+// file is an Output in memory.
+type file struct{ bytes.Buffer }
+
+func (f *file) Empty() bool { return f.Len() == 0 }
+
+// loadText loads text and checks that every row is accounted for.
+func loadText(t *testing.T, input string, options Options) (stored string, counts Counts, err error) {
+	t.Helper()
+	var kept strings.Builder
+	counts, err = Load(refuser{&kept}, text{strings.NewReader(input)}, options)
+	if counts.Rows != counts.Stored+counts.Rejected+counts.Skipped {
+		t.Errorf("the counts do not add up: %+v", counts)
+	}
+	return kept.String(), counts, err
+}
+
+func TestRejects(t *testing.T) {
+	long := strings.Repeat("x", 3<<20) // longer than a batch's data, and than any item
+	for _, tt := range []struct {
+		name, input     string
+		options         record.Options
+		stored          string
+		rejects, reason string
+	}{
+		{
+			name: "none", input: "a\t1\nb\t2", stored: "a=1,b=1,",
+		},
+		{
+			name: "all", input: "a\nb", rejects: "a\nb\n",
+			reason: "1\t1\tno tab between key and value\t\"a\"\n2\t1\tno tab between key and value\t\"b\"\n",
+		},
+		{
+			name: "in the order of the input", input: "no1\t1\na b\t1\nc\t3\nno2\t2\n\t\n", stored: "c=1,", rejects: "no1\t1\na b\t1\nno2\t2\n\t\n",
+			reason: "1\t0\tout of memory in memcached\t\"no1\"\n2\t2\tspace or control byte in the key\t\"a b\"\n" +
+				"4\t0\tout of memory in memcached\t\"no2\"\n5\t1\tempty key\t\"\"\n",
+		},
+		{
+			name: "too long, between others", input: "no1\t1\nbig\t" + long + "\nno2\t2\nc\t3\n", stored: "c=1,",
+			rejects: "no1\t1\nbig\t" + long + "\nno2\t2\n",
+			reason: "1\t0\tout of memory in memcached\t\"no1\"\n2\t0\tvalue too large for memcached's item size limit (-I)\t\"big\"\n" +
+				"3\t0\tout of memory in memcached\t\"no2\"\n",
+		},
+		{
+			name: "too long, at the end", input: "c\t3\nbig\t" + long, stored: "c=1,", rejects: "big\t" + long + "\n",
+			reason: "2\t0\tvalue too large for memcached's item size limit (-I)\t\"big\"\n",
+		},
+		{
+			name: "too long without a key", input: long + "\nc\t3\n", stored: "c=1,", rejects: long + "\n",
+			reason: "1\t1\tno tab between key and value\t\"" + long[:250] + "\"\n",
+		},
+		{
+			name: "with the header, and on several lines", options: record.Options{Format: record.CSV, Header: true},
+			input:  "k,v\r\na,\"1\n2\"\r\nno1,\"x\ny\"\r\nb,2,3\r\nc,\"\n\"\nd\n",
+			stored: "a=3,c=1,", rejects: "k,v\r\nno1,\"x\ny\"\r\nb,2,3\r\nd\n",
+			reason: "4\t0\tout of memory in memcached\t\"no1\"\n6\t5\tmore columns than expected\t\"\"\n9\t2\tfewer columns than expected\t\"\"\n",
+		},
+		{
+			name: "of commands", options: record.Options{Format: record.Memcached},
+			input:  "set a 0 0 3\r\n1\n2\r\nset no1 0 0 2\r\n\r\n\r\nset b 0 0 2000\r\n" + long[:2000] + "\r\nset c 0 0 0\r\n\r\n",
+			stored: "a=3,c=0,", rejects: "set no1 0 0 2\r\n\r\n\r\nset b 0 0 2000\r\n" + long[:2000] + "\r\n",
+			reason: "4\t0\tout of memory in memcached\t\"no1\"\n7\t0\tvalue too large for memcached's item size limit (-I)\t\"b\"\n",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var rows, reasons file
+			stored, counts, err := loadText(t, tt.input, Options{Record: tt.options, Rejects: &rows, Reasons: &reasons})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if stored != tt.stored {
+				t.Errorf("stored %q, want %q", stored, tt.stored)
+			}
+			if got := rows.String(); got != tt.rejects {
+				t.Errorf("rejects are\n%.500q, want\n%.500q", got, tt.rejects)
+			}
+			if got := reasons.String(); got != tt.reason {
+				t.Errorf("reasons are\n%.500s, want\n%.500s", got, tt.reason)
+			}
+			if n := strings.Count(tt.reason, "\n"); counts.Rejected != uint64(n) || len(counts.Rejects) != n {
+				t.Errorf("%d rejected, %d listed, want %d", counts.Rejected, len(counts.Rejects), n)
+			}
+		})
+	}
+}
+
+// What was rejected can be loaded again, with the same result.
+func TestRejectsAgain(t *testing.T) {
+	options := record.Options{Format: record.CSV, Header: true, Key: "k", Value: "json"}
+	var first, second, reasons file
+	input := "k,v\n" + strings.Repeat("a,1\nno,2\nb\n\"c\" ,\nno3,\"\n\"\n", 5000)
+	if _, _, err := loadText(t, input, Options{Record: options, Rejects: &first, Reasons: &reasons}); err != nil {
+		t.Fatal(err)
+	}
+	_, counts, err := loadText(t, first.String(), Options{Record: options, Rejects: &second, Reasons: &reasons})
+	if err != nil || counts.Rejected != 4*5000 || counts.Rows != counts.Rejected {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	if first.String() != second.String() {
+		t.Error("the rejects of the rejects are others")
+	}
+}
+
+type full struct{ file }
+
+var errFull = errors.New("no space left")
+
+func (*full) Write([]byte) (int, error) { return 0, errFull }
+
+// A load whose rejects cannot be written fails.
+func TestRejectsFull(t *testing.T) {
+	for _, input := range []string{"a\n", strings.Repeat("a\n", 100000)} {
+		var reasons file
+		_, counts, err := loadText(t, input, Options{Rejects: &full{}, Reasons: &reasons})
+		if !errors.Is(err, ErrWrite) || !errors.Is(err, errFull) || counts.Rejected == 0 {
+			t.Errorf("%+v, %v", counts, err)
+		}
+	}
+}
+
+func TestMaxErrors(t *testing.T) {
+	row := func(n int, bad func(int) bool) string {
+		var b strings.Builder
+		for i := range n {
+			if bad(i) {
+				b.WriteString("bad\n")
+			} else {
+				fmt.Fprintf(&b, "k%d\tv\n", i)
+			}
+		}
+		return b.String()
+	}
+	tenth := func(i int) bool { return i%10 == 9 }
+	for _, tt := range []struct {
+		name, input, limit string
+		rows, rejected     uint64
+		limited            bool
+	}{
+		{"none allowed, none there", "a\t1\n", "0", 1, 0, false},
+		{"none allowed", "a\t1\nb\nc\t3\n", "0", 2, 1, true},
+		{"as many as are allowed", row(100, tenth), "10", 100, 10, false},
+		{"one more", row(100, tenth), "9", 100, 10, true},
+		{"one more, in the middle", row(100000, tenth), "9", 100, 10, true},
+		{"a part", row(100000, tenth), "10%", 100000, 10000, false},
+		{"more than a part", row(100000, tenth), "9.9%", 1000, 100, true},
+		{"more than a part of few rows", row(20, tenth), "9%", 20, 2, true},
+		{"rows that the store rejects", row(9, tenth) + "no1\t\nno2\t\n", "1", 11, 2, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			limit, err := ParseMaxErrors(tt.limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, counts, err := loadText(t, tt.input, Options{MaxErrors: limit})
+			if err != nil || counts.Rows != tt.rows || counts.Rejected != tt.rejected || counts.Limited != tt.limited {
+				t.Errorf("%+v, %v", counts, err)
+			}
+		})
+	}
+	for _, s := range []string{"-1", "x", "%", "0%", "101%", "1e3", "NaN%", " 1"} {
+		if _, err := ParseMaxErrors(s); err == nil {
+			t.Errorf("%q is no limit", s)
+		}
+	}
+}
+
+// An option that does not fit the input ends the load before a row is stored.
+func TestWrongOption(t *testing.T) {
+	stored, counts, err := loadText(t, "a,b\n1,2\n", Options{Record: record.Options{Format: record.CSV, Header: true, Key: "c"}})
+	if _, ok := errors.AsType[*record.OptionError](err); !ok || stored != "" || counts.Rows != 0 {
+		t.Errorf("%q stored, %+v, %v", stored, counts, err)
+	}
+}

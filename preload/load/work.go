@@ -1,0 +1,120 @@
+package load
+
+import (
+	"bytes"
+
+	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/record"
+)
+
+// A work is a batch, with what only the load must know of the rows that it was made of.
+type work struct {
+	*batch.Batch
+	origins []origin                 // of the batch's rows
+	bad     []reject                 // rows that were rejected as they were read, in their order
+	skipped map[record.Reason]uint64 // rows that were skipped as they were read
+	rows    uint64                   // all of them
+}
+
+// origin is where a row stands in the input.
+type origin struct {
+	line     uint64 // its first, from 1
+	from, to int    // offsets in the work's data
+	streamed bool   // or it was too long for that, and is among the rejects
+}
+
+// reject is a row that cannot be stored.
+type reject struct {
+	origin
+	reason record.Reason
+	column int    // the byte of the row, from 1; 0: not known
+	key    []byte // or what stands in its place
+}
+
+// empty says that it is about no row.
+func (w *work) empty() bool { return w.rows == 0 }
+
+// full says that it takes no more rows.
+func (w *work) full() bool { return w.Full() || len(w.bad) >= badRows }
+
+// badRows is how many rejected rows a work has at most.
+const badRows = 8192
+
+func (w *work) reset() {
+	w.Reset()
+	w.origins, w.bad = w.origins[:0], w.bad[:0]
+	clear(w.skipped)
+	w.rows = 0
+}
+
+// add adds a row that is to be stored.
+func (w *work) add(row *record.Row, o origin) error {
+	r := batch.Row{
+		NKey: row.Key.Len, NValue: row.Value.Len,
+		Command: commands[row.Command], Flags: row.Flags, TTL: uint32(row.TTL),
+	}
+	var err error
+	if r.Key, err = w.place(row.Key, o.from); err != nil {
+		return err
+	}
+	if row.Oversize {
+		r.NValue = batch.Oversize
+	} else if r.Value, err = w.place(row.Value, o.from); err != nil {
+		return err
+	}
+	w.Add(r)
+	w.origins = append(w.origins, o)
+	w.rows++
+	return nil
+}
+
+// place returns where in the batch a row's bytes are; from is where the row begins.
+func (w *work) place(b record.Bytes, from int) (int, error) {
+	if b.Made != nil {
+		return w.Append(b.Made)
+	}
+	return from + b.At, nil
+}
+
+// reject adds a row that cannot be stored.
+func (w *work) reject(row *record.Row, o origin) {
+	key := row.Key.Of(w.Data()[o.from:])
+	w.bad = append(w.bad, reject{o, row.Reason, row.Column, bytes.Clone(key[:min(len(key), record.KeyMax)])})
+	w.rows++
+}
+
+// skip adds a row that is not to be stored.
+func (w *work) skip(row *record.Row) {
+	if w.skipped == nil {
+		w.skipped = make(map[record.Reason]uint64)
+	}
+	w.skipped[row.Reason]++
+	w.rows++
+}
+
+// rejects calls f for all rejected rows of a finished work, in the order of the input.
+func (w *work) rejects(f func(reject) error) error {
+	bad := w.bad
+	before := func(line uint64) error {
+		for len(bad) > 0 && bad[0].line < line {
+			if err := f(bad[0]); err != nil {
+				return err
+			}
+			bad = bad[1:]
+		}
+		return nil
+	}
+	for i, o := range w.origins {
+		reason, ok := refusals[w.Outcome(i)]
+		if !ok {
+			continue
+		}
+		if err := before(o.line); err != nil {
+			return err
+		}
+		if err := f(reject{origin: o, reason: reason, key: w.Key(i)}); err != nil {
+			return err
+		}
+	}
+	return before(1<<64 - 1)
+}

@@ -1,0 +1,262 @@
+package record
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strconv"
+)
+
+// What can be wrong with a command.
+const (
+	NoCommand  Reason = "not a command that stores: set, add, replace or ms"
+	BadCommand Reason = "the command is malformed"
+	BadFlag    Reason = "a meta flag or mode that a load does not have"
+	BadChunk   Reason = "the data is not as long as the command says"
+)
+
+const (
+	// headMax is the longest line of a command; memcached's own limit is as long
+	// (proto_text.c: try_read_command_ascii).
+	headMax = 2048
+	// lengthMax is the longest data (proto_text.c: process_update_command).
+	lengthMax = 1<<31 - 3
+	// month is the longest time to live in seconds that memcached does not take for a
+	// date (memcached.c: realtime).
+	month = 60 * 60 * 24 * 30
+)
+
+// commands are what a client of memcached sends (memcached's doc/protocol.txt), and
+// what memcached-tool dump writes.
+type commands struct {
+	lines
+	options Options
+	key     []byte
+
+	// The row under way, once its line is complete.
+	head    bool
+	length  int // bytes of its data; -1: it has none
+	line    int // bytes of its line, with the end; less after drop
+	content int // and without
+
+	rest bool // the row under way is a line whose beginning was dropped
+}
+
+func (c *commands) next(data []byte, end bool) (content, size int) {
+	if !c.head {
+		content, size = c.lines.next(data, end)
+		if size == 0 {
+			return 0, 0
+		}
+		content = len(bytes.TrimSuffix(data[:content], []byte("\r")))
+		c.content, c.line = content, size
+		if c.rest { // whatever it looks like
+			c.rest = false
+			return content, size
+		}
+		if c.length = parseCommand(data[:c.content]).length; c.length < 0 {
+			return content, size
+		}
+		c.head = true
+	}
+	to := c.line + c.length
+	switch {
+	case len(data) < to+2 && !end:
+		return 0, 0
+	case len(data) <= to: // it is cut off
+		c.head = false
+		return len(data), len(data)
+	case to >= 0 && data[to] == '\r' && to+1 < len(data) && data[to+1] == '\n':
+		c.head = false
+		return to, to + 2
+	}
+	// Its data ends elsewhere: with the line, as far as anybody can tell.
+	c.scanned = max(c.scanned, to)
+	content, size = c.lines.next(data, end)
+	c.head = size == 0
+	return content, size
+}
+
+func (c *commands) drop(data []byte) {
+	c.lines.drop(data)
+	c.line -= len(data)
+	c.rest = !c.head
+}
+
+// A command is the line of one, taken apart.
+type command struct {
+	text   []byte
+	words  [6]struct{ at, end int } // the first of them
+	n      int                      // how many there are
+	stores bool                     // it is one that a load has
+	meta   bool                     // and it is ms
+	length int                      // of the data behind it; -1: there is none
+}
+
+// word returns word i, empty if there is none.
+func (c *command) word(i int) []byte { return c.text[c.words[i].at:c.words[i].end] }
+
+// parseCommand reads the line of a command.
+func parseCommand(line []byte) command {
+	c := command{text: line, length: -1}
+	for at := 0; at < len(line); at++ {
+		if line[at] == ' ' {
+			continue
+		}
+		end := len(line)
+		if n := bytes.IndexByte(line[at:], ' '); n >= 0 {
+			end = at + n
+		}
+		if c.n < len(c.words) {
+			c.words[c.n].at, c.words[c.n].end = at, end
+		}
+		c.n++
+		at = end
+	}
+	length := 4
+	switch string(c.word(0)) {
+	case "set", "add", "replace":
+		c.stores = true
+	case "ms":
+		c.stores, c.meta, length = true, true, 2
+	case "append", "prepend", "cas": // no row, but with data
+	default:
+		return c
+	}
+	if n, err := strconv.ParseUint(string(c.word(length)), 10, 32); err == nil && n <= lengthMax {
+		c.length = int(n)
+	}
+	return c
+}
+
+func (c *commands) parse(content []byte, row *Row) Kind {
+	head := parseCommand(content[:min(c.content, len(content))])
+	switch name := string(head.word(0)); {
+	case head.n == 0, head.n == 1 && (name == "mn" || name == "quit"):
+		return Nothing
+	case !head.stores:
+		return row.reject(NoCommand, 0)
+	case head.length < 0:
+		return row.reject(BadCommand, 0)
+	}
+	if kind := c.begin(&head, row); kind != Item {
+		return kind
+	}
+	if len(content) != c.line+head.length {
+		return row.reject(BadChunk, c.line)
+	}
+	row.Value = Bytes{At: c.line, Len: head.length}
+	row.Oversize = head.length > c.options.ValueMax
+	return Item
+}
+
+func (c *commands) cut(beginning []byte, row *Row) Kind {
+	if c.head {
+		if head := parseCommand(beginning[:c.content]); head.stores && c.begin(&head, row) == Item {
+			return Item
+		}
+	}
+	return row.reject(TooLong, 0)
+}
+
+// begin takes everything but the data from the command.
+func (c *commands) begin(head *command, row *Row) Kind {
+	row.Command, row.Flags, row.TTL = Set, c.options.Flags, c.options.TTL
+	row.Key = Bytes{At: head.words[1].at, Len: len(head.word(1))}
+	kind := Item
+	if head.meta {
+		kind = c.meta(head, row)
+	} else {
+		kind = row.classic(head)
+	}
+	if kind != Item {
+		return kind
+	}
+	if c.options.Override {
+		row.Command = c.options.Command
+	}
+	if reason, at := badKey(row.Key.Of(head.text)); reason != "" {
+		return row.reject(reason, head.words[1].at+at)
+	}
+	return Item
+}
+
+// classic reads set, add and replace.
+func (r *Row) classic(head *command) Kind {
+	switch string(head.word(0)) {
+	case "add":
+		r.Command = Add
+	case "replace":
+		r.Command = Replace
+	}
+	if head.n > 6 || head.n == 6 && string(head.word(5)) != "noreply" {
+		return r.reject(BadCommand, head.words[5].at)
+	}
+	flags, err := strconv.ParseUint(string(head.word(2)), 10, 32)
+	if err != nil {
+		return r.reject(BadFlags, head.words[2].at)
+	}
+	r.Flags = uint32(flags)
+	return r.exptime(head.word(3), head.words[3].at)
+}
+
+// exptime gives the row memcached's own kind of time (protocol.txt: "Expiration times").
+func (r *Row) exptime(text []byte, at int) Kind {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	switch {
+	case err != nil:
+		return r.reject(BadTTL, at)
+	case n > month:
+		return r.until(n, at)
+	}
+	return r.in(n, at)
+}
+
+// meta reads the flags of ms; those that ask for an answer mean nothing here.
+func (c *commands) meta(head *command, row *Row) Kind {
+	row.Command = c.options.Command
+	for at := head.words[2].end; at < len(head.text); at++ {
+		if head.text[at] == ' ' {
+			continue
+		}
+		flag, _, _ := bytes.Cut(head.text[at:], []byte(" "))
+		if kind := c.flag(flag[0], flag[1:], at, row, head); kind != Item {
+			return kind
+		}
+		at += len(flag)
+	}
+	return Item
+}
+
+func (c *commands) flag(flag byte, token []byte, at int, row *Row, head *command) Kind {
+	switch flag {
+	case 'q', 'k', 'O', 'c', 's':
+	case 'F':
+		n, err := strconv.ParseUint(string(token), 10, 32)
+		if err != nil {
+			return row.reject(BadFlags, at)
+		}
+		row.Flags = uint32(n)
+	case 'T':
+		return row.exptime(token, at)
+	case 'M':
+		switch string(token) {
+		case "S", "s", "set":
+			row.Command = Set
+		case "E", "e", "add":
+			row.Command = Add
+		case "R", "r", "replace":
+			row.Command = Replace
+		default:
+			return row.reject(BadFlag, at)
+		}
+	case 'b':
+		var err error
+		if c.key, err = base64.StdEncoding.AppendDecode(c.key[:0], head.word(1)); err != nil {
+			return row.reject(BadBase64, head.words[1].at)
+		}
+		row.Key = made(c.key)
+	default:
+		return row.reject(BadFlag, at)
+	}
+	return Item
+}

@@ -1,0 +1,145 @@
+package record
+
+import "bytes"
+
+// What can be wrong with a row of CSV.
+const (
+	BareQuote  Reason = "a quote in a field that does not begin with one"
+	AfterQuote Reason = "text behind the closing quote"
+	OpenQuote  Reason = "a quote that is not closed"
+)
+
+// quoted is CSV as RFC 4180 has it, with line feeds alone as ends of lines, too.
+//
+// Its frame goes on where it stood when there was not enough of the input: a row may be long.
+type quoted struct {
+	state   quotedState
+	scanned int // bytes that state is about
+	line    int // before this one, and behind scanned, there is no line feed
+}
+
+type quotedState int
+
+const (
+	fieldBegins quotedState = iota
+	unquoted
+	inQuotes
+	quoteSeen // in quotes: the end, or the first half of a doubled one
+)
+
+func (q *quoted) next(data []byte, end bool) (content, size int) {
+	for q.scanned < len(data) {
+		rest := data[q.scanned:]
+		switch q.state {
+		case fieldBegins:
+			q.state = unquoted
+			if rest[0] == '"' {
+				q.state = inQuotes
+				q.scanned++
+			}
+		case inQuotes:
+			n := bytes.IndexByte(rest, '"')
+			if n < 0 {
+				q.scanned = len(data)
+				continue
+			}
+			q.scanned += n + 1
+			q.state = quoteSeen
+		case quoteSeen:
+			q.state = unquoted // or rather, its end, or a fault that ends with the line
+			if rest[0] == '"' {
+				q.state = inQuotes
+				q.scanned++
+			}
+		case unquoted:
+			q.line = max(q.line, q.scanned)
+			if n := bytes.IndexByte(data[q.line:], '\n'); n >= 0 {
+				q.line += n
+			} else {
+				q.line = len(data)
+			}
+			if comma := bytes.IndexByte(data[q.scanned:q.line], ','); comma >= 0 {
+				q.scanned += comma + 1
+				q.state = fieldBegins
+				continue
+			}
+			if q.line == len(data) {
+				q.scanned = len(data)
+				continue
+			}
+			content, size = q.line, q.line+1
+			*q = quoted{}
+			if content > 0 && data[content-1] == '\r' {
+				content--
+			}
+			return content, size
+		}
+	}
+	if !end {
+		return 0, 0
+	}
+	open := q.state == inQuotes
+	*q = quoted{}
+	content = len(data)
+	if !open && content > 0 && data[content-1] == '\r' {
+		content--
+	}
+	return content, len(data)
+}
+
+func (q *quoted) drop(data []byte) {
+	q.scanned = max(q.scanned-len(data), 0)
+	q.line = max(q.line-len(data), 0)
+}
+
+func (q *quoted) split(fields []field, row []byte) ([]field, Reason, int) {
+	for at := 0; ; {
+		if at < len(row) && row[at] == '"' {
+			f := field{at: at + 1}
+			for f.end = f.at; ; {
+				n := bytes.IndexByte(row[f.end:], '"')
+				if n < 0 {
+					return fields, OpenQuote, at
+				}
+				f.end += n
+				if f.end+1 == len(row) || row[f.end+1] != '"' {
+					break
+				}
+				f.coded = true
+				f.end += 2
+			}
+			fields = append(fields, f)
+			at = f.end + 1
+			if at < len(row) && row[at] != ',' {
+				return fields, AfterQuote, at
+			}
+		} else {
+			f := field{at: at, end: len(row)}
+			if n := bytes.IndexByte(row[at:], ','); n >= 0 {
+				f.end = at + n
+			}
+			if n := bytes.IndexByte(row[at:f.end], '"'); n >= 0 {
+				return fields, BareQuote, at + n
+			}
+			f.null = f.at == f.end
+			fields = append(fields, f)
+			at = f.end
+		}
+		if at == len(row) {
+			return fields, "", 0
+		}
+		at++
+	}
+}
+
+// decode halves the quotes: each that is there is doubled.
+func (q *quoted) decode(dst, raw []byte) ([]byte, Reason, int) {
+	for {
+		n := bytes.IndexByte(raw, '"')
+		if n < 0 {
+			return append(dst, raw...), "", 0
+		}
+		dst = append(dst, raw[:n+1]...)
+		raw = raw[n+2:]
+	}
+}

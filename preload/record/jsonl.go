@@ -1,0 +1,329 @@
+package record
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// What can be wrong with a row of JSON.
+const (
+	BadJSON   Reason = "not a JSON object on one line"
+	BadString Reason = "a JSON string that stands for no text"
+	NoMember  Reason = "the object has no such member"
+	TwoValues Reason = "both value and value_base64"
+	BadBase64 Reason = "not base64"
+)
+
+// objects are JSON objects on a line each.  The lines of an array with an object on each are
+// read, too (sqlite3 -json).
+type objects struct {
+	lines
+	layout
+	fields []field // layout.columns
+	name   []byte
+}
+
+func (o *objects) parse(line []byte, row *Row) Kind {
+	o.made, o.decode = o.made[:0], decodeString
+	from, to := strip(line)
+	if from == to {
+		return Nothing
+	}
+	if !utf8.Valid(line) {
+		return row.reject(NotUTF8, from)
+	}
+	if at := o.scan(line[:to], from); at >= 0 {
+		return row.reject(BadJSON, at)
+	}
+	if o.json {
+		if kind := o.recordKey(row, line, o.fields); kind != Item {
+			return kind
+		}
+		row.Value = Bytes{At: from, Len: to - from}
+		row.Oversize = to-from > o.options.ValueMax
+		return o.rest(row, line, o.fields)
+	}
+	if o.base64 >= 0 && !o.fields[o.base64].absent {
+		return o.binary(line, row)
+	}
+	return o.record(row, line, o.fields)
+}
+
+// strip leaves out what is around the object: white space, and what makes lines an array.
+func strip(line []byte) (from, to int) {
+	to = len(bytes.TrimRight(line, " \t\r"))
+	from = skipSpace(line[:to], 0)
+	if from < to && line[from] == '[' {
+		from = skipSpace(line[:to], from+1)
+	}
+	if from < to && (line[to-1] == ',' || line[to-1] == ']') {
+		to = from + len(bytes.TrimRight(line[from:to-1], " \t\r"))
+	}
+	return from, to
+}
+
+func skipSpace(data []byte, at int) int {
+	for at < len(data) && (data[at] == ' ' || data[at] == '\t' || data[at] == '\r') {
+		at++
+	}
+	return at
+}
+
+// binary makes the record of a row with a value_base64.
+func (o *objects) binary(line []byte, row *Row) Kind {
+	f := o.fields[o.base64]
+	if !o.fields[o.value.first()].absent {
+		return row.reject(TwoValues, f.at)
+	}
+	if kind := o.recordKey(row, line, o.fields); kind != Item {
+		return kind
+	}
+	if f.null {
+		if kind := o.text(row, line, o.fields, template{{column: o.base64}}, &row.Value); kind != Item {
+			return kind
+		}
+		return o.rest(row, line, o.fields)
+	}
+	if line[f.at-1] != '"' { // true is base64, too
+		return row.reject(BadBase64, f.at)
+	}
+	from := len(o.made)
+	if reason, at := o.add(line, f); reason != "" {
+		return row.reject(reason, at)
+	}
+	at := len(o.made)
+	var err error
+	if o.made, err = base64.StdEncoding.AppendDecode(o.made, o.made[from:at]); err != nil {
+		return row.reject(BadBase64, f.at)
+	}
+	row.Value = made(o.made[at:len(o.made):len(o.made)])
+	row.Oversize = row.Value.Len > o.options.ValueMax
+	return o.rest(row, line, o.fields)
+}
+
+func (o *objects) cut(beginning []byte, row *Row) Kind {
+	o.made, o.decode = o.made[:0], decodeString
+	from, _ := strip(beginning)
+	_ = o.scan(beginning, from) // what stands before the fault is there
+	if o.recordKey(row, beginning, o.fields) != Item || !utf8.Valid(row.Key.Of(beginning)) {
+		return row.reject(TooLong, 0)
+	}
+	row.Command, row.Flags, row.TTL = o.options.Command, o.options.Flags, o.options.TTL
+	return Item
+}
+
+// scan finds the members that are asked for in the object that begins at at, up to the
+// end of data.  It returns the offset of what is no JSON, or -1.  Of members with the same
+// name the last counts (encoding/json).
+func (o *objects) scan(data []byte, at int) (bad int) {
+	o.fields = o.fields[:0]
+	for range o.columns {
+		o.fields = append(o.fields, field{absent: true})
+	}
+	if at == len(data) || data[at] != '{' {
+		return at
+	}
+	at = skipSpace(data, at+1)
+	if at < len(data) && data[at] == '}' {
+		return end(data, at+1)
+	}
+	for {
+		name, next := scanString(data, at)
+		if next < 0 {
+			return at
+		}
+		at = skipSpace(data, next)
+		if at == len(data) || data[at] != ':' {
+			return at
+		}
+		at = skipSpace(data, at+1)
+		value, next := scanValue(data, at)
+		if next < 0 {
+			return at
+		}
+		column, ok := o.asked(data, name)
+		if !ok {
+			return name.at
+		}
+		if column >= 0 {
+			o.fields[column] = value
+		}
+		// Nobody decodes it before it is stored, or left out.
+		if value.coded && (column < 0 || o.json) && !json.Valid(data[value.at-1:value.end+1]) {
+			return value.at - 1
+		}
+		at = skipSpace(data, next)
+		switch {
+		case at < len(data) && data[at] == ',':
+			at = skipSpace(data, at+1)
+		case at < len(data) && data[at] == '}':
+			return end(data, at+1)
+		default:
+			return at
+		}
+	}
+}
+
+// end returns -1 if nothing stands behind the object.
+func end(data []byte, at int) int {
+	if at = skipSpace(data, at); at < len(data) {
+		return at
+	}
+	return -1
+}
+
+// asked finds a member's column, -1 if nobody asks for it.  It is not ok where its name
+// stands for no text.
+func (o *objects) asked(data []byte, f field) (column int, ok bool) {
+	name := data[f.at:f.end]
+	if f.coded {
+		var reason Reason
+		if o.name, reason, _ = decodeString(o.name[:0], name); reason != "" {
+			return 0, false
+		}
+		name = o.name
+	}
+	for i, column := range o.columns {
+		if string(name) == column {
+			return i, true
+		}
+	}
+	return -1, true
+}
+
+// scanString finds the end of the string that begins at at; next is -1 if there is none.
+func scanString(data []byte, at int) (f field, next int) {
+	if at >= len(data) || data[at] != '"' {
+		return field{}, -1
+	}
+	f.at = at + 1
+	for i := f.at; i < len(data); i++ {
+		switch b := data[i]; {
+		case b == '"':
+			f.end = i
+			return f, i + 1
+		case b == '\\':
+			f.coded = true
+			i++
+		case b < ' ':
+			return field{}, -1
+		}
+	}
+	return field{}, -1
+}
+
+// scanValue finds the end of the value that begins at at; next is -1 if it is none.
+func scanValue(data []byte, at int) (f field, next int) {
+	if at >= len(data) {
+		return field{}, -1
+	}
+	switch data[at] {
+	case '"':
+		return scanString(data, at)
+	case '{', '[':
+		next = nested(data, at)
+	default:
+		next = at + bytes.IndexAny(data[at:], ",} \t\r")
+	}
+	if next <= at || !json.Valid(data[at:next]) {
+		return field{}, -1
+	}
+	f = field{at: at, end: next}
+	f.null = string(data[at:next]) == "null"
+	return f, next
+}
+
+// nested finds the end of an object or an array: what is in it is not looked at.
+func nested(data []byte, at int) int {
+	for depth := 0; at < len(data); at++ {
+		switch data[at] {
+		case '"':
+			_, next := scanString(data, at)
+			if next < 0 {
+				return -1
+			}
+			at = next - 1
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return at + 1
+			}
+		}
+	}
+	return -1
+}
+
+// decodeString appends what a JSON string stands for.  A half of a surrogate pair stands
+// for nothing.
+func decodeString(dst, raw []byte) ([]byte, Reason, int) {
+	for at := 0; ; {
+		n := bytes.IndexByte(raw[at:], '\\')
+		if n < 0 {
+			return append(dst, raw[at:]...), "", 0
+		}
+		dst = append(dst, raw[at:at+n]...)
+		at += n
+		if at+1 == len(raw) {
+			return dst, BadString, at
+		}
+		size := 2
+		switch b := raw[at+1]; b {
+		case '"', '\\', '/':
+			dst = append(dst, b)
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		case 'u':
+			var r rune
+			if r, size = unicodeEscape(raw[at:]); size == 0 {
+				return dst, BadString, at
+			}
+			dst = utf8.AppendRune(dst, r)
+		default:
+			return dst, BadString, at
+		}
+		at += size
+	}
+}
+
+// unicodeEscape reads \uXXXX, or two of them that are a pair; size is 0 if it is none.
+func unicodeEscape(raw []byte) (r rune, size int) {
+	first, ok := unit(raw)
+	if !ok {
+		return 0, 0
+	}
+	if !utf16.IsSurrogate(first) {
+		return first, 6
+	}
+	second, ok := unit(raw[6:])
+	if r = utf16.DecodeRune(first, second); !ok || r == utf8.RuneError {
+		return 0, 0
+	}
+	return r, 12
+}
+
+func unit(raw []byte) (rune, bool) {
+	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
+		return 0, false
+	}
+	var r rune
+	for _, b := range raw[2:6] {
+		digit := hexDigit(b)
+		if digit < 0 {
+			return 0, false
+		}
+		r = r<<4 | rune(digit)
+	}
+	return r, true
+}

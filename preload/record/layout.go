@@ -1,0 +1,340 @@
+package record
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A field is what a row has in a column.
+type field struct {
+	at, end int  // where it stands in the row, without quotes
+	coded   bool // it is not the bytes that stand there, but what they are decoded to
+	null    bool // it is SQL's NULL
+	absent  bool // the object has no such member, or the row that was cut does not get so far
+}
+
+// A decoder appends what a coded field stands for.  bad is the offset of what stands for
+// nothing, with the reason.
+type decoder func(dst, raw []byte) (_ []byte, reason Reason, bad int)
+
+// layout is which columns make the key, the value and the rest of a record.
+type layout struct {
+	options Options
+	columns []string // those that are asked for
+	key     template
+	value   template
+	json    bool // the value is the whole row
+	base64  int  // a number of columns, or -1: the value, in base64
+	ttl     int  // the same for the rest
+	expires int
+	flags   int
+
+	made   []byte // the bytes of the record's Bytes
+	decode decoder
+}
+
+// A template is literal text and columns; a column alone is one, too.
+type template []part
+
+type part struct {
+	text   string
+	column int // a number of layout.columns; -1: text
+}
+
+// newLayout makes the layout of a format that has columns.
+func newLayout(o *Options) (layout, error) {
+	l := layout{options: *o, base64: -1, ttl: -1, expires: -1, flags: -1}
+	if o.Format == Raw || o.Format == Memcached {
+		return l, nil
+	}
+	key, value := o.Key, o.Value
+	if o.Format == JSONL {
+		if value == "" {
+			l.base64, _ = l.column("value_base64")
+		}
+		if o.TTLColumn == "" && o.ExpiresColumn == "" {
+			l.ttl, _ = l.column("ttl")
+			l.expires, _ = l.column("expires")
+		}
+		if o.FlagsColumn == "" {
+			l.flags, _ = l.column("flags")
+		}
+		key, value = orElse(key, "key"), orElse(value, "value")
+	} else {
+		key, value = orElse(key, "1"), orElse(value, "2")
+	}
+	var err error
+	if l.key, err = l.parse("key", key); err != nil {
+		return l, err
+	}
+	if l.json = value == "json"; l.json {
+		if o.Format != JSONL && !o.Header {
+			return l, optionError("--header says that the first row has the names of the columns", "a row without names cannot be a JSON object")
+		}
+	} else if l.value, err = l.parse("value", value); err != nil {
+		return l, err
+	}
+	for _, column := range []struct {
+		name string
+		at   *int
+	}{{o.TTLColumn, &l.ttl}, {o.ExpiresColumn, &l.expires}, {o.FlagsColumn, &l.flags}} {
+		if column.name != "" {
+			if *column.at, err = l.column(column.name); err != nil {
+				return l, err
+			}
+		}
+	}
+	return l, nil
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// parse reads a column or a template.
+func (l *layout) parse(what, s string) (template, error) {
+	if !strings.ContainsAny(s, "{}") {
+		column, err := l.column(s)
+		return template{{column: column}}, err
+	}
+	var t template
+	var text strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case i+1 < len(s) && (s[i] == '{' || s[i] == '}') && s[i+1] == s[i]:
+			text.WriteByte(s[i])
+			i++
+		case s[i] == '{':
+			n := strings.IndexByte(s[i:], '}')
+			if n < 2 {
+				return nil, optionError("a column is {name} or {number}; {{ and }} are braces", "the %s %q has a brace that names no column", what, s)
+			}
+			column, err := l.column(s[i+1 : i+n])
+			if err != nil {
+				return nil, err
+			}
+			if text.Len() > 0 {
+				t = append(t, part{text: text.String(), column: -1})
+				text.Reset()
+			}
+			t = append(t, part{column: column})
+			i += n
+		case s[i] == '}':
+			return nil, optionError("a column is {name} or {number}; {{ and }} are braces", "the %s %q has a brace that closes nothing", what, s)
+		default:
+			text.WriteByte(s[i])
+		}
+	}
+	if text.Len() > 0 {
+		t = append(t, part{text: text.String(), column: -1})
+	}
+	if what == "key" && !slices.ContainsFunc(t, func(p part) bool { return p.column >= 0 }) {
+		return nil, optionError("a column is {name} or {number}", "the key %q is the same for all rows", s)
+	}
+	return t, nil
+}
+
+// column notes that a column is asked for.
+func (l *layout) column(name string) (int, error) {
+	if at := slices.Index(l.columns, name); at >= 0 {
+		return at, nil
+	}
+	if l.options.Format != JSONL && !l.options.Header {
+		if _, ok := columnNumber(name); !ok {
+			return 0, optionError("--header says that the first row has the names; without it columns have numbers, from 1",
+				"there is no column %q without a header", name)
+		}
+	}
+	l.columns = append(l.columns, name)
+	return len(l.columns) - 1, nil
+}
+
+// columnNumber reads a number of a column, from 1.
+func columnNumber(name string) (int, bool) {
+	n, err := strconv.ParseUint(name, 10, 16)
+	return int(n), err == nil && n > 0
+}
+
+// record makes the record of a row, whose fields are those of l.columns.
+func (l *layout) record(row *Row, data []byte, fields []field) Kind {
+	if kind := l.recordKey(row, data, fields); kind != Item {
+		return kind
+	}
+	if !l.json { // the whole row is the format's to write down
+		kind := l.text(row, data, fields, l.value, &row.Value)
+		if kind != Item {
+			return kind
+		}
+	}
+	return l.rest(row, data, fields)
+}
+
+func (l *layout) recordKey(row *Row, data []byte, fields []field) Kind {
+	l.made = l.made[:0]
+	switch kind := l.text(row, data, fields, l.key, &row.Key); {
+	case kind == Skip:
+		return row.reject(NullKey, fields[l.key.first()].at)
+	case kind != Item:
+		return kind
+	case row.Oversize:
+		row.Oversize = false
+		return row.reject(KeyTooLong, fields[l.key.first()].at)
+	}
+	if reason, at := badKey(row.Key.Of(data)); reason != "" {
+		if row.Key.Made != nil {
+			at = fields[l.key.first()].at
+		} else {
+			at += row.Key.At
+		}
+		return row.reject(reason, at)
+	}
+	return Item
+}
+
+func (t template) first() int {
+	for _, p := range t {
+		if p.column >= 0 {
+			return p.column
+		}
+	}
+	return 0
+}
+
+// text makes the text of a template; Skip, if it is NULL.
+func (l *layout) text(row *Row, data []byte, fields []field, t template, to *Bytes) Kind {
+	for _, p := range t {
+		if p.column < 0 {
+			continue
+		}
+		f := fields[p.column]
+		if f.absent {
+			return row.reject(NoMember, 0)
+		}
+		if f.null && l.options.Null == NullSkip {
+			row.Reason = NullValue
+			return Skip
+		}
+	}
+	if len(t) == 1 && t[0].column >= 0 {
+		if f := fields[t[0].column]; !f.coded || f.null {
+			*to = Bytes{At: f.at, Len: f.end - f.at}
+			if f.null && l.options.Null == NullEmpty {
+				to.Len = 0
+			}
+			row.Oversize = to.Len > l.options.ValueMax
+			return Item
+		}
+	}
+	from := len(l.made)
+	for _, p := range t {
+		if p.column < 0 {
+			l.made = append(l.made, p.text...)
+		} else if reason, at := l.add(data, fields[p.column]); reason != "" {
+			return row.reject(reason, at)
+		}
+		// A template may name a large column many times.
+		if len(l.made)-from > l.options.ValueMax {
+			row.Oversize = true
+			break
+		}
+	}
+	*to = made(l.made[from:len(l.made):len(l.made)])
+	return Item
+}
+
+// add appends what a field stands for.
+func (l *layout) add(data []byte, f field) (reason Reason, at int) {
+	switch {
+	case f.null && l.options.Null == NullEmpty:
+	case f.null || !f.coded:
+		l.made = append(l.made, data[f.at:f.end]...)
+	default:
+		var bad int
+		if l.made, reason, bad = l.decode(l.made, data[f.at:f.end]); reason != "" {
+			return reason, f.at + bad
+		}
+	}
+	return "", 0
+}
+
+// rest reads the columns that are numbers.
+func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
+	o := &l.options
+	row.Command, row.Flags, row.TTL = o.Command, o.Flags, o.TTL
+	if n, ok, at := l.number(data, fields, l.flags); at >= 0 {
+		if !ok || n < 0 || n > 1<<32-1 {
+			return row.reject(BadFlags, at)
+		}
+		row.Flags = uint32(n)
+	}
+	ttl, ttlOK, ttlAt := l.number(data, fields, l.ttl)
+	date, dateOK, dateAt := l.number(data, fields, l.expires)
+	switch {
+	case ttlAt >= 0 && dateAt >= 0:
+		return row.reject(TwoTTLs, dateAt)
+	case ttlAt >= 0 && !ttlOK:
+		return row.reject(BadTTL, ttlAt)
+	case dateAt >= 0 && !dateOK:
+		return row.reject(BadTTL, dateAt)
+	case ttlAt >= 0:
+		return row.in(ttl, ttlAt)
+	case dateAt >= 0:
+		return row.until(date, dateAt)
+	}
+	return Item
+}
+
+// number reads a column; at is where it stands, -1 if there is none, or it is NULL or empty.
+func (l *layout) number(data []byte, fields []field, column int) (n int64, ok bool, at int) {
+	if column < 0 {
+		return 0, false, -1
+	}
+	f := fields[column]
+	if f.absent || f.null || f.at == f.end {
+		return 0, false, -1
+	}
+	from := len(l.made)
+	if reason, at := l.add(data, f); reason != "" {
+		return 0, false, at
+	}
+	text := bytes.TrimSpace(l.made[from:])
+	l.made = l.made[:from]
+	if len(text) > 20 {
+		return 0, false, f.at
+	}
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	return n, err == nil, f.at
+}
+
+// in gives the row so many seconds to live; 0 is for ever.
+func (r *Row) in(seconds int64, at int) Kind {
+	switch {
+	case seconds < 0:
+		r.Reason = Expired
+		return Skip
+	case seconds > TTLMax:
+		return r.reject(BadTTL, at)
+	}
+	r.TTL = seconds
+	return Item
+}
+
+// until gives the row until a date, in seconds since 1970; 0 is for ever.
+func (r *Row) until(date int64, at int) Kind {
+	if date == 0 {
+		r.TTL = 0
+		return Item
+	}
+	left := date - time.Now().Unix()
+	if date < 0 || left <= 0 {
+		r.Reason = Expired
+		return Skip
+	}
+	return r.in(left, at)
+}

@@ -1,0 +1,170 @@
+package record
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Format is how rows are written down.
+type Format string
+
+// The formats have the names of the tools that write them.
+const (
+	Raw       Format = "raw"       // key<TAB>value, raw bytes: the value may hold further tabs
+	MySQL     Format = "mysql"     // mysql --batch: columns between tabs, \0 \t \n \\
+	PSQL      Format = "psql"      // COPY … TO STDOUT, text: columns between tabs, its escapes, \N
+	CSV       Format = "csv"       // RFC 4180
+	TSV       Format = "tsv"       // columns between tabs, raw bytes
+	JSONL     Format = "jsonl"     // a JSON object on each line
+	Memcached Format = "memcached" // set, add, replace and ms commands
+)
+
+// Formats are all of them.
+var Formats = []Format{Raw, MySQL, PSQL, CSV, TSV, JSONL, Memcached}
+
+// Null is what becomes of SQL's NULL.
+type Null string
+
+// What can become of it.
+const (
+	NullSkip    Null = "skip"    // the row is skipped
+	NullEmpty   Null = "empty"   // it is the empty value
+	NullLiteral Null = "literal" // it is the text that stands for it
+)
+
+// defaultNull is what loses nothing by accident.  Of mysql's NULL nobody can tell
+// whether it is the text, and many writers of CSV write an empty text like a NULL.
+var defaultNull = map[Format]Null{
+	MySQL: NullLiteral, PSQL: NullSkip, CSV: NullEmpty, TSV: NullEmpty, JSONL: NullSkip,
+}
+
+// Options say how rows are read.
+type Options struct {
+	Format Format // "": Raw
+	Null   Null   // "": the format's default
+
+	// Header says that the first row has the names of the columns.
+	Header bool
+	// Key and Value are a column each, by its name or its number from 1, or a
+	// template with columns in braces; Value can be "json", the whole row as a JSON object.
+	// "": the first and the second column, and there is no other; of JSONL the members
+	// key, and value or value_base64.
+	Key, Value string
+	// Columns with what is set for all rows otherwise: seconds from now; a date in seconds
+	// since 1970; and client flags.
+	TTLColumn, ExpiresColumn, FlagsColumn string
+
+	// What rows are stored with that say nothing themselves.
+	TTL     int64
+	Flags   uint32
+	Command Command
+	// Override says that Command is for all rows, whatever they say.
+	Override bool
+
+	// ValueMax is how long a value can be at most, in bytes.
+	ValueMax int
+}
+
+// An OptionError is an option that makes no sense, by itself or for this input.
+type OptionError struct{ Message, Hint string }
+
+func (e *OptionError) Error() string { return e.Message }
+
+func optionError(hint, format string, args ...any) *OptionError {
+	return &OptionError{Message: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// New makes a parser.  The error is an *OptionError.
+func New(o Options) (*Parser, error) {
+	if o.Format == "" {
+		o.Format = Raw
+	}
+	if !slices.Contains(Formats, o.Format) {
+		return nil, optionError("the formats are "+join(Formats), "there is no format %q", o.Format)
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Null == "" {
+		o.Null = defaultNull[o.Format]
+	}
+	l, err := newLayout(&o)
+	if err != nil {
+		return nil, err
+	}
+	p := &Parser{marked: o.Format == CSV || o.Format == TSV || o.Format == JSONL}
+	switch o.Format {
+	case Raw:
+		p.format = &raw{options: o}
+	case MySQL:
+		p.format = &table{layout: l, splitter: &tabs{null: []byte("NULL"), escapes: mysqlEscapes}}
+	case PSQL:
+		p.format = &table{layout: l, splitter: &copied{tabs: tabs{null: []byte(`\N`), escapes: psqlEscapes}}}
+	case TSV:
+		p.format = &table{layout: l, splitter: &tabs{null: []byte{}}}
+	case CSV:
+		p.format = &table{layout: l, splitter: &quoted{}}
+	case JSONL:
+		p.format = &objects{layout: l}
+	case Memcached:
+		p.format = &commands{options: o}
+	}
+	p.rowMax = rowMax(o)
+	return p, nil
+}
+
+// rowMax is how long a row can be that has a value which fits, in bytes.
+func rowMax(o Options) int {
+	const most = 1 << 30
+	switch o.Format {
+	case Raw:
+		return min(o.ValueMax, most) + KeyMax + 1
+	case Memcached:
+		return min(o.ValueMax, most) + headMax
+	}
+	// A byte takes six at most: \u0000 in JSON.
+	return min(6*min(o.ValueMax, most)+(64<<10), most)
+}
+
+func (o *Options) check() error {
+	switch o.Null {
+	case "", NullSkip, NullEmpty, NullLiteral:
+	default:
+		return optionError("NULL can be skip, empty or literal", "there is no %q for NULL", o.Null)
+	}
+	if o.Format == Raw || o.Format == Memcached {
+		for _, option := range []struct {
+			name string
+			set  bool
+		}{
+			{"null", o.Null != ""},
+			{"header", o.Header},
+			{"key", o.Key != ""},
+			{"value", o.Value != ""},
+			{"ttl-column", o.TTLColumn != ""},
+			{"expires-column", o.ExpiresColumn != ""},
+			{"flags-column", o.FlagsColumn != ""},
+		} {
+			if option.set {
+				return optionError("the formats mysql, psql, csv, tsv and jsonl have columns: --from says which it is",
+					"the format %s has no columns, so that --%s means nothing", o.Format, option.name)
+			}
+		}
+	}
+	if o.Format == JSONL && o.Header {
+		return optionError("", "the format jsonl has no header: its rows name their columns themselves")
+	}
+	if o.TTLColumn != "" && o.ExpiresColumn != "" {
+		return optionError("", "a row cannot have both a time to live and a date: --ttl-column or --expires-column")
+	}
+	return nil
+}
+
+func join[T ~string](names []T) string {
+	s := make([]string, len(names))
+	for i, name := range names {
+		s[i] = string(name)
+	}
+	return strings.Join(s, ", ")
+}

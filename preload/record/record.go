@@ -1,0 +1,122 @@
+// Package record turns bytes into records: where a row ends, what its key and its
+// value are, and why it has none.  It knows the formats of the tools that rows come
+// from, and nothing of where they come from or go to.
+package record
+
+// KeyMax is the largest key in bytes (memcached.h: KEY_MAX_LENGTH).
+const KeyMax = 250
+
+// TTLMax is the longest time to live in seconds: 68 years.
+const TTLMax = 1<<31 - 1
+
+// A Reason says why a row is not stored, in words for a person.  There are few
+// enough of them to be counted apart.
+type Reason string
+
+// What can be wrong with a row of any format.
+const (
+	EmptyKey   Reason = "empty key"
+	KeyTooLong Reason = "key longer than 250 bytes"
+	KeyByte    Reason = "space or control byte in the key"
+	NullKey    Reason = "NULL in the key"
+	BadFlags   Reason = "the flags are not a number from 0 to 4294967295"
+	BadTTL     Reason = "the time to live is not a whole number of seconds, 68 years at most"
+	TwoTTLs    Reason = "both a time to live and a date"
+	TooLong    Reason = "row too long for memcached's item size limit (-I)"
+)
+
+// Why a good row is skipped.
+const (
+	NullValue Reason = "the value is NULL"
+	Expired   Reason = "expired already"
+)
+
+// Command is what a row is stored with.
+type Command uint8
+
+// The commands have memcached's names.
+const (
+	Set Command = iota
+	Add
+	Replace
+)
+
+// Kind is what [Parser.Next] has found.
+type Kind int
+
+const (
+	// More is the beginning of a row that is not complete.
+	More Kind = iota
+	// Item is a row to be stored.
+	Item
+	// Reject is a row that cannot be stored, because of Reason.
+	Reject
+	// Skip is a row that is not to be stored, because of Reason.
+	Skip
+	// Nothing is no row: a header, an empty line, a command that stores nothing.
+	Nothing
+	// End is the end of the rows, whatever follows.
+	End
+	// Failed is the end of the load, because of Err.
+	Failed
+)
+
+// Bytes are a key or a value: Len bytes at At of the input that the parser was given,
+// or Made, where they do not stand there as they are.  Made is good until the parser is
+// called again.
+type Bytes struct {
+	At, Len int
+	Made    []byte
+}
+
+// Of returns the bytes themselves.
+func (b Bytes) Of(data []byte) []byte {
+	if b.Made != nil {
+		return b.Made
+	}
+	return data[b.At:][:b.Len]
+}
+
+func made(p []byte) Bytes { return Bytes{Len: len(p), Made: p} }
+
+// A Row is what stands at the beginning of the input.
+type Row struct {
+	// Size is how many bytes of input it is, with the end of its line; Content without.
+	Size, Content int
+
+	Key, Value Bytes
+	// Oversize says that the value is longer than Options.ValueMax, and not there.
+	Oversize bool
+	Command  Command
+	Flags    uint32
+	TTL      int64 // seconds from now; 0: never expires
+
+	Header bool // with Nothing: it is the header
+
+	Reason Reason
+	Column int   // the byte of the row, from 1, at which Reason was seen; 0: not known
+	Err    error // with Failed
+}
+
+// reject makes the row one that cannot be stored; at is an offset in it.
+func (r *Row) reject(reason Reason, at int) Kind {
+	r.Reason, r.Column = reason, at+1
+	return Reject
+}
+
+// badKey holds a key to the text protocol's rules (protocol.txt: "Keys"), so
+// that every client can ask for what was stored.  at is where in the key it breaks them.
+func badKey(key []byte) (reason Reason, at int) {
+	switch {
+	case len(key) == 0:
+		return EmptyKey, 0
+	case len(key) > KeyMax:
+		return KeyTooLong, KeyMax
+	}
+	for i, b := range key {
+		if b <= ' ' || b == 0x7f {
+			return KeyByte, i
+		}
+	}
+	return "", 0
+}

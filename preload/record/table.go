@@ -1,0 +1,241 @@
+package record
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// What can be wrong with the row of a table.
+const (
+	NoColumn   Reason = "fewer columns than expected"
+	MoreColumn Reason = "more columns than expected"
+	NotUTF8    Reason = "not UTF-8, which JSON must be"
+)
+
+// A splitter takes rows of columns apart.
+type splitter interface {
+	frame
+	// split appends the fields of a row.
+	split(fields []field, row []byte) (_ []field, reason Reason, at int)
+	decode(dst, raw []byte) (_ []byte, reason Reason, bad int)
+}
+
+// table is a format whose columns have an order, and perhaps a header.
+type table struct {
+	splitter
+	layout
+	names  []string // the header's
+	index  []int    // of layout.columns; nil: not known yet
+	most   int      // of index
+	fields []field  // the row's
+	chosen []field  // of them, layout.columns
+	lost   bool     // the header was too long
+	field  []byte   // the text of one of them
+}
+
+func (t *table) parse(content []byte, row *Row) Kind {
+	t.made, t.layout.decode = t.made[:0], t.splitter.decode
+	switch {
+	case t.options.Format == CSV && len(content) == 0:
+		return Nothing // as every reader of CSV has it
+	case t.options.Format == PSQL && string(content) == `\.`:
+		return End
+	}
+	var reason Reason
+	var at int
+	t.fields, reason, at = t.split(t.fields[:0], content)
+	if t.index == nil && t.options.Header {
+		return t.header(content, row, reason, at)
+	}
+	if reason != "" {
+		return row.reject(reason, at)
+	}
+	if t.index == nil {
+		_ = t.resolve() // numbers are there
+	}
+	switch {
+	case len(t.fields) <= t.most || t.names != nil && len(t.fields) < len(t.names):
+		return row.reject(NoColumn, len(content))
+	case t.names != nil && len(t.fields) > len(t.names):
+		return row.reject(MoreColumn, t.fields[len(t.names)].at)
+	case t.pair() && len(t.fields) > t.most+1:
+		return row.reject(MoreColumn, t.fields[t.most+1].at)
+	}
+	kind := t.record(row, content, t.choose())
+	if kind == Item && t.json {
+		return t.object(content, row)
+	}
+	return kind
+}
+
+// pair says that nobody has named a key and a value: there are to be two columns, and the
+// named ones.
+func (t *table) pair() bool { return t.options.Key == "" && t.options.Value == "" }
+
+func (t *table) choose() []field {
+	t.chosen = t.chosen[:0]
+	for _, i := range t.index {
+		t.chosen = append(t.chosen, t.fields[i])
+	}
+	return t.chosen
+}
+
+// header takes the names of the columns from the first row, unless that is no row.
+func (t *table) header(content []byte, row *Row, reason Reason, at int) Kind {
+	if t.lost {
+		return row.fail(optionError("", "the header is too long"))
+	}
+	var names []string
+	for _, f := range t.fields {
+		if reason != "" {
+			break
+		}
+		t.made = t.made[:0]
+		if reason, at = t.add(content, f); reason == "" && t.json && !utf8.Valid(t.made) {
+			reason, at = NotUTF8, f.at
+		}
+		names = append(names, string(t.made))
+	}
+	if reason != "" {
+		return row.fail(optionError("", "the header makes no sense at byte %d: %s", at+1, reason))
+	}
+	t.names, row.Header = names, true
+	err := t.resolve()
+	if t.pair() && (len(names) < 2 || err == nil && len(names) != t.most+1) {
+		return row.fail(optionError("--key and --value choose columns; a row as JSON is --value json",
+			"the header has %d columns, not just a key and a value: %s", len(names), shown(names)))
+	}
+	if err != nil {
+		return row.fail(err)
+	}
+	return Nothing
+}
+
+func (r *Row) fail(err error) Kind {
+	r.Err = err
+	return Failed
+}
+
+// resolve finds the columns that are asked for; a number is one also where there are names.
+func (t *table) resolve() error {
+	t.index, t.most = make([]int, 0, len(t.columns)), -1
+	for _, name := range t.columns {
+		at := slices.Index(t.names, name)
+		if at < 0 {
+			n, ok := columnNumber(name)
+			if !ok || t.names != nil && n > len(t.names) {
+				return optionError("the header has "+shown(t.names), "there is no column %q", name)
+			}
+			at = n - 1
+		}
+		t.index = append(t.index, at)
+		t.most = max(t.most, at)
+	}
+	return nil
+}
+
+// shown lists names for a message.
+func shown(names []string) string {
+	const most = 20
+	quoted := make([]string, 0, most+1)
+	for _, name := range names[:min(len(names), most)] {
+		quoted = append(quoted, fmt.Sprintf("%.64q", name))
+	}
+	if len(names) > most {
+		quoted = append(quoted, "…")
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// cut takes the key from what there is of a row, whose last field is not complete.
+func (t *table) cut(beginning []byte, row *Row) Kind {
+	t.made, t.layout.decode = t.made[:0], t.splitter.decode
+	if t.index == nil && t.options.Header {
+		t.lost = true
+		return row.reject(TooLong, 0)
+	}
+	if t.index == nil {
+		_ = t.resolve()
+	}
+	var reason Reason
+	switch t.fields, reason, _ = t.split(t.fields[:0], beginning); reason {
+	case "":
+		t.fields = t.fields[:len(t.fields)-1] // more of it may come
+	case OpenQuote: // and the last field is not among them
+	default:
+		return row.reject(TooLong, 0)
+	}
+	t.chosen = t.chosen[:0]
+	for _, i := range t.index {
+		f := field{absent: true}
+		if i < len(t.fields) {
+			f = t.fields[i]
+		}
+		t.chosen = append(t.chosen, f)
+	}
+	if t.recordKey(row, beginning, t.chosen) != Item {
+		return row.reject(TooLong, 0)
+	}
+	row.Command, row.Flags, row.TTL = t.options.Command, t.options.Flags, t.options.TTL
+	return Item
+}
+
+// object makes the row a JSON object, with the header's names.
+func (t *table) object(content []byte, row *Row) Kind {
+	from := len(t.made)
+	t.made = append(t.made, '{')
+	for i, f := range t.fields {
+		if i > 0 {
+			t.made = append(t.made, ',')
+		}
+		t.made = append(appendJSON(t.made, []byte(t.names[i])), ':')
+		if f.null && t.options.Null != NullLiteral {
+			t.made = append(t.made, "null"...)
+			continue
+		}
+		// Decoded behind what there is, and written in its place.
+		at := len(t.made)
+		if reason, bad := t.add(content, f); reason != "" {
+			return row.reject(reason, bad)
+		}
+		text := t.made[at:]
+		if !utf8.Valid(text) {
+			return row.reject(NotUTF8, f.at)
+		}
+		t.field = append(t.field[:0], text...)
+		t.made = appendJSON(t.made[:at], t.field)
+		if len(t.made)-from > t.options.ValueMax {
+			row.Oversize = true
+			break
+		}
+	}
+	t.made = append(t.made, '}')
+	row.Value = made(t.made[from:len(t.made):len(t.made)])
+	row.Oversize = row.Oversize || row.Value.Len > t.options.ValueMax
+	return Item
+}
+
+// appendJSON appends text, which is UTF-8, as a JSON string.
+func appendJSON(dst, text []byte) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for _, b := range text {
+		switch {
+		case b == '"' || b == '\\':
+			dst = append(dst, '\\', b)
+		case b == '\n':
+			dst = append(dst, '\\', 'n')
+		case b == '\r':
+			dst = append(dst, '\\', 'r')
+		case b == '\t':
+			dst = append(dst, '\\', 't')
+		case b < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', hex[b>>4], hex[b&15])
+		default:
+			dst = append(dst, b)
+		}
+	}
+	return append(dst, '"')
+}
