@@ -171,6 +171,8 @@ void backdoor_submit(struct backdoor_job *job);
 /* preload/cache/store.c */
 void backdoor_bind(const struct backdoor_functions *functions, const struct backdoor_proof *proof);
 void backdoor_batch_start(struct backdoor_batch *batch);
+void backdoor_batch_look(struct backdoor_batch *batch);
+size_t backdoor_item_size(size_t nkey, uint32_t flags, size_t nvalue);
 
 /* preload/cache/prove.c */
 void backdoor_prove_start(struct backdoor_prove *prove);

@@ -22,7 +22,7 @@ type engine struct {
 	native *cache.Cache // nil where there is none; then
 	why    *door.Error  // says why not
 
-	listening []protocol.Address // memcached's, where there is no native engine
+	listening []protocol.Address // memcached's
 
 	mu       sync.Mutex
 	protocol *protocol.Store // nil until it was asked for, and while it cannot be had
@@ -30,9 +30,8 @@ type engine struct {
 
 // find makes the native engine, if it can.  program, the file at path, is closed.
 func (e *engine) find(program int, path string, bias uintptr) {
-	if e.why = e.open(program, path, bias); e.why != nil {
-		e.listening = protocol.Listening()
-	}
+	e.why = e.open(program, path, bias)
+	e.listening = protocol.Listening()
 }
 
 func (e *engine) open(program int, path string, bias uintptr) (why *door.Error) {
@@ -106,13 +105,13 @@ func (e *engine) announcement() string {
 	return "loads go by memcached's protocol: " + e.why.Message
 }
 
-// descriptors is how many a load takes: the call, its input and an eventfd, and by
-// protocol both ends of a connection.
+// descriptors is how many a load takes: the call, its input, an eventfd and two files for
+// rejects, and by protocol both ends of a connection.
 func (e *engine) descriptors() uint64 {
 	if e.why == nil {
-		return 3
+		return 5
 	}
-	return 5
+	return 7
 }
 
 // names says which engine it is, and why it is not the native one.

@@ -9,6 +9,7 @@ import (
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/load"
 	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/slabs"
 )
 
 // keyShown is how many bytes of a rejected row's key a reply carries.
@@ -46,6 +47,7 @@ func optionsOf(call *door.Call, request door.Request) (load.Options, error) {
 		Rate:      request.Rate,
 		Gentle:    request.Gentle,
 		MaxErrors: limit,
+		Look:      !request.DryRun,
 	}
 	if request.Rejects {
 		options.Rejects, options.Reasons = call.Rejects, call.Reasons
@@ -64,8 +66,21 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 	name, reason := b.engine.names()
 	report := func(c *load.Counts) *door.Load {
 		l := report(c, time.Since(began))
-		l.Engine, l.EngineReason = name, reason
+		l.Engine, l.EngineReason, l.DryRun, l.Resumed = name, reason, request.DryRun, options.From.Lines
 		return l
+	}
+	file, regular := call.Input.FileID()
+	if request.Resume {
+		if !regular {
+			return call.Fail(&door.Error{Code: door.CodeRequest, Message: "only a load of a file can be resumed: the rows of a pipe are gone"})
+		}
+		options.From = b.broken.take(file, options.Record)
+	}
+	var memory *slabs.Memory
+	var unknown error
+	if request.DryRun {
+		memory, _, unknown = b.engine.memory()
+		store = slabs.Trial{Store: store, Memory: memory}
 	}
 	if request.Progress {
 		options.Progress = func(c *load.Counts) { call.Progress(report(c)) }
@@ -73,12 +88,28 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 	counts, err := load.Load(store, source{call}, options)
 	b.count(func(s *door.Status) {
 		s.Active--
+		if request.DryRun {
+			return
+		}
 		s.Stored += counts.Stored
 		s.Rejected += counts.Rejected
 		s.Skipped += counts.Skipped
 	})
 
+	if regular && !request.DryRun {
+		if done := err == nil && !counts.Canceled && !counts.Limited; done {
+			b.broken.take(file, options.Record)
+		} else if counts.Position != (load.Position{}) {
+			b.broken.put(file, options.Record, counts.Position)
+		}
+	}
+
 	reply := door.Reply{Load: report(&counts)}
+	if request.DryRun {
+		reply.Load.Memory = trialMemory(memory, unknown)
+	} else {
+		reply.Load.Gone = b.engine.gone(&counts, store.ItemSize)
+	}
 	if err != nil {
 		failure := &door.Error{Code: door.CodeInternal, Message: err.Error(), Load: reply.Load}
 		switch wrong, ok := errors.AsType[*record.OptionError](err); {
@@ -154,3 +185,5 @@ func (s source) Read(p []byte) (int, error) {
 }
 
 func (s source) Left() int64 { return s.call.Input.Left() }
+
+func (s source) SeekTo(offset int64) error { return s.call.Input.SeekTo(offset) }

@@ -20,6 +20,7 @@ type backdoor struct {
 	engine engine
 	opened time.Time
 	most   int // calls at once
+	broken broken
 
 	mu     sync.Mutex
 	status door.Status // the counters of it

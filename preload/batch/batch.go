@@ -91,6 +91,8 @@ type Store interface {
 	// ItemSizeMax is the size in bytes of the largest item, header and key
 	// included (memcached's -I).
 	ItemSizeMax() uint64
+	// ItemSize is the size of an item with a value of so many bytes.
+	ItemSize(nkey int, flags uint32, nvalue int) uint64
 	// Open begins a load.
 	Open() (Sink, error)
 }
@@ -100,6 +102,9 @@ type Sink interface {
 	// Submit hands a batch over and returns at once.  The batches come back in
 	// the order in which they were submitted.
 	Submit(b *Batch)
+	// Look is Submit for a batch of which only the keys matter: Stored is the outcome
+	// of those that are in the cache, Missing of the others.
+	Look(b *Batch)
 	// Close ends the load; all batches have come back.
 	Close()
 }

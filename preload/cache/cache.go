@@ -66,6 +66,14 @@ func (c *Cache) Open() (batch.Sink, error) { return c, nil }
 // Submit hands the batch to memcached's workers and returns at once.
 func (c *Cache) Submit(b *batch.Batch) { C.backdoor_batch_start((*C.struct_backdoor_batch)(b.C())) }
 
+// Look hands a batch to the workers whose keys are only looked for.
+func (c *Cache) Look(b *batch.Batch) { C.backdoor_batch_look((*C.struct_backdoor_batch)(b.C())) }
+
+// ItemSize is what memcached compares with the limit (items.c: do_item_alloc).
+func (c *Cache) ItemSize(nkey int, flags uint32, nvalue int) uint64 {
+	return uint64(C.backdoor_item_size(C.size_t(nkey), C.uint32_t(flags), C.size_t(nvalue)))
+}
+
 // Close ends a load.
 func (c *Cache) Close() {}
 

@@ -259,6 +259,31 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
     return batch->row == batch->nrows && unshare(batch) ? BACKDOOR_FINISHED : BACKDOOR_MORE;
 }
 
+/* Looks whether the rows' keys are there: stored or missing is the outcome. */
+static enum backdoor_progress look(struct backdoor_job *job, struct backdoor_worker *worker,
+                                   int64_t until) {
+    struct backdoor_batch *batch = (struct backdoor_batch *)job;
+    while (worker != NULL && batch->row < batch->nrows) {
+        struct backdoor_row *row = &batch->rows[batch->row];
+        item *it = mc_item_get(batch->data + row->key, row->nkey, worker);
+        if (it != NULL) {
+            mc_item_remove(it);
+        }
+        settle(batch, row, it != NULL ? BACKDOOR_STORED : BACKDOOR_MISSING);
+        if (batch->row % ROWS_PER_LOOK == 0 && monotonic() >= until) {
+            break;
+        }
+    }
+    return worker == NULL || batch->row == batch->nrows ? BACKDOOR_FINISHED : BACKDOOR_MORE;
+}
+
+/* Submits a batch of which only the keys matter; see backdoor_batch_start. */
+void backdoor_batch_look(struct backdoor_batch *batch) {
+    batch->job.run = look;
+    batch->row = 0;
+    backdoor_submit(&batch->job);
+}
+
 /*
  * Submits a batch: job.done, data, rows, nrows and expected are set by the caller, no row
  * has an outcome yet.
@@ -270,4 +295,9 @@ void backdoor_batch_start(struct backdoor_batch *batch) {
     batch->shared = batch->alone = false;
     batch->it = NULL;
     backdoor_submit(&batch->job);
+}
+
+/* The bytes of an item for such a row. */
+size_t backdoor_item_size(size_t nkey, uint32_t flags, size_t nvalue) {
+    return mc_item_size(nkey, flags, (int)nvalue + 2);
 }

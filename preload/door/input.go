@@ -98,6 +98,28 @@ func checkSocket(fd int) error {
 // there is nothing to poll for. A closed input has its error ready.
 func (in *Input) instant() bool { return in.kind == inputFile || in.fd < 0 }
 
+// FileID says which regular file an input is, as it was last changed.
+type FileID struct {
+	Dev, Ino uint64
+	Size     int64
+	Changed  unix.Timespec
+}
+
+// FileID is the input's; ok is false if it is not a regular file.
+func (in *Input) FileID() (id FileID, ok bool) {
+	var st unix.Stat_t
+	if err := unix.Fstat(in.fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return FileID{}, false
+	}
+	return FileID{Dev: uint64(st.Dev), Ino: st.Ino, Size: st.Size, Changed: st.Mtim}, true
+}
+
+// SeekTo makes the next read of a regular file begin at offset. It does so for the client, too.
+func (in *Input) SeekTo(offset int64) error {
+	_, err := unix.Seek(in.fd, offset, unix.SEEK_SET)
+	return os.NewSyscallError("lseek", err)
+}
+
 // Left is how many bytes there are from here to the end of a regular file; -1 for
 // anything else, whose end is not known.
 func (in *Input) Left() int64 {

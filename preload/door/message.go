@@ -86,6 +86,14 @@ type Request struct {
 	// one with a % behind it, of the rows that were read. Empty means any number.
 	MaxErrors string `json:"max_errors,omitempty"`
 
+	// Resume goes on behind the last row that was stored of the same file, with the same
+	// options, by a load that was broken off. Where there was none, or memcached has
+	// been started since, the load begins at the beginning.
+	Resume bool `json:"resume,omitempty"`
+
+	// DryRun does all but store: what would be stored counts as stored.
+	DryRun bool `json:"dry_run,omitempty"`
+
 	// Detach lets the load finish even when the client goes away.
 	Detach bool `json:"detach,omitempty"`
 
@@ -157,6 +165,19 @@ type Load struct {
 	// Rejects are the first few rejected rows, in the order of the input.
 	Rejects []Reject `json:"rejects,omitempty"`
 
+	// Resumed is how many lines were left out because an earlier load had done with them.
+	Resumed uint64 `json:"resumed,omitempty"`
+
+	// DryRun says that nothing was stored: what counts as stored would have been.
+	DryRun bool `json:"dry_run,omitempty"`
+
+	// Memory is what the rows of a dry run would need.
+	Memory *Memory `json:"memory,omitempty"`
+
+	// Gone says how many of the stored rows were not there any more at the end; nil if
+	// they all were.
+	Gone *Gone `json:"gone,omitempty"`
+
 	// Seconds is how long the load took.
 	Seconds float64 `json:"seconds"`
 
@@ -165,6 +186,35 @@ type Load struct {
 
 	// EngineReason says why that was not [EngineNative].
 	EngineReason string `json:"engine_reason,omitempty"`
+}
+
+// Memory is memcached's memory for items, and what the rows of a dry run would need of it.
+// Rows whose keys are there already, or come twice, count as if they were new.
+type Memory struct {
+	Fits      bool        `json:"fits"`                // without anything being evicted
+	Needed    uint64      `json:"needed"`              // bytes of pages, beyond those that the classes have
+	Free      uint64      `json:"free"`                // bytes that belong to no class yet
+	Limit     uint64      `json:"limit"`               // -m, in bytes; 0: there is none
+	Megabytes uint64      `json:"megabytes,omitempty"` // the -m with which they would fit, if they do not
+	Classes   []SlabClass `json:"classes,omitempty"`   // those that get rows
+	Unknown   string      `json:"unknown,omitempty"`   // why the rest is not known
+}
+
+// SlabClass is one of memcached's slab classes.
+type SlabClass struct {
+	ID        int    `json:"id"`
+	ChunkSize uint64 `json:"chunk_size"` // bytes
+	Chunks    uint64 `json:"chunks"`     // that the rows would take
+	Free      uint64 `json:"free"`       // chunks that are free now
+	Pages     uint64 `json:"pages"`      // of 1 MB, that it would need more
+}
+
+// Gone are rows that were stored and are not in the cache any more.
+type Gone struct {
+	Rows      uint64 `json:"rows"`                // how many
+	Exact     bool   `json:"exact"`               // each was looked for; otherwise it is an estimate
+	Megabytes uint64 `json:"megabytes,omitempty"` // the -m that would have held all
+	Unknown   string `json:"unknown,omitempty"`   // why that is not known
 }
 
 // MaxRejects is how many rejected rows a [Load] lists.

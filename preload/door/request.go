@@ -83,6 +83,9 @@ func (r *Request) checkLoad() error {
 	default:
 		return fail(CodeRequest, "the modes are set, add and replace", "this library does not know the mode %q", clip(string(r.Mode)))
 	}
+	if r.Resume && r.DryRun {
+		return fail(CodeRequest, "", "a dry run stores nothing that could be resumed")
+	}
 	if r.TTL < 0 {
 		return fail(CodeRequest, "0 means for ever", "the ttl is negative: %d s", r.TTL)
 	}
@@ -112,6 +115,8 @@ func (r *Request) checkStatus() error {
 		{"flags_column", r.FlagsColumn != ""},
 		{"rejects", r.Rejects},
 		{"max_errors", r.MaxErrors != ""},
+		{"resume", r.Resume},
+		{"dry_run", r.DryRun},
 		{"detach", r.Detach},
 		{"rate", r.Rate != 0},
 		{"gentle", r.Gentle},

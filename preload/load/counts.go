@@ -46,6 +46,11 @@ type Counts struct {
 
 	Reasons map[record.Reason]uint64 // of rejected and skipped rows
 	Rejects []Reject                 // the first, in the order of their lines
+
+	// Position is behind the last row that is accounted for.
+	Position Position
+
+	Gone *Gone // nil: it was not looked for any
 }
 
 func (c *Counts) check() error {
@@ -83,6 +88,7 @@ func (l *loader) account(w *work) error {
 	var failed error
 	if w.Len() > 0 { // otherwise it was never submitted
 		outcomes, failed = w.Counts()
+		l.sample.take(w.Batch)
 	}
 	// What has no outcome does not count as read.
 	c.Rows += w.rows - uint64(w.Len()) + outcomes.Sum()
@@ -111,6 +117,9 @@ func (l *loader) account(w *work) error {
 		if failed == nil {
 			failed = written
 		}
+	}
+	if failed == nil {
+		c.Position = w.end
 	}
 	return failed
 }

@@ -42,6 +42,8 @@ type Source interface {
 	Left() int64
 	// Read reads what is there: (0, nil) if nothing is after all, io.EOF at the end.
 	Read(p []byte) (int, error)
+	// SeekTo makes Read go on at an offset of a regular file.
+	SeekTo(offset int64) error
 }
 
 // Options say how to load.
@@ -59,6 +61,10 @@ type Options struct {
 	// Rejects, if not nil, gets the rows that are rejected as they stand in the input, and
 	// Reasons a line about each.
 	Rejects, Reasons Output
+	// From is where to go on; the zero Position is where the source stands.
+	From Position
+	// Look looks for stored rows at the end.
+	Look bool
 	// Progress, if not nil, is called now and then with the counts so far, which
 	// it may read until it returns.
 	Progress func(*Counts)
@@ -71,6 +77,7 @@ type loader struct {
 	options Options
 	parser  *record.Parser
 	rejects *rejects // nil: they are not wanted
+	sample  *sample
 	counts  Counts
 	done    int   // eventfd: the finished batches
 	size    int64 // bytes of the source; -1: not known
@@ -86,7 +93,8 @@ type loader struct {
 	row     record.Row // the last one
 	rows    uint64     // rows parsed so far
 	bad     uint64     // of them, those that are known to be rejected
-	lines   uint64     // line feeds parsed so far
+	at      Position   // what was parsed so far
+	given   Position   // where the row begins that was given up
 	skips   bool       // in a row too long for any item
 	end     bool       // of the input
 	limited bool       // more rows are rejected than may be
@@ -119,10 +127,12 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 		options: options,
 		parser:  parser,
 		rejects: newRejects(options.Rejects, options.Reasons),
+		sample:  newSample(),
 		done:    done,
 		size:    source.Left(),
 		pace:    newPace(options.Rate, options.Gentle),
 	}
+	l.counts.Position = options.From
 	defer l.freeAll()
 	for range batches {
 		b, err := batch.New(done)
@@ -131,7 +141,9 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 		}
 		l.free = append(l.free, &work{Batch: b})
 	}
-	err = l.run()
+	if err = l.resume(); err == nil {
+		err = l.run()
+	}
 	// Batches under way belong to the sink; they come back in any case.
 	for len(l.flying) > 0 {
 		err = cmp.Or(err, l.wait()) // the first says why, those behind it the same
@@ -141,6 +153,9 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	l.counts.Limited = l.limited || err == nil && !l.gone && options.MaxErrors.exceeded(l.counts.Rejected, l.counts.Rows, true)
 	if err == nil {
 		err = l.counts.check()
+	}
+	if err == nil && !l.gone && options.Look {
+		l.counts.Gone, err = l.look()
 	}
 	return l.counts, err
 }

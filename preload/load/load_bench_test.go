@@ -1,6 +1,7 @@
 package load
 
 import (
+	"io"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,9 +13,10 @@ import (
 // taker is a store that takes every row at once: what remains is what a load costs outside of memcached.
 type taker struct{}
 
-func (taker) ItemSizeMax() uint64         { return 1 << 20 }
-func (t taker) Open() (batch.Sink, error) { return t, nil }
-func (taker) Close()                      {}
+func (taker) ItemSizeMax() uint64                            { return 1 << 20 }
+func (taker) ItemSize(nkey int, _ uint32, nvalue int) uint64 { return uint64(nkey + nvalue) }
+func (t taker) Open() (batch.Sink, error)                    { return t, nil }
+func (taker) Close()                                         {}
 
 func (taker) Submit(b *batch.Batch) {
 	for i := range b.Len() {
@@ -23,10 +25,17 @@ func (taker) Submit(b *batch.Batch) {
 	b.Finish(nil)
 }
 
+func (t taker) Look(b *batch.Batch) { t.Submit(b) }
+
 // text is a source that is always ready.
 type text struct{ *strings.Reader }
 
 func (t text) Left() int64 { return int64(t.Len()) }
+
+func (t text) SeekTo(offset int64) error {
+	_, err := t.Reader.Seek(offset, io.SeekStart)
+	return err
+}
 
 func (t text) Wait(input bool, _ int, _ time.Duration) (Ready, error) {
 	return Ready{Input: input, Done: !input}, nil

@@ -14,9 +14,10 @@ import (
 // refuser is a store that has no memory for keys that begin with "no", and room for values of 1000 bytes.
 type refuser struct{ stored *strings.Builder }
 
-func (refuser) ItemSizeMax() uint64         { return 1000 }
-func (s refuser) Open() (batch.Sink, error) { return s, nil }
-func (refuser) Close()                      {}
+func (refuser) ItemSizeMax() uint64                            { return 1000 }
+func (refuser) ItemSize(nkey int, _ uint32, nvalue int) uint64 { return uint64(nkey + nvalue) }
+func (s refuser) Open() (batch.Sink, error)                    { return s, nil }
+func (refuser) Close()                                         {}
 
 func (s refuser) Submit(b *batch.Batch) {
 	for i := range b.Len() {
@@ -30,6 +31,18 @@ func (s refuser) Submit(b *batch.Batch) {
 			fmt.Fprintf(s.stored, "%s=%d,", b.Key(i), len(value))
 			b.Settle(i, batch.Stored)
 		}
+	}
+	b.Finish(nil)
+}
+
+// Look finds all keys but those that end with "gone".
+func (refuser) Look(b *batch.Batch) {
+	for i := range b.Len() {
+		outcome := batch.Stored
+		if bytes.HasSuffix(b.Key(i), []byte("gone")) {
+			outcome = batch.Missing
+		}
+		b.Settle(i, outcome)
 	}
 	b.Finish(nil)
 }
@@ -204,5 +217,102 @@ func TestWrongOption(t *testing.T) {
 	stored, counts, err := loadText(t, "a,b\n1,2\n", Options{Record: record.Options{Format: record.CSV, Header: true, Key: "c"}})
 	if _, ok := errors.AsType[*record.OptionError](err); !ok || stored != "" || counts.Rows != 0 {
 		t.Errorf("%q stored, %+v, %v", stored, counts, err)
+	}
+}
+
+// A load that was broken off goes on where it was, and no row is left out or stored twice.
+func TestResume(t *testing.T) {
+	for name, options := range map[string]record.Options{"raw": {}, "csv": {Format: record.CSV, Header: true, Null: record.NullEmpty}} {
+		t.Run(name, func(t *testing.T) {
+			var input strings.Builder
+			if options.Header {
+				input.WriteString("key,value\n")
+			}
+			long := strings.Repeat("x", 2<<20) // is given up, and ends a batch
+			for i := range 30000 {
+				switch {
+				case options.Header:
+					fmt.Fprintf(&input, "k%d,\"a\nb\"\n", i)
+				case i == 20000:
+					fmt.Fprintf(&input, "k%d\t%s\n", i, long)
+				default:
+					fmt.Fprintf(&input, "k%d\tv\n", i)
+				}
+				if i%5000 == 4999 {
+					input.WriteString("bad\n")
+				}
+			}
+			whole, all, err := loadText(t, input.String(), Options{Record: options})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var pieces string
+			var rows, bad uint64
+			at := Position{}
+			for n := 0; ; n++ {
+				piece, counts, err := loadText(t, input.String(), Options{Record: options, From: at, MaxErrors: &MaxErrors{}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				pieces += piece
+				rows += counts.Rows
+				bad += counts.Rejected
+				for _, r := range counts.Rejects {
+					if r.Line <= at.Lines {
+						t.Errorf("line %d is rejected in a load that goes on behind line %d", r.Line, at.Lines)
+					}
+				}
+				if !counts.Limited {
+					break
+				}
+				if at = counts.Position; n > 10 {
+					t.Fatal("it does not come to an end")
+				}
+			}
+			if pieces != whole || rows != all.Rows || bad != all.Rejected {
+				t.Errorf("%d rows, %d rejected, %d bytes of keys; at once %d, %d, %d", rows, bad, len(pieces), all.Rows, all.Rejected, len(whole))
+			}
+		})
+	}
+}
+
+// The rows that are looked for at the end are all, or some of them, each as likely as the others.
+func TestGone(t *testing.T) {
+	for _, tt := range []struct {
+		rows, gone int // of each 10
+		all        bool
+	}{
+		{100, 0, true}, {100, 10, true}, {4000, 3, true}, {300000, 3, false}, {300000, 0, false},
+	} {
+		var input strings.Builder
+		for i := range tt.rows {
+			suffix := ""
+			// The first are gone, as with a cache that evicts what is oldest.
+			if i < tt.rows*tt.gone/10 {
+				suffix = "gone"
+			}
+			fmt.Fprintf(&input, "k%d%s\tv\n", i, suffix)
+		}
+		_, counts, err := loadText(t, input.String(), Options{Look: true})
+		if err != nil || counts.Gone == nil {
+			t.Fatalf("%+v, %v", counts, err)
+		}
+		g := counts.Gone
+		part := float64(g.Missing) / float64(g.Looked) * 10
+		if g.All != tt.all || g.All && g.Looked != uint64(tt.rows) || g.All && part != float64(tt.gone) {
+			t.Errorf("%d of %d rows are gone, all %t; want %d of 10, all %t", g.Missing, g.Looked, g.All, tt.gone, tt.all)
+		}
+		// Four standard deviations of a sample of 4096 are 0.3 of 10.
+		if part < float64(tt.gone)-0.3 || part > float64(tt.gone)+0.3 {
+			t.Errorf("%.2f of 10 rows are gone, want %d", part, tt.gone)
+		}
+	}
+}
+
+// Rows that have expired are not gone.
+func TestGoneExpires(t *testing.T) {
+	_, counts, err := loadText(t, "agone\t1\nbgone\t1\n", Options{Record: record.Options{TTL: 1}, Look: true})
+	if err != nil || counts.Gone != nil {
+		t.Errorf("%+v, %v", counts, err)
 	}
 }

@@ -10,8 +10,6 @@ import (
 // commands are the batch's names of the record's.
 var commands = [...]batch.Command{record.Set: batch.Set, record.Add: batch.Add, record.Replace: batch.Replace}
 
-var lineFeed = []byte{'\n'}
-
 // parse takes the complete rows behind parsed, as many as the work takes.
 func (l *loader) parse() error {
 	for !l.full() && !l.limited {
@@ -38,10 +36,13 @@ func (l *loader) parse() error {
 		case record.Nothing:
 			if l.row.Header {
 				l.rejects.setHeader(data[:l.row.Size])
+				if l.options.From != (Position{}) {
+					return l.jump()
+				}
 			}
 		}
-		o := origin{line: l.lines + 1, from: l.parsed, to: l.parsed + l.row.Size}
-		l.lines += uint64(bytes.Count(data[:l.row.Size], lineFeed))
+		o := origin{line: l.at.Lines + 1, from: l.parsed, to: l.parsed + l.row.Size}
+		l.at.pass(data[:l.row.Size])
 		l.parsed += l.row.Size
 		if err := l.enter(kind, o); err != nil {
 			return err
@@ -96,7 +97,7 @@ func (l *loader) giveUp(data []byte) error {
 	if kind == record.Item && l.row.Key.Made == nil {
 		l.row.Key.Made = bytes.Clone(l.row.Key.Of(data)) // data will be overwritten
 	}
-	o := origin{line: l.lines + 1, streamed: true}
+	o := origin{line: l.at.Lines + 1, streamed: true}
 	if l.rejects != nil {
 		// The rows before it come first.
 		for len(l.flying) > 0 {
@@ -112,7 +113,8 @@ func (l *loader) giveUp(data []byte) error {
 			return err
 		}
 	}
-	l.lines += uint64(bytes.Count(data, lineFeed))
+	l.given = l.at
+	l.at.pass(data)
 	l.filled, l.parsed, l.skips = 0, 0, true
 	return l.enter(kind, o)
 }
@@ -120,7 +122,7 @@ func (l *loader) giveUp(data []byte) error {
 // skip leaves out what belongs to a row that was given up.
 func (l *loader) skip(data []byte) error {
 	n, done := l.parser.Skip(data, l.end)
-	l.lines += uint64(bytes.Count(data[:n], lineFeed))
+	l.at.pass(data[:n])
 	err := l.rejects.more(data[:n], done)
 	l.skips = !done
 	if l.parsed += n; l.skips {

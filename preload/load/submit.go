@@ -98,6 +98,10 @@ func (l *loader) submitIfDue() (bool, error) {
 		l.sink.Submit(l.work.Batch)
 	}
 	l.carry = l.work.Data()[l.parsed:l.filled]
+	l.work.end = l.at
+	if l.skips {
+		l.work.end = l.given
+	}
 	l.flying = append(l.flying, l.work)
 	l.work = nil
 	return true, l.retire(0)

@@ -14,6 +14,7 @@ type work struct {
 	bad     []reject                 // rows that were rejected as they were read, in their order
 	skipped map[record.Reason]uint64 // rows that were skipped as they were read
 	rows    uint64                   // all of them
+	end     Position                 // behind them
 }
 
 // origin is where a row stands in the input.

@@ -31,11 +31,13 @@ type Store struct {
 	at          Address
 }
 
+var errNowhere = errors.New("memcached listens at no address that takes connections")
+
 // Open finds among addresses one at which this process's memcached takes the
 // commands.  Its error says what stands against each address.
 func Open(addresses []Address) (*Store, error) {
 	if len(addresses) == 0 {
-		return nil, errors.New("memcached listens at no address that takes connections")
+		return nil, errNowhere
 	}
 	var why []error
 	for _, at := range addresses {
@@ -51,6 +53,15 @@ func Open(addresses []Address) (*Store, error) {
 
 // ItemSizeMax is what memcached states in its settings.
 func (s *Store) ItemSizeMax() uint64 { return s.itemSizeMax }
+
+// ItemSize is about what memcached makes of a row; the client flags may take 4 bytes more.
+func (s *Store) ItemSize(nkey int, flags uint32, nvalue int) uint64 {
+	size := overhead + nkey + nvalue
+	if flags != 0 {
+		size += clientFlags / 2
+	}
+	return uint64(size)
+}
 
 // greeting asks who answers, what it is set to, and whether it reads meta commands.
 // It goes out at once: a memcached that reads binary commands only waits for the 24
@@ -134,7 +145,7 @@ func (s *Store) Open() (batch.Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memcached at %v: %w", s.at, err)
 	}
-	k := &sink{store: s, conn: c, used: time.Now(), work: make(chan *batch.Batch, 1)}
+	k := &sink{store: s, conn: c, used: time.Now(), work: make(chan task, 1)}
 	k.ended.Add(1)
 	go k.run()
 	return k, nil

@@ -21,11 +21,19 @@ type sink struct {
 	conn     *conn
 	used     time.Time // when the connection was used last
 	answered bool      // a row was refused: from then on each says what becomes of it
-	work     chan *batch.Batch
+	work     chan task
 	ended    sync.WaitGroup
 }
 
-func (k *sink) Submit(b *batch.Batch) { k.work <- b }
+// task is a batch and what is to be done with it.
+type task struct {
+	*batch.Batch
+	do func(*batch.Batch) error
+}
+
+func (k *sink) Submit(b *batch.Batch) { k.work <- task{b, k.put} }
+
+func (k *sink) Look(b *batch.Batch) { k.work <- task{b, k.look} }
 
 func (k *sink) Close() {
 	close(k.work)
@@ -36,16 +44,16 @@ func (k *sink) Close() {
 func (k *sink) run() {
 	defer k.ended.Done()
 	var failed error
-	for b := range k.work {
+	for t := range k.work {
 		if failed == nil {
-			failed = k.guarded(b)
+			failed = k.guarded(t)
 		}
-		b.Finish(failed)
+		t.Finish(failed)
 	}
 }
 
 // guarded turns a panic into an error: none may reach memcached.
-func (k *sink) guarded(b *batch.Batch) (err error) {
+func (k *sink) guarded(t task) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)
@@ -54,7 +62,7 @@ func (k *sink) guarded(b *batch.Batch) (err error) {
 	if err := k.refresh(); err != nil {
 		return err
 	}
-	err = k.put(b)
+	err = t.do(t.Batch)
 	k.used = time.Now()
 	return err
 }

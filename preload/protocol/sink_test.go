@@ -182,7 +182,7 @@ func TestConnectionEnds(t *testing.T) {
 	t.Parallel()
 	k := &sink{
 		store: &Store{}, conn: peer(t, "ms a 1 ME\r\n1\r\nms b 1 ME\r\n2\r\nmn\r\n", "HD\r\n"),
-		used: time.Now(), work: make(chan *batch.Batch, 2),
+		used: time.Now(), work: make(chan task, 2),
 	}
 	first := batchOf(t, batch.Row{Command: batch.Add}, "a\t1", "b\t2")
 	second := batchOf(t, batch.Row{Command: batch.Add}, "c\t3")

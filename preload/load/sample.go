@@ -1,0 +1,137 @@
+package load
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/batch"
+)
+
+// sampleRows is how many rows are looked for when a load has ended: with so many, the part
+// of them that is gone differs by one or two percent from that of all.
+const sampleRows = 4096
+
+// A Sampled is a row that was stored.
+type Sampled struct {
+	key     []byte
+	NKey    int
+	Flags   uint32
+	NValue  int
+	expires time.Time // the zero time: never
+}
+
+// A sample is rows of a load, each as likely as any other (Vitter's reservoirs, in
+// the form of Li's algorithm L, which says how many rows to leave out until the next).
+type sample struct {
+	rows   []*Sampled // nil: a row that was not stored
+	seen   uint64     // rows
+	next   uint64     // the next to be taken
+	weight float64
+}
+
+func newSample() *sample { return &sample{weight: 1} }
+
+// take looks at the rows of a finished batch.
+func (s *sample) take(b *batch.Batch) {
+	end := s.seen + uint64(b.Len())
+	for ; s.next < end; s.advance() {
+		i := int(s.next - s.seen)
+		var row *Sampled
+		if b.Outcome(i) == batch.Stored {
+			row = sampled(b, i)
+		}
+		if len(s.rows) < sampleRows {
+			s.rows = append(s.rows, row)
+		} else {
+			s.rows[rand.IntN(sampleRows)] = row
+		}
+	}
+	s.seen = end
+}
+
+func (s *sample) advance() {
+	s.next++
+	if len(s.rows) < sampleRows {
+		return
+	}
+	s.weight *= math.Pow(rand.Float64(), 1.0/sampleRows)
+	if skip := math.Log(rand.Float64()) / math.Log1p(-s.weight); skip < 1<<60 {
+		s.next += uint64(skip)
+	} else {
+		s.next = math.MaxUint64
+	}
+}
+
+func sampled(b *batch.Batch, i int) *Sampled {
+	r := b.Row(i)
+	row := &Sampled{key: append([]byte(nil), b.Key(i)...), NKey: r.NKey, Flags: r.Flags, NValue: r.NValue}
+	if r.TTL != 0 {
+		row.expires = time.Now().Add(time.Duration(r.TTL) * time.Second)
+	}
+	return row
+}
+
+// Gone is what became of rows that were stored, until the load's end.
+type Gone struct {
+	Looked  uint64    // rows that were looked for
+	Missing uint64    // of them, those that are not there any more
+	All     bool      // they are all that were stored
+	Rows    []Sampled // those that were looked for
+}
+
+// look looks for the sample's rows, using one of the load's batches.  Rows that may have
+// expired are left out.
+func (l *loader) look() (*Gone, error) {
+	w := l.free[0]
+	w.reset()
+	gone := Gone{All: l.sample.seen <= sampleRows}
+	soon := time.Now().Add(2 * time.Second) // memcached's clock ticks once a second
+	for _, row := range l.sample.rows {
+		if row == nil || !row.expires.IsZero() && row.expires.Before(soon) {
+			gone.All = gone.All && row == nil
+			continue
+		}
+		at, err := w.Append(row.key)
+		if err != nil {
+			return nil, err
+		}
+		w.Add(batch.Row{Key: at, NKey: row.NKey, Value: at})
+		gone.Rows = append(gone.Rows, *row)
+	}
+	if w.Len() == 0 {
+		return nil, nil
+	}
+	l.sink.Look(w.Batch)
+	if err := l.waitDone(); err != nil {
+		return nil, err
+	}
+	outcomes, err := w.Counts()
+	if err != nil {
+		return nil, err
+	}
+	gone.Looked, gone.Missing = outcomes.Sum(), outcomes[batch.Missing]
+	return &gone, nil
+}
+
+// waitDone waits for the one batch that is under way.
+func (l *loader) waitDone() error {
+	for {
+		var count [8]byte
+		n, err := unix.Read(l.done, count[:])
+		switch {
+		case n == len(count) && binary.NativeEndian.Uint64(count[:]) > 0:
+			return nil
+		case err != unix.EAGAIN && err != unix.EINTR:
+			return os.NewSyscallError("read", err)
+		}
+		set := []unix.PollFd{{Fd: int32(l.done), Events: unix.POLLIN}}
+		if _, err := unix.Poll(set, -1); err != nil && err != unix.EINTR {
+			return os.NewSyscallError("poll", err)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+// Package slabs estimates how much of memcached's memory (-m) items take: memcached gives
+// pages of memory to classes of items by their size, and an item takes a chunk of its
+// class, whatever is left over.
+package slabs
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"memcached-backdoor/preload/batch"
+)
+
+// Stats are memcached's statistics, by name: "stats", "stats settings", "stats slabs".
+type Stats struct{ General, Settings, Slabs map[string]string }
+
+const (
+	itemHeader   = 48      // sizeof(item) (memcached.h: struct _stritem)
+	align        = 8       // CHUNK_ALIGN_BYTES (slabs.c)
+	pageSize     = 1 << 20 // settings.slab_page_size, which has no option
+	classesMax   = 63      // MAX_NUMBER_OF_SLAB_CLASSES - 1 (memcached.h)
+	perItemChunk = itemHeader
+)
+
+// ErrUnknown says that the classes cannot be told.
+var ErrUnknown = errors.New("memcached's slab classes are not known")
+
+// Memory is memcached's, as it was when it was asked, with items that are to come.
+type Memory struct {
+	Classes []Class
+	// Limit is -m in bytes, 0 for none; Free, how much of it belongs to no class.
+	Limit, Free uint64
+}
+
+// A Class is a slab class.
+type Class struct {
+	ID    int
+	Size  uint64 // bytes of a chunk
+	Free  uint64 // chunks that are free
+	Items uint64 // chunks for the items to come
+}
+
+// perPage is how many chunks a page has.
+func (c *Class) perPage() uint64 { return pageSize / c.Size }
+
+// Pages is how many pages the class will need, beyond those that it has.
+func (c *Class) Pages() uint64 {
+	if c.Items <= c.Free {
+		return 0
+	}
+	return (c.Items - c.Free + c.perPage() - 1) / c.perPage()
+}
+
+// New makes the classes as memcached does (slabs.c: slabs_init), and compares them with
+// those that it shows.
+func New(stats Stats) (*Memory, error) {
+	factor, err := strconv.ParseFloat(stats.Settings["growth_factor"], 64)
+	if err != nil || factor <= 1 {
+		return nil, fmt.Errorf("%w: it states the growth factor %.20q", ErrUnknown, stats.Settings["growth_factor"])
+	}
+	var number [5]uint64
+	for i, of := range []struct {
+		from map[string]string
+		name string
+	}{
+		{stats.Settings, "chunk_size"}, {stats.Settings, "slab_chunk_max"}, {stats.Settings, "maxbytes"},
+		{stats.Slabs, "total_malloced"}, {stats.General, "slab_global_page_pool"},
+	} {
+		if number[i], err = strconv.ParseUint(of.from[of.name], 10, 63); err != nil && i < 4 {
+			return nil, fmt.Errorf("%w: it states the %s %.20q", ErrUnknown, of.name, of.from[of.name])
+		}
+	}
+	chunk, largest, limit, malloced, pool := number[0], number[1], number[2], number[3], number[4]
+	if largest < itemHeader || largest > pageSize || chunk == 0 || chunk > largest {
+		return nil, fmt.Errorf("%w: its chunks have from %d to %d bytes", ErrUnknown, chunk, largest)
+	}
+	m := &Memory{Limit: limit, Free: pool * pageSize}
+	if limit > malloced {
+		m.Free += (limit - malloced) / pageSize * pageSize
+	}
+	for size := itemHeader + chunk; len(m.Classes) < classesMax-1 && float64(size) < float64(largest)/factor; {
+		size = (size + align - 1) / align * align
+		m.Classes = append(m.Classes, Class{ID: len(m.Classes) + 1, Size: size})
+		size = uint64(float64(size) * factor)
+	}
+	m.Classes = append(m.Classes, Class{ID: len(m.Classes) + 1, Size: largest})
+	return m, m.compare(stats.Slabs)
+}
+
+// compare takes over what the classes in use have free, if they are the same.
+func (m *Memory) compare(shown map[string]string) error {
+	for id := 1; id <= classesMax; id++ {
+		size, ok := shown[fmt.Sprintf("%d:chunk_size", id)]
+		if !ok {
+			continue
+		}
+		if id > len(m.Classes) || size != fmt.Sprint(m.Classes[id-1].Size) {
+			return fmt.Errorf("%w: class %d has chunks of %.20s bytes (-o slab_sizes, or a growth factor of many digits)", ErrUnknown, id, size)
+		}
+		free, err := strconv.ParseUint(shown[fmt.Sprintf("%d:free_chunks", id)], 10, 63)
+		if err != nil {
+			return fmt.Errorf("%w: of class %d it states no free chunks", ErrUnknown, id)
+		}
+		m.Classes[id-1].Free = free
+	}
+	return nil
+}
+
+// Add counts n items of so many bytes. A large item is a chain of the largest chunks, and
+// one for the rest (items.c: do_item_alloc).
+func (m *Memory) Add(size, n uint64) {
+	last := &m.Classes[len(m.Classes)-1]
+	if size > last.Size {
+		whole := last.Size - perItemChunk
+		last.Items += size / whole * n
+		size = size%whole + 2*itemHeader
+	}
+	i, _ := slices.BinarySearchFunc(m.Classes, size, func(c Class, size uint64) int {
+		if c.Size < size {
+			return -1
+		}
+		return 1
+	})
+	m.Classes[min(i, len(m.Classes)-1)].Items += n
+}
+
+// Clear makes memcached's memory one without items.
+func (m *Memory) Clear() {
+	m.Limit, m.Free = 0, 0
+	for i := range m.Classes {
+		m.Classes[i].Free, m.Classes[i].Items = 0, 0
+	}
+}
+
+// Multiply makes each item that was added stand for so many.
+func (m *Memory) Multiply(by float64) {
+	for i := range m.Classes {
+		m.Classes[i].Items = uint64(math.Ceil(float64(m.Classes[i].Items) * by))
+	}
+}
+
+// Needed is how many bytes of pages the classes will need, beyond those that they have.
+func (m *Memory) Needed() uint64 {
+	var pages uint64
+	for i := range m.Classes {
+		pages += m.Classes[i].Pages()
+	}
+	return pages * pageSize
+}
+
+// Fits says that there is room for the items without any being evicted.
+func (m *Memory) Fits() bool { return m.Limit == 0 || m.Needed() <= m.Free }
+
+// Megabytes is the -m with which they would fit.
+func (m *Memory) Megabytes() uint64 {
+	limit := m.Limit
+	if needed := m.Needed(); needed > m.Free {
+		limit += needed - m.Free
+	}
+	return (limit + pageSize - 1) / pageSize
+}
+
+// Trial is a store that stores nothing: it counts what would be stored in Memory, if that
+// is not nil.
+type Trial struct {
+	batch.Store
+	Memory *Memory
+}
+
+// Open begins a load.
+func (t Trial) Open() (batch.Sink, error) { return t, nil }
+
+// Submit settles the rows as the store would that has room for them.
+func (t Trial) Submit(b *batch.Batch) {
+	for i := range b.Len() {
+		row := b.Row(i)
+		size := t.ItemSize(row.NKey, row.Flags, min(row.NValue, int(t.ItemSizeMax())))
+		if row.NValue == batch.Oversize || size > t.ItemSizeMax() {
+			b.Settle(i, batch.TooLarge)
+			continue
+		}
+		if t.Memory != nil {
+			t.Memory.Add(size, 1)
+		}
+		b.Settle(i, batch.Stored)
+	}
+	b.Finish(nil)
+}
+
+// Look is not for a trial: it finds nothing.
+func (t Trial) Look(b *batch.Batch) {
+	for i := range b.Len() {
+		b.Settle(i, batch.Missing)
+	}
+	b.Finish(nil)
+}
+
+// Close ends a load.
+func (Trial) Close() {}
