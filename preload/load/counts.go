@@ -106,7 +106,7 @@ func (l *loader) account(w *work) error {
 		var written error
 		err := w.rejects(func(r reject) error {
 			c.reject(r)
-			if written == nil && !r.streamed {
+			if written == nil && !r.streamed() {
 				written = l.rejects.write(r, w.Data()[r.from:r.to])
 			}
 			return nil

@@ -41,8 +41,9 @@ func (l *loader) parse() error {
 				}
 			}
 		}
-		o := origin{line: l.at.Lines + 1, from: l.parsed, to: l.parsed + l.row.Size}
-		l.at.pass(data[:l.row.Size])
+		o := origin{line: l.at.Lines + 1, from: uint32(l.parsed), to: uint32(l.parsed + l.row.Size)}
+		l.at.Offset += int64(l.row.Size)
+		l.at.Lines += uint64(l.row.Lines)
 		l.parsed += l.row.Size
 		if err := l.enter(kind, o); err != nil {
 			return err
@@ -97,7 +98,7 @@ func (l *loader) giveUp(data []byte) error {
 	if kind == record.Item && l.row.Key.Made == nil {
 		l.row.Key.Made = bytes.Clone(l.row.Key.Of(data)) // data will be overwritten
 	}
-	o := origin{line: l.at.Lines + 1, streamed: true}
+	o := origin{line: l.at.Lines + 1}
 	if l.rejects != nil {
 		// The rows before it come first.
 		for len(l.flying) > 0 {

@@ -55,7 +55,7 @@ func (r *rejects) write(why reject, row []byte) error {
 		r.header = nil
 	}
 	_, err := fmt.Fprintf(r.reasons, "%d\t%d\t%s\t%s\n", why.line, why.column, why.reason, strconv.Quote(string(why.key[:min(len(why.key), record.KeyMax)])))
-	return cmp.Or(writeError(err), r.more(row, !why.streamed))
+	return cmp.Or(writeError(err), r.more(row, !why.streamed()))
 }
 
 // more writes more of a row; done says that it ends with that.

@@ -20,9 +20,11 @@ type work struct {
 // origin is where a row stands in the input.
 type origin struct {
 	line     uint64 // its first, from 1
-	from, to int    // offsets in the work's data
-	streamed bool   // or it was too long for that, and is among the rejects
+	from, to uint32 // offsets in the work's data; to 0: it was too long for that
 }
+
+// streamed says that the row was too long for a work's data, and is among the rejects.
+func (o *origin) streamed() bool { return o.to == 0 }
 
 // reject is a row that cannot be stored.
 type reject struct {
@@ -70,11 +72,11 @@ func (w *work) add(row *record.Row, o origin) error {
 }
 
 // place returns where in the batch a row's bytes are; from is where the row begins.
-func (w *work) place(b record.Bytes, from int) (int, error) {
+func (w *work) place(b record.Bytes, from uint32) (int, error) {
 	if b.Made != nil {
 		return w.Append(b.Made)
 	}
-	return from + b.At, nil
+	return int(from) + b.At, nil
 }
 
 // reject adds a row that cannot be stored.

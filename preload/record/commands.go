@@ -60,7 +60,7 @@ func (c *commands) next(data []byte, end bool) (content, size int) {
 	}
 	to := c.line + c.length
 	switch {
-	case len(data) < to+2 && !end:
+	case !end && (len(data) <= to || len(data) == to+1 && data[to] == '\r'):
 		return 0, 0
 	case len(data) <= to: // it is cut off
 		c.head = false
@@ -73,6 +73,9 @@ func (c *commands) next(data []byte, end bool) (content, size int) {
 	c.scanned = max(c.scanned, to)
 	content, size = c.lines.next(data, end)
 	c.head = size == 0
+	if bare := c.line == c.content+1; content == to && size > to && !bare {
+		content = size // a line feed alone ends the data only where it ends the command, too
+	}
 	return content, size
 }
 

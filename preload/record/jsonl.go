@@ -46,7 +46,7 @@ func (o *objects) parse(line []byte, row *Row) Kind {
 		row.Oversize = to-from > o.options.ValueMax
 		return o.rest(row, line, o.fields)
 	}
-	if o.base64 >= 0 && !o.fields[o.base64].absent {
+	if o.base64 >= 0 && o.isBinary() {
 		return o.binary(line, row)
 	}
 	return o.record(row, line, o.fields)
@@ -72,10 +72,17 @@ func skipSpace(data []byte, at int) int {
 	return at
 }
 
+// isBinary says that the value is value_base64: it is there, and not just to say that
+// it is none beside a value.
+func (o *objects) isBinary() bool {
+	f := o.fields[o.base64]
+	return !f.absent && (!f.null || o.fields[o.value.first()].absent)
+}
+
 // binary makes the record of a row with a value_base64.
 func (o *objects) binary(line []byte, row *Row) Kind {
 	f := o.fields[o.base64]
-	if !o.fields[o.value.first()].absent {
+	if value := o.fields[o.value.first()]; !value.absent && !value.null && !f.null {
 		return row.reject(TwoValues, f.at)
 	}
 	if kind := o.recordKey(row, line, o.fields); kind != Item {

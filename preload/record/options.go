@@ -48,8 +48,8 @@ type Options struct {
 	Header bool
 	// Key and Value are a column each, by its name or its number from 1, or a
 	// template with columns in braces; Value can be "json", the whole row as a JSON object.
-	// "": the first and the second column, and there is no other; of JSONL the members
-	// key, and value or value_base64.
+	// "": the first and the second column, and where both are "" there is no other but those
+	// that are named below; of JSONL the members key, and value or value_base64.
 	Key, Value string
 	// Columns with what is set for all rows otherwise: seconds from now; a date in seconds
 	// since 1970; and client flags.
@@ -93,18 +93,21 @@ func New(o Options) (*Parser, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Parser{marked: o.Format == CSV || o.Format == TSV || o.Format == JSONL}
+	p := &Parser{
+		marked: o.Format == CSV || o.Format == TSV || o.Format == JSONL,
+		broken: o.Format == CSV || o.Format == PSQL || o.Format == Memcached,
+	}
 	switch o.Format {
 	case Raw:
 		p.format = &raw{options: o}
 	case MySQL:
-		p.format = &table{layout: l, splitter: &tabs{null: []byte("NULL"), escapes: mysqlEscapes}}
+		p.format = newTable(l, &tabs{null: []byte("NULL"), escapes: mysqlEscapes})
 	case PSQL:
-		p.format = &table{layout: l, splitter: &copied{tabs: tabs{null: []byte(`\N`), escapes: psqlEscapes}}}
+		p.format = newTable(l, &copied{tabs: tabs{null: []byte(`\N`), escapes: psqlEscapes}})
 	case TSV:
-		p.format = &table{layout: l, splitter: &tabs{null: []byte{}}}
+		p.format = newTable(l, &tabs{null: []byte{}})
 	case CSV:
-		p.format = &table{layout: l, splitter: &quoted{}}
+		p.format = newTable(l, &quoted{})
 	case JSONL:
 		p.format = &objects{layout: l}
 	case Memcached:

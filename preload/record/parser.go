@@ -15,8 +15,11 @@ type format interface {
 type Parser struct {
 	format format
 	marked bool // the input may begin with a byte order mark
+	broken bool // rows may have line feeds in them
 	rowMax int
 }
+
+var lineFeed = []byte{'\n'}
 
 // RowMax is how long a row can be, in bytes, that is worth waiting for.
 func (p *Parser) RowMax() int { return p.rowMax }
@@ -46,6 +49,12 @@ func (p *Parser) Next(data []byte, end bool, row *Row) Kind {
 	}
 	p.marked = false
 	kind := p.format.parse(data[mark:][:content], row)
+	switch {
+	case p.broken:
+		row.Lines = bytes.Count(data[mark:][:size], lineFeed)
+	case size > content:
+		row.Lines = 1
+	}
 	row.Size, row.Content = mark+size, mark+content
 	row.Key.At += mark
 	row.Value.At += mark

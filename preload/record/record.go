@@ -83,6 +83,8 @@ func made(p []byte) Bytes { return Bytes{Len: len(p), Made: p} }
 type Row struct {
 	// Size is how many bytes of input it is, with the end of its line; Content without.
 	Size, Content int
+	// Lines is how many line feeds there are in it.
+	Lines int
 
 	Key, Value Bytes
 	// Oversize says that the value is longer than Options.ValueMax, and not there.

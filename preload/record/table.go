@@ -35,8 +35,13 @@ type table struct {
 	field  []byte   // the text of one of them
 }
 
+func newTable(l layout, s splitter) *table {
+	l.decode = s.decode
+	return &table{layout: l, splitter: s}
+}
+
 func (t *table) parse(content []byte, row *Row) Kind {
-	t.made, t.layout.decode = t.made[:0], t.splitter.decode
+	t.made = t.made[:0]
 	switch {
 	case t.options.Format == CSV && len(content) == 0:
 		return Nothing // as every reader of CSV has it
@@ -101,6 +106,11 @@ func (t *table) header(content []byte, row *Row, reason Reason, at int) Kind {
 	if reason != "" {
 		return row.fail(optionError("", "the header makes no sense at byte %d: %s", at+1, reason))
 	}
+	for i, name := range names {
+		if slices.Contains(names[:i], name) && (t.json || slices.Contains(t.columns, name)) {
+			return row.fail(optionError("without --header columns have numbers", "the header has two columns %.64q", name))
+		}
+	}
 	t.names, row.Header = names, true
 	err := t.resolve()
 	if t.pair() && (len(names) < 2 || err == nil && len(names) != t.most+1) {
@@ -151,7 +161,7 @@ func shown(names []string) string {
 
 // cut takes the key from what there is of a row, whose last field is not complete.
 func (t *table) cut(beginning []byte, row *Row) Kind {
-	t.made, t.layout.decode = t.made[:0], t.splitter.decode
+	t.made = t.made[:0]
 	if t.index == nil && t.options.Header {
 		t.lost = true
 		return row.reject(TooLong, 0)

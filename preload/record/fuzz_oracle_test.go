@@ -1,0 +1,147 @@
+package record
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func FuzzCSV(f *testing.F) {
+	seedTexts(f, "", "k,v\n", "\"k\",\"a\"\"b\"\r\n", "k,\"a\r\n\"\"\nb\"\nl,1", "\n\r\n\r", "a\"b,c\n\"a\"b,c\n\"a", "\xef\xbb\xbf\"k\",v\n", "k,\"\"\nk,\n,\n", "k,\""+strings.Repeat("v\"\"\n", 50)+"\"\nl,1\n")
+	f.Fuzz(func(t *testing.T, input, a, b string, size uint8) {
+		if len(input) > inputMax || len(a)+len(b) > inputMax {
+			return
+		}
+		checkCut(t, Options{Format: CSV}, 4+int(size), input)
+		parse(t, Options{Format: CSV, Header: true, Value: "json"}, 4+int(size), input)
+		parse(t, Options{Format: CSV, Key: "{2}:{1}", Value: "{2}{3}{2}", TTLColumn: "1", FlagsColumn: "3"}, 0, input)
+		checkRoundTrip(t, CSV, joined(encodeCSV, ",", "\n"), a, b)
+		checkRoundTrip(t, CSV, joined(encodeCSV, ",", "\r\n"), a, b)
+		checkCSV(t, input)
+	})
+}
+
+// checkCSV holds the fields of the rows to those that encoding/csv finds.
+func checkCSV(t *testing.T, input string) {
+	t.Helper()
+	reader := csv.NewReader(strings.NewReader(input))
+	reader.FieldsPerRecord = -1
+	for data, q := []byte(input), new(quoted); len(data) > 0; { // a mark is the parser's matter
+		content, size := q.next(data, true)
+		row := data[:content]
+		if data = data[size:]; len(row) == 0 {
+			continue // encoding/csv says nothing of it
+		}
+		fields, reason, _ := q.split(nil, row)
+		want, err := reader.Read()
+		if (reason != "") != (err != nil) {
+			t.Fatalf("%q: %q, encoding/csv: %v", row, reason, err)
+		}
+		if err != nil {
+			return // where the next row begins is a matter of taste
+		}
+		var got []string
+		for _, f := range fields {
+			text := row[f.at:f.end]
+			if f.coded {
+				text, _, _ = q.decode(nil, text)
+			}
+			if f.null != (f.at == f.end && (f.at == 0 || row[f.at-1] != '"')) {
+				t.Fatalf("%q: %+v", row, f)
+			}
+			got = append(got, strings.ReplaceAll(string(text), "\r\n", "\n")) // as encoding/csv does
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%q: %q, encoding/csv: %q", row, got, want)
+		}
+	}
+	if want, err := reader.Read(); err == nil {
+		t.Fatalf("encoding/csv finds another row: %q", want)
+	}
+}
+
+func FuzzJSONL(f *testing.F) {
+	seedInputs(f, "", "{}", `{"key":"k","value":"v"}`+"\n", "[{\"key\":\"k\",\"value\":\"v\"},\r\n{\"key\":1,\"value\":null}]", `{"key":"\u006b","value":"\"\\\/\b\f\n\r\t\ud83d\ude00"}`,
+		`{"key":"k","value":"\ud83d"}`+"\n"+`{"key":"k","value":"\q"}`, `{"key":"k","value_base64":"AP8=","ttl":1,"flags":"2"}`, `{"value":[1,{"a":"]}"}],"key":"k","x":-1.5e+3,"y":true}`,
+		`{"key":"k","value":"`+strings.Repeat(`\"v`, 50)+`"}`+"\n"+`{"key":"k","value":"v","expires":99999999999}`, "{\"key\":\"\xff\"}", `{"key":"a","key":"b","value":1,}`, `{"":0,"key":"k","value":{}}`)
+	f.Fuzz(func(t *testing.T, input string, size uint8) {
+		if len(input) > inputMax {
+			return
+		}
+		for _, o := range []Options{{Format: JSONL}, {Format: JSONL, Value: "json"}, {Format: JSONL, Null: NullLiteral, Key: "{key}{x}", Value: "{key}:{value}"}} {
+			rest := input
+			for _, row := range checkCut(t, o, 4+int(size), input) {
+				line := rest[:row.content]
+				if len(rest) == len(input) {
+					line = strings.TrimPrefix(line, mark)
+				}
+				if rest = rest[row.size:]; o.Key == "" {
+					checkJSON(t, line, row, o.Value == "json")
+				}
+			}
+		}
+	})
+}
+
+// checkJSON holds a row to what encoding/json makes of its line.
+func checkJSON(t *testing.T, line string, row found, whole bool) {
+	t.Helper()
+	text := strings.Trim(line, " \t\r")
+	text = strings.TrimLeft(strings.TrimPrefix(text, "["), " \t\r")
+	if strings.HasSuffix(text, ",") || strings.HasSuffix(text, "]") {
+		text = strings.TrimRight(text[:len(text)-1], " \t\r")
+	}
+	var object map[string]json.RawMessage
+	err := json.Unmarshal([]byte(text), &object)
+	if err != nil || object == nil {
+		if text != "" && row.kind != Reject {
+			t.Fatalf("%q: %+v, encoding/json: %v", line, row, err)
+		}
+		return
+	}
+	key, sound := memberText(object, "key")
+	value := text
+	if !whole {
+		var ok bool
+		value, ok = memberText(object, "value")
+		sound = sound && ok
+	}
+	if row.kind == Item && object["value_base64"] == nil && (!sound || row.key != key || row.value != value) {
+		t.Fatalf("%q: %+v, encoding/json: %q %q", line, row, key, value)
+	}
+	for name := range object {
+		switch name {
+		case "value_base64", "ttl", "expires", "flags":
+			return // there is more that can be wrong
+		}
+		if strings.ContainsRune(name, utf8.RuneError) {
+			return
+		}
+	}
+	if sound && utf8.ValidString(line) && validKey(key) != (row.kind == Item) {
+		t.Fatalf("%q: %+v, encoding/json: %q %q", line, row, key, value)
+	}
+}
+
+// memberText is the text of a member, unless it is null or encoding/json has replaced
+// something in it that is no text.
+func memberText(object map[string]json.RawMessage, name string) (string, bool) {
+	raw := string(object[name])
+	if raw == "" || raw == "null" {
+		return "", false
+	}
+	if raw[0] != '"' {
+		return raw, true
+	}
+	var text string
+	if err := json.Unmarshal([]byte(raw), &text); err != nil {
+		panic(fmt.Sprintf("%q is JSON no more: %v", raw, err))
+	}
+	const replaced = string(utf8.RuneError)
+	there := strings.Count(raw, replaced) + strings.Count(strings.ToLower(raw), `\ufffd`)
+	return text, strings.Count(text, replaced) <= there
+}

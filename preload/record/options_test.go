@@ -1,0 +1,105 @@
+package record
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestOptionErrors(t *testing.T) {
+	t.Parallel()
+	const (
+		formats = "the formats are raw, mysql, psql, csv, tsv, jsonl, memcached"
+		columns = "the formats mysql, psql, csv, tsv and jsonl have columns: --from says which it is"
+		names   = "--header says that the first row has the names; without it columns have numbers, from 1"
+		braces  = "a column is {name} or {number}; {{ and }} are braces"
+	)
+	for _, test := range []struct {
+		options       Options
+		message, hint string
+	}{
+		{Options{Format: "xml"}, `there is no format "xml"`, formats},
+		{Options{Format: "CSV"}, `there is no format "CSV"`, formats},
+		{Options{Format: CSV, Null: "drop"}, `there is no "drop" for NULL`, "NULL can be skip, empty or literal"},
+		{Options{Null: NullSkip}, "the format raw has no columns, so that --null means nothing", columns},
+		{Options{Header: true}, "the format raw has no columns, so that --header means nothing", columns},
+		{Options{Key: "1"}, "the format raw has no columns, so that --key means nothing", columns},
+		{Options{Format: Memcached, Value: "2"}, "the format memcached has no columns, so that --value means nothing", columns},
+		{Options{Format: Memcached, TTLColumn: "3"}, "the format memcached has no columns, so that --ttl-column means nothing", columns},
+		{Options{Format: Memcached, ExpiresColumn: "3"}, "the format memcached has no columns, so that --expires-column means nothing", columns},
+		{Options{Format: Memcached, FlagsColumn: "3"}, "the format memcached has no columns, so that --flags-column means nothing", columns},
+		{Options{Format: JSONL, Header: true}, "the format jsonl has no header: its rows name their columns themselves", ""},
+		{Options{Format: CSV, TTLColumn: "3", ExpiresColumn: "4"}, "a row cannot have both a time to live and a date: --ttl-column or --expires-column", ""},
+		{Options{Format: CSV, Value: "json"}, "a row without names cannot be a JSON object", "--header says that the first row has the names of the columns"},
+		{Options{Format: CSV, Key: "id"}, `there is no column "id" without a header`, names},
+		{Options{Format: CSV, Key: "json"}, `there is no column "json" without a header`, names},
+		{Options{Format: CSV, Value: "0"}, `there is no column "0" without a header`, names},
+		{Options{Format: CSV, Value: "65536"}, `there is no column "65536" without a header`, names},
+		{Options{Format: CSV, Value: "{1}{bio}"}, `there is no column "bio" without a header`, names},
+		{Options{Format: CSV, TTLColumn: "ttl"}, `there is no column "ttl" without a header`, names},
+		{Options{Format: CSV, ExpiresColumn: "-1"}, `there is no column "-1" without a header`, names},
+		{Options{Format: CSV, FlagsColumn: "{3}"}, `there is no column "{3}" without a header`, names},
+		{Options{Format: CSV, Key: "u:{}"}, `the key "u:{}" has a brace that names no column`, braces},
+		{Options{Format: CSV, Key: "u:{1"}, `the key "u:{1" has a brace that names no column`, braces},
+		{Options{Format: CSV, Value: "{"}, `the value "{" has a brace that names no column`, braces},
+		{Options{Format: CSV, Value: "1}"}, `the value "1}" has a brace that closes nothing`, braces},
+		{Options{Format: CSV, Value: "{{1}"}, `the value "{{1}" has a brace that closes nothing`, braces},
+		{Options{Format: JSONL, Key: "{{key}}"}, `the key "{{key}}" is the same for all rows`, "a column is {name} or {number}"},
+	} {
+		p, err := New(test.options)
+		var option *OptionError
+		if p != nil || !errors.As(err, &option) {
+			t.Errorf("%+v: parser %v, error %v", test.options, p, err)
+			continue
+		}
+		if option.Message != test.message || option.Hint != test.hint || err.Error() != test.message {
+			t.Errorf("%+v:\n got %q, %q\nwant %q, %q", test.options, option.Message, option.Hint, test.message, test.hint)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	for _, options := range []Options{
+		{},
+		{Format: Memcached, Override: true},
+		{Format: CSV, Key: "65535"},
+		{Format: CSV, Header: true, Key: "any name", Value: "json", FlagsColumn: "f"},
+		{Format: JSONL, Key: "{a}:{b}", Value: "json", ExpiresColumn: "until"},
+	} {
+		if _, err := New(options); err != nil {
+			t.Errorf("%+v: %v", options, err)
+		}
+	}
+}
+
+// TestRowMax: a row with a value that fits is never given up, however it is written down.
+func TestRowMax(t *testing.T) {
+	t.Parallel()
+	const most = 40000
+	key := strings.Repeat("k", KeyMax)
+	for _, test := range []struct {
+		format    Format
+		row, code string // code is the longest for a byte of the value
+	}{
+		{Raw, key + "\t@\n", "v"},
+		{MySQL, key + "\t@\n", `\\`},
+		{PSQL, key + "\t@\n", `\x5c`},
+		{CSV, key + ",\"@\"\r\n", `""`},
+		{TSV, key + "\t@\n", "v"},
+		{JSONL, `{"key":"` + key + `","value":"@"}` + "\n", `\u005c`},
+		{Memcached, "set " + key + " 4294967295 2147483647 40000 noreply\r\n@\r\n", "v"},
+	} {
+		input := strings.Replace(test.row, "@", strings.Repeat(test.code, most), 1)
+		rows := parse(t, Options{Format: test.format, ValueMax: most}, 0, input)
+		if len(rows) != 1 || rows[0].key != key || len(rows[0].value) != most || rows[0].oversize {
+			t.Errorf("%s: %d rows, %q with %d bytes", test.format, len(rows), rows[0].key, len(rows[0].value))
+		}
+	}
+	for _, format := range Formats {
+		p, err := New(Options{Format: format, ValueMax: 1<<63 - 1})
+		if err != nil || p.RowMax() <= 0 || p.RowMax() > 1<<30+headMax {
+			t.Errorf("%s: %v, rows of %d bytes", format, err, p.RowMax())
+		}
+	}
+}

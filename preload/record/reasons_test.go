@@ -1,0 +1,81 @@
+package record
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestReasons: each is reached, and said once.
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("k", KeyMax+1)
+	reached := map[Reason]bool{}
+	for _, test := range []struct {
+		options Options
+		rowMax  int
+		input   string
+		want    found
+	}{
+		{Options{}, 0, "\tv", reject(EmptyKey, 1)},
+		{Options{}, 0, long + "\tv", reject(KeyTooLong, KeyMax+1)},
+		{Options{}, 0, "ab c\tv", reject(KeyByte, 3)},
+		{Options{}, 0, "k", reject(NoTab, 1)},
+		{Options{Format: PSQL}, 0, "\\N\tv", reject(NullKey, 1)},
+		{Options{Format: PSQL}, 0, "k\t\\N", skip(NullValue)},
+		{Options{Format: TSV, Key: "1", Value: "2", FlagsColumn: "3"}, 0, "k\tv\tx", reject(BadFlags, 5)},
+		{Options{Format: TSV, Key: "1", Value: "2", TTLColumn: "3"}, 0, "k\tv\tx", reject(BadTTL, 5)},
+		{Options{Format: TSV, Key: "1", Value: "2", TTLColumn: "3"}, 0, "k\tv\t-1", skip(Expired)},
+		{Options{Format: JSONL}, 0, `{"key":"k","value":"v","ttl":1,"expires":2}`, reject(TwoTTLs, 42)},
+		{Options{Format: TSV, Key: "2", Value: "1"}, 8, "0123456789", reject(TooLong, 1)},
+		{Options{Format: TSV}, 0, "k", reject(NoColumn, 2)},
+		{Options{Format: TSV}, 0, "k\tv\tx", reject(MoreColumn, 5)},
+		{Options{Format: JSONL}, 0, "{\"key\":\"\xff\"}", reject(NotUTF8, 1)},
+		{Options{Format: MySQL}, 0, "k\tv\\r", reject(BadEscape, 4)},
+		{Options{Format: MySQL}, 0, "k\tv\\", reject(LoneEscape, 4)},
+		{Options{Format: CSV}, 0, `k,v"`, reject(BareQuote, 4)},
+		{Options{Format: CSV}, 0, `"k"v`, reject(AfterQuote, 4)},
+		{Options{Format: CSV}, 0, `k,"v`, reject(OpenQuote, 3)},
+		{Options{Format: JSONL}, 0, `{]`, reject(BadJSON, 2)},
+		{Options{Format: JSONL}, 0, `{"key":"\ud800","value":1}`, reject(BadString, 9)},
+		{Options{Format: JSONL}, 0, `{"key":"k"}`, reject(NoMember, 1)},
+		{Options{Format: JSONL}, 0, `{"key":"k","value":"v","value_base64":"AA=="}`, reject(TwoValues, 40)},
+		{Options{Format: JSONL}, 0, `{"key":"k","value_base64":"*"}`, reject(BadBase64, 28)},
+		{Options{Format: Memcached}, 0, "get k", reject(NoCommand, 1)},
+		{Options{Format: Memcached}, 0, "set k", reject(BadCommand, 1)},
+		{Options{Format: Memcached}, 0, "ms k 0 I\r\n\r\n", reject(BadFlag, 8)},
+		{Options{Format: Memcached}, 0, "set k 0 0 1\r\n", reject(BadChunk, 14)},
+	} {
+		check(t, test.input, parse(t, test.options, test.rowMax, test.input), []found{test.want})
+		reached[test.want.reason] = true
+	}
+
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	constant := regexp.MustCompile(`(?m)^\s*(?:const )?(\w+)\s+Reason = "(.*)"$`)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range constant.FindAllStringSubmatch(string(source), -1) {
+			if reason := Reason(match[2]); !reached[reason] {
+				t.Errorf("%s: %s is reached by no row, or stands here twice", file, match[1])
+			} else {
+				reached[reason] = false
+			}
+		}
+	}
+	for reason, left := range reached {
+		if left {
+			t.Errorf("%q is no constant", reason)
+		}
+	}
+}
