@@ -21,7 +21,8 @@
 //     moment is another (interpose.c), and workers cannot be reached.
 //  6. That thread serves the door (serve.go): it finds memcached's functions
 //     (host), proves them in a forked child (cache), and takes calls (door), each
-//     of which is a load (load).  Where there is no using the functions, rows go
+//     of which is a load (load): it reads rows (record) into batches (batch), and says
+//     what memory they need (slabs) and where it broke off (resume.go).  Where there is no using the functions, rows go
 //     over a connection to memcached itself (protocol); engine.go decides.
 //  7. memcached ends as it decides.  at_exit unlinks the door, if it may.
 //

@@ -66,7 +66,8 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 	name, reason := b.engine.names()
 	report := func(c *load.Counts) *door.Load {
 		l := report(c, time.Since(began))
-		l.Engine, l.EngineReason, l.DryRun, l.Resumed = name, reason, request.DryRun, options.From.Lines
+		l.Engine, l.EngineReason, l.DryRun = name, reason, request.DryRun
+		l.Resumed, l.ResumedBytes = options.From.Lines, uint64(options.From.Offset)
 		return l
 	}
 	file, regular := call.Input.FileID()

@@ -5,7 +5,8 @@
 // # A call
 //
 // The client sends one message: a [Request] in JSON, with the descriptor that
-// is to be read passed beside it (SCM_RIGHTS, unix(7)). The library answers
+// is to be read passed beside it (SCM_RIGHTS, unix(7)), and, where the request says
+// so, the two that rejected rows are written to. The library answers
 // with one [Reply], or, when the request asks for progress, with any number of
 // replies of type "progress" and then the final one. After that the library
 // closes the connection.
@@ -28,8 +29,8 @@
 // process's truncation would be a SIGBUS in memcached). What a client sent by
 // mistake is closed before anything is answered.
 //
-// The server side, [Listener], [Call] and [Input], runs inside memcached: it
-// blocks in poll(2) only, never without also watching the client, and takes
-// no descriptor that it does not give back. The client side is [Dial] and
+// The server side, [Listener], [Call], [Input] and [Output], runs inside memcached: it
+// blocks in poll(2) only, and in reading and writing regular files, never without
+// also watching the client, and takes no descriptor that it does not give back. The client side is [Dial] and
 // [Conn].
 package door

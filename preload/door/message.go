@@ -168,6 +168,9 @@ type Load struct {
 	// Resumed is how many lines were left out because an earlier load had done with them.
 	Resumed uint64 `json:"resumed,omitempty"`
 
+	// ResumedBytes is how many bytes these lines have.
+	ResumedBytes uint64 `json:"resumed_bytes,omitempty"`
+
 	// DryRun says that nothing was stored: what counts as stored would have been.
 	DryRun bool `json:"dry_run,omitempty"`
 
