@@ -36,6 +36,15 @@ var contenders = map[string]contender{
 		return byDoor(loadLibrary, loadFile)(b, in, nil)
 	},
 	loopC: loop,
+
+	asRaw:       byFormat(asRaw),
+	asMySQL:     byFormat(asMySQL),
+	asPSQL:      byFormat(asPSQL),
+	asCSV:       byFormat(asCSV),
+	asCSVObject: byFormat(asCSVObject),
+	asTSV:       byFormat(asTSV),
+	asJSONL:     byFormat(asJSONL),
+	asMemcached: byFormat(asMemcached),
 }
 
 func protocol(command string) contender {
@@ -130,8 +139,8 @@ func loadPipe(s *server, in *input) (float64, error) {
 }
 
 // load is timed around the client: its start and the door are part of what the user waits for.
-func (s *server) load(in *input, stdin *os.File) (float64, error) {
-	client := s.client("--json", "load")
+func (s *server) load(in *input, stdin *os.File, options ...string) (float64, error) {
+	client := s.client(append([]string{"--json", "load"}, options...)...)
 	client.Stdin, client.Stderr = stdin, os.Stderr
 	began := time.Now()
 	out, err := client.Output()

@@ -55,6 +55,13 @@ var goals = []goal{
 	{"values", "values of 100 KB: door by file against the loop", "", atLeast(0.9), faster(larger, doorFile, loopC)},
 	{"values", "values of 100 KB: door by pipe against the loop", "", atLeast(0.9), faster(larger, doorPipe, loopC)},
 	{"values", "values of 100 KB: door, pipe against file", "", atLeast(0.9), faster(larger, doorPipe, doorFile)},
+	{"formats", "mysql, time against raw's", marked, atMost(3, ""), slower(asMySQL)},
+	{"formats", "psql, time against raw's", marked, atMost(3, ""), slower(asPSQL)},
+	{"formats", "csv, time against raw's", marked, atMost(3, ""), slower(asCSV)},
+	{"formats", "tsv, time against raw's", marked, atMost(3, ""), slower(asTSV)},
+	{"formats", "jsonl, time against raw's", marked, atMost(3, ""), slower(asJSONL)},
+	{"formats", "memcached, time against raw's", marked, atMost(3, ""), slower(asMemcached)},
+	{"formats", "csv to objects, time against raw's", marked, atMost(3, ""), slower(asCSVObject)},
 	{"live", "p99 during a load by the door against before it", "", atMost(2, ""), againstBase(doorPlain)},
 	{"live", "the same with --gentle", "", atMost(2, ""), againstBase(doorGentle)},
 	{"live", "the same with --rate", "", atMost(2, ""), againstBase(doorAtRate)},
@@ -78,6 +85,9 @@ var goals = []goal{
 func faster(input, one, other string) func(*section) []float64 {
 	return func(s *section) []float64 { return ratios(s.values(input, other), s.values(input, one)) }
 }
+
+// slower compares the time of a format with that of raw, the same rows as they are stored.
+func slower(format string) func(*section) []float64 { return faster(marked, asRaw, format) }
 
 // slowdown compares the door's time per row of the most rows and of the fewest.
 func slowdown(s *section) []float64 {

@@ -13,6 +13,7 @@ type input struct {
 	Rows      int
 	Low, High int // bytes of a row
 	Bytes     int64
+	marks     bool // one letter of 256 is a mark that some formats escape or quote
 	name      string
 	path      string
 }
@@ -25,6 +26,7 @@ const (
 	tenTimes  = "10 times"
 	large     = "4 KB"
 	larger    = "100 KB"
+	marked    = "once, with marks"
 )
 
 // shape is what an input is before -scale. A load takes a second at least, so that the client's start does not count.
@@ -40,6 +42,8 @@ func shape(name string) *input {
 		return &input{Rows: 200_000, Low: 4 << 10, High: 4 << 10}
 	case larger:
 		return &input{Rows: 10_000, Low: 100 << 10, High: 100 << 10}
+	case marked:
+		return &input{Rows: *rows, Low: 20, High: 200, marks: true}
 	}
 	return &input{Rows: *rows, Low: 20, High: 200}
 }
@@ -70,6 +74,9 @@ func (in *input) write() error {
 	letters := make([]byte, in.High+1<<16)
 	for i := range letters {
 		letters[i] = byte('a' + random.IntN(26))
+		if in.marks && random.IntN(256) == 0 {
+			letters[i] = `\",`[random.IntN(3)]
+		}
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
 	for i := range in.Rows {

@@ -39,6 +39,14 @@ func measureValues(b *bench, s *section) error {
 	}, (*input).presized)
 }
 
+// measureFormats compares the formats in which the same rows can be written.
+func measureFormats(b *bench, s *section) error {
+	return b.alternate(s, []turn{
+		{marked, asRaw}, {marked, asMySQL}, {marked, asPSQL}, {marked, asCSV}, {marked, asTSV}, {marked, asJSONL}, {marked, asMemcached},
+		{marked, asCSVObject},
+	}, (*input).presized)
+}
+
 // alternate lets the turns follow each other in each round, each with a memcached of its own with these arguments.
 func (b *bench) alternate(s *section, turns []turn, args func(*input) []string) error {
 	for range *rounds {

@@ -36,6 +36,7 @@ var sections = []struct {
 	{"load", measureLoad},
 	{"presized", measurePresized},
 	{"values", measureValues},
+	{"formats", measureFormats},
 	{"live", measureLive},
 	{"idle", measureIdle},
 	{"memory", measureMemory},

@@ -62,9 +62,14 @@ func startMariaDB(t *testing.T) mariadb {
 	return m
 }
 
+// command is the database's own client.
+func (m mariadb) command(args ...string) *exec.Cmd {
+	return exec.Command("mariadb", append([]string{"--no-defaults", "-u", "root", "-S", m.socket, "--default-character-set=utf8mb4"}, args...)...)
+}
+
 func (m mariadb) execute(t *testing.T, sql string) {
 	t.Helper()
-	cmd := exec.Command("mariadb", "--no-defaults", "-u", "root", "-S", m.socket, "--default-character-set=utf8mb4")
+	cmd := m.command()
 	cmd.Stdin = strings.NewReader(sql)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -97,6 +97,8 @@ func (t *table) header(content []byte, row *Row, reason Reason, at int) Kind {
 		if reason != "" {
 			break
 		}
+		f.null = false                                 // a name that looks like one
+		f.coded = f.coded && t.options.Format != MySQL // which escapes no names
 		t.made = t.made[:0]
 		if reason, at = t.add(content, f); reason == "" && t.json && !utf8.Valid(t.made) {
 			reason, at = NotUTF8, f.at

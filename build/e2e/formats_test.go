@@ -1,0 +1,215 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"memcached-backdoor/preload/door"
+)
+
+// An account is what became of the rows of a load.
+type account struct{ rows, stored, rejected, skipped uint64 }
+
+// outcome runs a load by the client, and holds what it says of its rows, and its exit status, to what is wanted.
+func (s *server) outcome(stdin io.Reader, want account, args ...string) *door.Load {
+	s.t.Helper()
+	l := s.accounted(stdin, args...)
+	if got := (account{l.Rows, l.Stored, l.Rejected, l.Skipped}); got != want {
+		s.t.Fatalf("%q: %+v, want %+v: %v, %+v", args, got, want, l.Reasons, l.Rejects)
+	}
+	return l
+}
+
+// accounted is outcome for rows that nobody has counted.
+func (s *server) accounted(stdin io.Reader, args ...string) *door.Load {
+	s.t.Helper()
+	cmd := exec.Command(built(s.t, "client"), append([]string{"--door", s.door, "--json", "load"}, args...)...)
+	var errs bytes.Buffer
+	cmd.Stdin, cmd.Stderr = stdin, &errs
+	out, err := cmd.Output()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		s.t.Fatal(err)
+	}
+	l := &door.Load{}
+	if err := json.Unmarshal(out, l); err != nil {
+		s.t.Fatalf("%q: %v, %v: %s%s", args, cmd.ProcessState, err, out, errs.String())
+	}
+	if err := l.Check(); err != nil {
+		s.t.Fatalf("%q: %v", args, err)
+	}
+	status := 0
+	switch {
+	case l.Limited:
+		status = 4
+	case l.Rejected > 0:
+		status = 3
+	}
+	if got := cmd.ProcessState.ExitCode(); got != status {
+		s.t.Fatalf("%q: exit status %d, want %d: %s", args, got, status, errs.String())
+	}
+	return l
+}
+
+// pipe is outcome for rows that another program writes, as in a shell.
+func (s *server) pipe(export *exec.Cmd, want account, args ...string) *door.Load {
+	s.t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Close()
+	var errs bytes.Buffer
+	export.Stdout, export.Stderr = w, &errs
+	err = export.Start()
+	w.Close()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	l := s.outcome(r, want, args...)
+	if err := export.Wait(); err != nil {
+		s.t.Fatalf("%q: %v: %s", export.Args, err, errs.String())
+	}
+	return l
+}
+
+// holds compares what is in the cache with what is to be, byte for byte; there is to be nothing else.
+func (s *server) holds(want map[string]string) {
+	s.t.Helper()
+	for key, value := range want {
+		if got := s.get(key); got != value {
+			s.t.Errorf("%s: %.300q, %d bytes, want %.300q, %d bytes", key, got, len(got), value, len(value))
+		}
+	}
+	if n := s.stat("", "curr_items"); n != len(want) {
+		s.t.Errorf("%d items, want %d", n, len(want))
+	}
+}
+
+// written is a file of a name that has content.
+func written(t testing.TB, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// lasts holds what an item has left to live to so many seconds, below 0 for ever, that it had at some time at most.
+func (s *server) lasts(key string, seconds int, since time.Time) {
+	s.t.Helper()
+	left := s.metaTTL(key)
+	// memcached's clock and its start are whole seconds.
+	late := int(time.Since(since).Seconds()) + 2
+	if seconds < 0 && left != -1 || seconds >= 0 && (left > seconds+1 || left < seconds-late) {
+		s.t.Errorf("%s has %d s to live, want %d", key, left, seconds)
+	}
+}
+
+// lives says that memcached runs, and has written nothing but that its engine is not the native one.
+func (s *server) lives() {
+	s.t.Helper()
+	if err := s.cache().Ping(); err != nil || !s.running() {
+		s.t.Fatalf("memcached is gone: %v\n%s", err, s.output.String())
+	}
+	if out, want := s.output.String(), s.announcement(); out != want {
+		s.t.Errorf("memcached wrote %q, want %q", out, want)
+	}
+}
+
+// hostile are texts that a format may get wrong, by name.
+func hostile() map[string]string {
+	all := map[string]string{
+		"plain":      "value",
+		"empty":      "",
+		"spaces":     "  a  ",
+		"tabs":       "\ta\tb\t\tc\t",
+		"newlines":   "\na\n\nb\n",
+		"newline":    "\n",
+		"row":        "a\nkey\tvalue\nkey,value\n",
+		"backslash":  `C:\new\table\0\\\`,
+		"slash":      `\`,
+		"carriage":   "a\r",
+		"crlf":       "a\r\nb\r\n",
+		"quote":      `"`,
+		"quotes":     `"a" 'b', "c""`,
+		"comma":      ",",
+		"null":       "NULL",
+		"copy-null":  `\N`,
+		"copy-end":   `\.`,
+		"copy-end-2": "a\n\\.\nb",
+		"utf8":       "Grüße, 世界 🗒",
+		"mark":       "\ufeffa",
+		"controls":   "\b\f\v\x01\x1b\x1f\x7f",
+		"json":       `{"key":"a","value":"b"}` + "\n",
+	}
+	var every strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		every.WriteString(all[name])
+	}
+	all["long"] = strings.Repeat(every.String(), 100<<10/every.Len()+1)
+	return all
+}
+
+// Contents are rows of a database: texts by their id, of which nil is NULL.
+type contents map[string][]byte
+
+// parseContents reads what a database says of its rows: on each line an id, a tab, and the text in hexadecimal, or NULL,
+// which is none.
+func parseContents(t *testing.T, out []byte) contents {
+	t.Helper()
+	rows := contents{}
+	for line := range strings.Lines(string(out)) {
+		id, text, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		if text == "NULL" {
+			rows[id] = nil
+			continue
+		}
+		value, err := hex.DecodeString(text)
+		if err != nil || !ok {
+			t.Fatalf("the database says %.100q", line)
+		}
+		rows[id] = append([]byte{}, value...)
+	}
+	return rows
+}
+
+// items are the rows as they are to be in the cache, with what NULL is to be; without that it is left out.
+func (rows contents) items(null ...string) map[string]string {
+	items := map[string]string{}
+	for id, value := range rows {
+		if value != nil {
+			items[id] = string(value)
+		} else if len(null) > 0 {
+			items[id] = null[0]
+		}
+	}
+	return items
+}
+
+func (rows contents) count() uint64 { return uint64(len(rows)) }
+
+// inserted are the statements that make the rows; literal makes a text of hexadecimal digits.
+func inserted(into string, texts map[string]string, literal string) string {
+	var sql strings.Builder
+	fmt.Fprintf(&sql, "INSERT INTO %s VALUES ('sql-null', NULL);\n", into)
+	for id, text := range texts {
+		fmt.Fprintf(&sql, "INSERT INTO %s VALUES ('%s', "+literal+");\n", into, id, text)
+	}
+	return sql.String()
+}
+
+// all is the account of a load that stores every row.
+func (rows contents) all() account { return account{rows: rows.count(), stored: rows.count()} }
