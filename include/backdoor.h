@@ -83,8 +83,13 @@ enum backdoor_outcome {
     BACKDOOR_MISSING,   /* replace: the key is not there */
     BACKDOOR_TOO_LARGE, /* above item_size_max */
     BACKDOOR_NO_MEMORY, /* no room, and nothing that may be evicted */
+    BACKDOOR_EXPIRED,   /* the key is not there, or not any more */
     BACKDOOR_OUTCOMES,
 };
+
+/* Beside memcached's NREAD_*: what it does with an item whose time has passed, to take the
+ * key's old value out.  The row's value is too large. */
+enum { BACKDOOR_EXPIRE = 100 };
 
 struct backdoor_row {
     uint32_t key;    /* offset of the key in the batch's data */
@@ -93,7 +98,7 @@ struct backdoor_row {
     uint32_t flags;  /* client flags of the item */
     uint32_t ttl;    /* seconds, INT32_MAX at most; 0: never expires */
     uint32_t hv;     /* the key's hash, once made */
-    uint8_t comm;    /* NREAD_SET, NREAD_ADD, NREAD_REPLACE */
+    uint8_t comm;    /* NREAD_SET, NREAD_ADD, NREAD_REPLACE, BACKDOOR_EXPIRE */
     uint8_t nkey;    /* 1 to KEY_MAX_LENGTH, the caller has checked it */
     uint8_t outcome; /* enum backdoor_outcome */
     bool made;       /* atomic: it is what became of making the item */

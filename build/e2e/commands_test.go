@@ -80,10 +80,14 @@ func TestCommands(t *testing.T) {
 			fmt.Sprintf("set date 5 %d 2\r\n\r\n\r\n", in30Days) + fmt.Sprintf("set past 5 %d 2\r\nxx\r\n", past) + "set gone 5 -1 2\r\nxx\r\n" +
 			"ms meta 4 T600 F4294967295 q\r\na\nb\r\r\n" + "ms plain 1\r\nx\r\n" + "ms plain 1 ME\r\ny\r\n" + "ms plain 3 MR F9 O123 k\r\nxyz\r\n" +
 			"ms b2xkOmtleQ== 5 b F1 T-1\r\nthere\r\n" + "ms a2V5OmI2NA== 5 b F1\r\nthere\r\n" + "mn\r\n"
+		// What has expired takes the old value with it, unless it is added.
+		for i, expired := range []string{"set stale_0 0 -1 1", fmt.Sprintf("replace stale_1 0 %d 1", past), "add stale_2 0 -1 1", "ms stale_3 1 T-1"} {
+			stream += fmt.Sprintf("set stale_%d 0 0 3\r\nold\r\n%s\r\nx\r\n", i, expired)
+		}
 		loaded, sent := start(t, h.program), start(t, h.program)
 		began := time.Now()
-		l := loaded.outcome(strings.NewReader(stream), account{rows: 20, stored: 14, skipped: 6}, "--from", "memcached")
-		if l.Reasons["expired already"] != 3 || l.Reasons["key exists"] != 2 || l.Reasons["key does not exist"] != 1 {
+		l := loaded.outcome(strings.NewReader(stream), account{rows: 28, stored: 18, skipped: 10}, "--from", "memcached")
+		if l.Reasons["expired already"] != 7 || l.Reasons["key exists"] != 2 || l.Reasons["key does not exist"] != 1 {
 			t.Errorf("reasons %v", l.Reasons)
 		}
 
@@ -97,6 +101,7 @@ func TestCommands(t *testing.T) {
 		}
 		for _, key := range []string{
 			"client_0", "client_1", "client_2", "client_3", "client_4", "client_5", "old", "none", "new", "date", "past", "gone", "meta", "plain", "old:key", "key:b64",
+			"stale_0", "stale_1", "stale_2", "stale_3",
 		} {
 			want, err := sent.cache().Get(key)
 			if err != nil {

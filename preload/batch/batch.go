@@ -48,6 +48,8 @@ const (
 	Set     Command = C.NREAD_SET
 	Add     Command = C.NREAD_ADD
 	Replace Command = C.NREAD_REPLACE
+	// Expire takes the key's old value out; NValue is Oversize.
+	Expire Command = C.BACKDOOR_EXPIRE
 )
 
 // A Row is one item to store: Data()[Key:Key+NKey] and Data()[Value:Value+NValue], or
@@ -70,6 +72,7 @@ const (
 	Missing  Outcome = C.BACKDOOR_MISSING
 	TooLarge Outcome = C.BACKDOOR_TOO_LARGE
 	NoMemory Outcome = C.BACKDOOR_NO_MEMORY
+	Expired  Outcome = C.BACKDOOR_EXPIRED
 
 	outcomes = C.BACKDOOR_OUTCOMES
 )

@@ -57,8 +57,8 @@ static rel_time_t exptime_of(uint32_t ttl) {
 
 /* An item for the row, without its data; or NULL.  The caller gives it back with item_remove. */
 item *make_item(const struct backdoor_batch *batch, const struct backdoor_row *row) {
-    item *it = mc_item_alloc(batch->data + row->key, row->nkey, row->flags,
-                             exptime_of(row->ttl), (int)row->nvalue + 2);
+    item *it = mc_item_alloc(batch->data + row->key, row->nkey, row->flags, exptime_of(row->ttl),
+                             (int)row->nvalue + 2);
     if (it == NULL) {
         return NULL;
     }

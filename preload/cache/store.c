@@ -44,7 +44,7 @@ void backdoor_bind(const struct backdoor_functions *functions, const struct back
 /* A stale value is worse than none: proto_text.c: process_update_command does the same. */
 static void drop_old(struct backdoor_batch *batch, const struct backdoor_row *row,
                      struct backdoor_worker *worker) {
-    if (row->comm != NREAD_SET) {
+    if (row->comm != NREAD_SET && row->comm != BACKDOOR_EXPIRE) {
         return;
     }
     item *old = mc_item_get(batch->data + row->key, row->nkey, worker);
@@ -75,7 +75,10 @@ static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
     __atomic_store_n(&batch->claimed, batch->row + 1, __ATOMIC_SEQ_CST);
     if (it == NULL) {
         drop_old(batch, row, worker);
-        settle(batch, row, fits ? BACKDOOR_NO_MEMORY : BACKDOOR_TOO_LARGE);
+        settle(batch, row,
+               row->comm == BACKDOOR_EXPIRE ? BACKDOOR_EXPIRED
+               : fits                       ? BACKDOOR_NO_MEMORY
+                                            : BACKDOOR_TOO_LARGE);
         return;
     }
     batch->it = it;

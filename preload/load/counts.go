@@ -23,7 +23,7 @@ const (
 // refusals and absences are the reasons for outcomes that are none.
 var (
 	refusals = map[batch.Outcome]record.Reason{batch.TooLarge: TooLarge, batch.NoMemory: NoMemory}
-	absences = map[batch.Outcome]record.Reason{batch.Exists: Exists, batch.Missing: Missing}
+	absences = map[batch.Outcome]record.Reason{batch.Exists: Exists, batch.Missing: Missing, batch.Expired: record.Expired}
 )
 
 // A Reject is a row that could not be stored.

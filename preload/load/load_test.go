@@ -23,6 +23,9 @@ func (s refuser) Submit(b *batch.Batch) {
 	for i := range b.Len() {
 		value, fits := b.Value(i)
 		switch {
+		case b.Row(i).Command == batch.Expire:
+			fmt.Fprintf(s.stored, "-%s,", b.Key(i))
+			b.Settle(i, batch.Expired)
 		case !fits:
 			b.Settle(i, batch.TooLarge)
 		case bytes.HasPrefix(b.Key(i), []byte("no")):
@@ -306,6 +309,15 @@ func TestGone(t *testing.T) {
 		if part < float64(tt.gone)-0.3 || part > float64(tt.gone)+0.3 {
 			t.Errorf("%.2f of 10 rows are gone, want %d", part, tt.gone)
 		}
+	}
+}
+
+// A row that has expired takes its key's old value out, where memcached would.
+func TestExpired(t *testing.T) {
+	stored, counts, err := loadText(t, "set a 0 -1 1\r\n1\r\nadd b 0 -1 1\r\n1\r\nreplace c 0 -1 1\r\n1\r\nset d 0 0 1\r\n1\r\n",
+		Options{Record: record.Options{Format: record.Memcached}})
+	if err != nil || stored != "-a,-c,d=1," || counts.Skipped != 3 || counts.Reasons[record.Expired] != 3 {
+		t.Errorf("%q, %+v, %v", stored, counts, err)
 	}
 }
 

@@ -58,12 +58,15 @@ func (l *loader) enter(kind record.Kind, o origin) error {
 	case record.Nothing:
 		return nil
 	case record.Skip:
+		if l.row.Reason == record.Expired && l.row.Command != record.Add {
+			return l.expire(o)
+		}
 		l.work.skip(&l.row)
 	case record.Reject:
 		l.work.reject(&l.row, o)
 		l.bad++
 	case record.Item:
-		if err := l.work.add(&l.row, o); err != nil {
+		if err := l.work.add(&l.row, commands[l.row.Command], o); err != nil {
 			return err
 		}
 	}
@@ -72,6 +75,13 @@ func (l *loader) enter(kind record.Kind, o origin) error {
 		l.limit()
 	}
 	return nil
+}
+
+// expire adds a row that has expired: what memcached would make of it is that its key is
+// not there any more.
+func (l *loader) expire(o origin) error {
+	l.rows++
+	return l.work.add(&l.row, batch.Expire, o)
 }
 
 // limit ends the input here.  What was parsed is still stored.

@@ -51,16 +51,16 @@ func (w *work) reset() {
 }
 
 // add adds a row that is to be stored.
-func (w *work) add(row *record.Row, o origin) error {
+func (w *work) add(row *record.Row, command batch.Command, o origin) error {
 	r := batch.Row{
 		NKey: row.Key.Len, NValue: row.Value.Len,
-		Command: commands[row.Command], Flags: row.Flags, TTL: uint32(row.TTL),
+		Command: command, Flags: row.Flags, TTL: uint32(row.TTL),
 	}
 	var err error
 	if r.Key, err = w.place(row.Key, o.from); err != nil {
 		return err
 	}
-	if row.Oversize {
+	if row.Oversize || command == batch.Expire {
 		r.NValue = batch.Oversize
 	} else if r.Value, err = w.place(row.Value, o.from); err != nil {
 		return err

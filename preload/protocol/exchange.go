@@ -92,6 +92,9 @@ func (e *exchange) tooLarge(i int) bool {
 	return !fits || e.size(i) > e.conn.itemSizeMax
 }
 
+// removes says that a row that is not stored takes its key's old value out.
+func removes(c batch.Command) bool { return c == batch.Set || c == batch.Expire }
+
 // loud tells of a row that cannot be sent quietly: one whose key is deleted, for
 // memcached says when there is none; and one whose item is a chain of chunks, for
 // when it has no memory for the next of them, the quiet flag covers that error too
@@ -120,7 +123,7 @@ func (e *exchange) write() error {
 		row, key := e.Row(i), e.Key(i)
 		value, _ := e.Value(i)
 		if e.tooLarge(i) {
-			if row.Command == batch.Set {
+			if removes(row.Command) {
 				w.remove(key)
 			}
 			continue
@@ -169,7 +172,7 @@ func (e *exchange) settleQuiet() error {
 func (e *exchange) settleEach() error {
 	for i := range e.Len() {
 		command, large := e.Row(i).Command, e.tooLarge(i)
-		if large && command != batch.Set {
+		if large && !removes(command) {
 			e.settle(i, batch.TooLarge)
 			continue
 		}
@@ -180,6 +183,9 @@ func (e *exchange) settleEach() error {
 		outcome, ok := outcomeOf(line, command)
 		if large {
 			outcome, ok = batch.TooLarge, removed(line)
+			if command == batch.Expire {
+				outcome = batch.Expired
+			}
 		}
 		if !ok {
 			return unexpected(line)

@@ -121,6 +121,10 @@ func TestExchange(t *testing.T) {
 			want: []batch.Outcome{batch.TooLarge, batch.Stored, batch.TooLarge},
 		},
 		{
+			name: "expired", options: batch.Row{Command: batch.Expire}, rows: []string{"a\t-", "b\t-"},
+			sent: "md a\r\nmd b\r\nmn\r\n", answers: "NF\r\nHD\r\nMN\r\n", want: []batch.Outcome{batch.Expired, batch.Expired},
+		},
+		{
 			name: "memcached finds it too large", options: batch.Row{Command: batch.Add}, rows: []string{"a\t1", "b\t2"},
 			sent: "ms a 1 ME\r\n1\r\nms b 1 ME\r\n2\r\nmn\r\n", answers: "SERVER_ERROR object too large for cache\r\nHD\r\nMN\r\n",
 			want: []batch.Outcome{batch.TooLarge, batch.Stored},

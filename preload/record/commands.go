@@ -141,7 +141,8 @@ func (c *commands) parse(content []byte, row *Row) Kind {
 	case head.length < 0:
 		return row.reject(BadCommand, 0)
 	}
-	if kind := c.begin(&head, row); kind != Item {
+	kind := c.begin(&head, row)
+	if kind == Reject {
 		return kind
 	}
 	if len(content) != c.line+head.length {
@@ -149,7 +150,7 @@ func (c *commands) parse(content []byte, row *Row) Kind {
 	}
 	row.Value = Bytes{At: c.line, Len: head.length}
 	row.Oversize = head.length > c.options.ValueMax
-	return Item
+	return kind
 }
 
 func (c *commands) cut(beginning []byte, row *Row) Kind {
@@ -171,16 +172,16 @@ func (c *commands) begin(head *command, row *Row) Kind {
 	} else {
 		kind = row.classic(head)
 	}
-	if kind != Item {
-		return kind
-	}
 	if c.options.Override {
 		row.Command = c.options.Command
+	}
+	if kind == Reject {
+		return kind
 	}
 	if reason, at := badKey(row.Key.Of(head.text)); reason != "" {
 		return row.reject(reason, head.words[1].at+at)
 	}
-	return Item
+	return kind
 }
 
 // classic reads set, add and replace.
@@ -217,17 +218,21 @@ func (r *Row) exptime(text []byte, at int) Kind {
 // meta reads the flags of ms; those that ask for an answer mean nothing here.
 func (c *commands) meta(head *command, row *Row) Kind {
 	row.Command = c.options.Command
+	all := Item
 	for at := head.words[2].end; at < len(head.text); at++ {
 		if head.text[at] == ' ' {
 			continue
 		}
 		flag, _, _ := bytes.Cut(head.text[at:], []byte(" "))
-		if kind := c.flag(flag[0], flag[1:], at, row, head); kind != Item {
-			return kind
+		switch c.flag(flag[0], flag[1:], at, row, head) {
+		case Reject:
+			return Reject
+		case Skip:
+			all = Skip // but what the key is may come later
 		}
 		at += len(flag)
 	}
-	return Item
+	return all
 }
 
 func (c *commands) flag(flag byte, token []byte, at int, row *Row, head *command) Kind {

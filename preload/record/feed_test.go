@@ -154,6 +154,9 @@ func (f *feeder) found(kind Kind, row *Row, data []byte) found {
 		if row.Reason != NullValue && row.Reason != Expired {
 			f.t.Fatalf("%q is no reason to skip %q", row.Reason, data)
 		}
+		if row.Reason == Expired && !validKey(g.key) {
+			f.t.Fatalf("what has expired has the key %q", g.key)
+		}
 		g.reason = row.Reason
 	case Failed:
 		var err *OptionError

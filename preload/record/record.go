@@ -51,7 +51,8 @@ const (
 	Item
 	// Reject is a row that cannot be stored, because of Reason.
 	Reject
-	// Skip is a row that is not to be stored, because of Reason.
+	// Skip is a row that is not to be stored, because of Reason. One that is Expired has a
+	// Key and a Command; there is then no need for the old value any more.
 	Skip
 	// Nothing is no row: a header, an empty line, a command that stores nothing.
 	Nothing

@@ -177,6 +177,10 @@ func (t Trial) Submit(b *batch.Batch) {
 	for i := range b.Len() {
 		row := b.Row(i)
 		size := t.ItemSize(row.NKey, row.Flags, min(row.NValue, int(t.ItemSizeMax())))
+		if row.Command == batch.Expire {
+			b.Settle(i, batch.Expired)
+			continue
+		}
 		if row.NValue == batch.Oversize || size > t.ItemSizeMax() {
 			b.Settle(i, batch.TooLarge)
 			continue
