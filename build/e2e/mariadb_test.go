@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -15,11 +16,7 @@ type mariadb struct{ socket string }
 
 func startMariaDB(t *testing.T) mariadb {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "mcbd-mariadb")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := directoryOf(t, "mariadb")
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -33,32 +30,11 @@ func startMariaDB(t *testing.T) mariadb {
 		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
 	}
 	m := mariadb{filepath.Join(dir, "sock")}
-	var output log
 	server := exec.Command("mariadbd", "--no-defaults", "--skip-networking", "--datadir="+data, "--socket="+m.socket,
 		"--pid-file="+filepath.Join(dir, "pid"), "--user="+me.Username)
 	server.Env = install.Env
-	server.Stdout, server.Stderr = &output, &output
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		server.Wait()
-		close(ended)
-	}()
-	t.Cleanup(func() {
-		server.Process.Signal(os.Interrupt)
-		server.Process.Signal(os.Kill)
-		<-ended
-	})
-	wait(t, "MariaDB", func() error {
-		select {
-		case <-ended:
-			t.Fatalf("MariaDB ended\n%s", output.String())
-		default:
-		}
-		return exec.Command("mariadb", "--no-defaults", "-u", "root", "-S", m.socket, "-e", "SELECT 1").Run()
-	})
+	// Nothing of it is outside of its directory.
+	serveDatabase(t, "MariaDB", server, syscall.SIGKILL, func() error { return m.command("-e", "SELECT 1").Run() })
 	return m
 }
 

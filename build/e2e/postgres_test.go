@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // postgres is a PostgreSQL server of the test's own on a private socket, which is in its directory.
@@ -18,12 +17,7 @@ type postgres struct{ dir string }
 
 func startPostgreSQL(t *testing.T) postgres {
 	t.Helper()
-	// Not t.TempDir: a socket's path has 107 bytes at most.
-	dir, err := os.MkdirTemp("", "mcbd-postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := directoryOf(t, "postgres")
 	as := unprivileged(t, dir)
 	p, data := postgres{dir}, filepath.Join(dir, "data")
 	install := exec.Command(postgresProgram(t, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
@@ -31,36 +25,10 @@ func startPostgreSQL(t *testing.T) postgres {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	var output log
 	server := exec.Command(postgresProgram(t, "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off")
 	server.Dir, server.SysProcAttr = dir, as
-	server.Stdout, server.Stderr = &output, &output
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		server.Wait()
-		close(ended)
-	}()
-	t.Cleanup(func() {
-		// It ends its children, at once, and gives its shared memory back.
-		server.Process.Signal(syscall.SIGQUIT)
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			server.Process.Kill()
-			<-ended
-		}
-	})
-	wait(t, "PostgreSQL", func() error {
-		select {
-		case <-ended:
-			t.Fatalf("PostgreSQL ended\n%s", output.String())
-		default:
-		}
-		return p.psql("-c", "SELECT 1").Run()
-	})
+	// SIGQUIT: it ends its children at once, and gives its shared memory back.
+	serveDatabase(t, "PostgreSQL", server, syscall.SIGQUIT, func() error { return p.psql("-c", "SELECT 1").Run() })
 	return p
 }
 

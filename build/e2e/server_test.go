@@ -115,12 +115,7 @@ type server struct {
 // newServer prepares a server that is not started yet.
 func newServer(t testing.TB, program string, args ...string) *server {
 	t.Helper()
-	// Not t.TempDir: a socket's path has 107 bytes at most.
-	dir, err := os.MkdirTemp("", "mcbd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := directoryOf(t, "memcached")
 	// -u nobody must be able to make its socket there.
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
