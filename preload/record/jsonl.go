@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // What can be wrong with a row of JSON.
 const (
 	BadJSON   Reason = "not a JSON object on one line"
-	BadString Reason = "a JSON string that stands for no text"
 	NoMember  Reason = "the object has no such member"
 	TwoValues Reason = "both value and value_base64"
 	BadBase64 Reason = "not base64"
@@ -264,73 +262,5 @@ func nested(data []byte, at int) int {
 	return -1
 }
 
-// decodeString appends what a JSON string stands for.  A half of a surrogate pair stands
-// for nothing.
-func decodeString(dst, raw []byte) ([]byte, Reason, int) {
-	for at := 0; ; {
-		n := bytes.IndexByte(raw[at:], '\\')
-		if n < 0 {
-			return append(dst, raw[at:]...), "", 0
-		}
-		dst = append(dst, raw[at:at+n]...)
-		at += n
-		if at+1 == len(raw) {
-			return dst, BadString, at
-		}
-		size := 2
-		switch b := raw[at+1]; b {
-		case '"', '\\', '/':
-			dst = append(dst, b)
-		case 'b':
-			dst = append(dst, '\b')
-		case 'f':
-			dst = append(dst, '\f')
-		case 'n':
-			dst = append(dst, '\n')
-		case 'r':
-			dst = append(dst, '\r')
-		case 't':
-			dst = append(dst, '\t')
-		case 'u':
-			var r rune
-			if r, size = unicodeEscape(raw[at:]); size == 0 {
-				return dst, BadString, at
-			}
-			dst = utf8.AppendRune(dst, r)
-		default:
-			return dst, BadString, at
-		}
-		at += size
-	}
-}
-
-// unicodeEscape reads \uXXXX, or two of them that are a pair; size is 0 if it is none.
-func unicodeEscape(raw []byte) (r rune, size int) {
-	first, ok := unit(raw)
-	if !ok {
-		return 0, 0
-	}
-	if !utf16.IsSurrogate(first) {
-		return first, 6
-	}
-	second, ok := unit(raw[6:])
-	if r = utf16.DecodeRune(first, second); !ok || r == utf8.RuneError {
-		return 0, 0
-	}
-	return r, 12
-}
-
-func unit(raw []byte) (rune, bool) {
-	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
-		return 0, false
-	}
-	var r rune
-	for _, b := range raw[2:6] {
-		digit := hexDigit(b)
-		if digit < 0 {
-			return 0, false
-		}
-		r = r<<4 | rune(digit)
-	}
-	return r, true
-}
+// decodeString appends what a JSON string stands for.
+func decodeString(dst, raw []byte) ([]byte, Reason, int) { return unescape(dst, raw, jsonEscape) }

@@ -101,9 +101,9 @@ func New(o Options) (*Parser, error) {
 	case Raw:
 		p.format = &raw{options: o}
 	case MySQL:
-		p.format = newTable(l, &tabs{null: []byte("NULL"), escapes: mysqlEscapes})
+		p.format = newTable(l, &tabs{null: []byte("NULL"), escape: mysqlEscape})
 	case PSQL:
-		p.format = newTable(l, &copied{tabs: tabs{null: []byte(`\N`), escapes: psqlEscapes}})
+		p.format = newTable(l, &copied{tabs: tabs{null: []byte(`\N`), escape: psqlEscape}})
 	case TSV:
 		p.format = newTable(l, &tabs{null: []byte{}})
 	case CSV:

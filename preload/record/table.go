@@ -233,21 +233,25 @@ func (t *table) object(content []byte, row *Row) Kind {
 func appendJSON(dst, text []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
-	for _, b := range text {
-		switch {
-		case b == '"' || b == '\\':
+	from := 0
+	for i, b := range text {
+		if b >= ' ' && b != '"' && b != '\\' {
+			continue
+		}
+		dst = append(dst, text[from:i]...)
+		from = i + 1
+		switch b {
+		case '"', '\\':
 			dst = append(dst, '\\', b)
-		case b == '\n':
+		case '\n':
 			dst = append(dst, '\\', 'n')
-		case b == '\r':
+		case '\r':
 			dst = append(dst, '\\', 'r')
-		case b == '\t':
+		case '\t':
 			dst = append(dst, '\\', 't')
-		case b < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', hex[b>>4], hex[b&15])
 		default:
-			dst = append(dst, b)
+			dst = append(dst, '\\', 'u', '0', '0', hex[b>>4], hex[b&15])
 		}
 	}
-	return append(dst, '"')
+	return append(append(dst, text[from:]...), '"')
 }

@@ -1,0 +1,165 @@
+package record
+
+import (
+	"bytes"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// What can be wrong with an escape.
+const (
+	BadEscape  Reason = "a backslash with what mysql --batch never writes behind it"
+	LoneEscape Reason = "a backslash with nothing behind it"
+	BadString  Reason = "a JSON string that stands for no text"
+)
+
+// An escaper appends what the escape at the beginning of raw stands for: a backslash, and
+// at least one byte behind it. size is how long it is.
+type escaper func(dst, raw []byte) (_ []byte, size int, reason Reason)
+
+// unescape appends what raw stands for. bad is the offset of an escape that stands for nothing.
+func unescape(dst, raw []byte, escape escaper) (_ []byte, reason Reason, bad int) {
+	for at := 0; ; {
+		n := bytes.IndexByte(raw[at:], '\\')
+		if n < 0 {
+			return append(dst, raw[at:]...), "", 0
+		}
+		dst = append(dst, raw[at:at+n]...)
+		at += n
+		if at+1 == len(raw) {
+			return dst, LoneEscape, at
+		}
+		var size int
+		if dst, size, reason = escape(dst, raw[at:]); reason != "" {
+			return dst, reason, at
+		}
+		at += size
+	}
+}
+
+// mysqlEscape is of mysql --batch, which escapes four bytes (client/mysql.cc: safe_put_field).
+func mysqlEscape(dst, raw []byte) ([]byte, int, Reason) {
+	b := raw[1]
+	switch b {
+	case '0':
+		b = 0
+	case 't':
+		b = '\t'
+	case 'n':
+		b = '\n'
+	case '\\':
+	default:
+		return dst, 0, BadEscape
+	}
+	return append(dst, b), 2, ""
+}
+
+// psqlEscape is of COPY (PostgreSQL's reference, "Text Format"): what it does not know stands
+// for itself.
+func psqlEscape(dst, raw []byte) ([]byte, int, Reason) {
+	b, size := raw[1], 2
+	switch b {
+	case 'b':
+		b = '\b'
+	case 'f':
+		b = '\f'
+	case 'n':
+		b = '\n'
+	case 'r':
+		b = '\r'
+	case 't':
+		b = '\t'
+	case 'v':
+		b = '\v'
+	case 'x':
+		if value, n := number(raw[2:], 16, 2); n > 0 {
+			b, size = value, 2+n
+		}
+	default:
+		if value, n := number(raw[1:], 8, 3); n > 0 {
+			b, size = value, 1+n
+		}
+	}
+	return append(dst, b), size, ""
+}
+
+// number reads digits to a base, so many at most; what is more than a byte is left off.
+func number(raw []byte, base, most int) (value byte, digits int) {
+	for digits < min(most, len(raw)) {
+		digit := hexDigit(raw[digits])
+		if digit < 0 || digit >= base {
+			break
+		}
+		value = value*byte(base) + byte(digit)
+		digits++
+	}
+	return value, digits
+}
+
+func hexDigit(b byte) int {
+	switch {
+	case '0' <= b && b <= '9':
+		return int(b - '0')
+	case 'a' <= b|0x20 && b|0x20 <= 'f':
+		return int(b|0x20-'a') + 10
+	}
+	return -1
+}
+
+// jsonEscape is of a JSON string. A half of a surrogate pair stands for nothing.
+func jsonEscape(dst, raw []byte) ([]byte, int, Reason) {
+	b := raw[1]
+	switch b {
+	case '"', '\\', '/':
+	case 'b':
+		b = '\b'
+	case 'f':
+		b = '\f'
+	case 'n':
+		b = '\n'
+	case 'r':
+		b = '\r'
+	case 't':
+		b = '\t'
+	case 'u':
+		r, size := unicodeEscape(raw)
+		if size == 0 {
+			return dst, 0, BadString
+		}
+		return utf8.AppendRune(dst, r), size, ""
+	default:
+		return dst, 0, BadString
+	}
+	return append(dst, b), 2, ""
+}
+
+// unicodeEscape reads \uXXXX, or two of them that are a pair; size is 0 if it is none.
+func unicodeEscape(raw []byte) (r rune, size int) {
+	first, ok := unit(raw)
+	if !ok {
+		return 0, 0
+	}
+	if !utf16.IsSurrogate(first) {
+		return first, 6
+	}
+	second, ok := unit(raw[6:])
+	if r = utf16.DecodeRune(first, second); !ok || r == utf8.RuneError {
+		return 0, 0
+	}
+	return r, 12
+}
+
+func unit(raw []byte) (rune, bool) {
+	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
+		return 0, false
+	}
+	var r rune
+	for _, b := range raw[2:6] {
+		digit := hexDigit(b)
+		if digit < 0 {
+			return 0, false
+		}
+		r = r<<4 | rune(digit)
+	}
+	return r, true
+}
