@@ -10,7 +10,7 @@ import (
 const (
 	BadEscape  Reason = "a backslash with what mysql --batch never writes behind it"
 	LoneEscape Reason = "a backslash with nothing behind it"
-	BadString  Reason = "a JSON string that stands for no text"
+	BadString  Reason = "half of a surrogate pair in a JSON string"
 )
 
 // An escaper appends what the escape at the beginning of raw stands for: a backslash, and
@@ -131,6 +131,18 @@ func jsonEscape(dst, raw []byte) ([]byte, int, Reason) {
 		return dst, 0, BadString
 	}
 	return append(dst, b), 2, ""
+}
+
+// isEscape says that an escape of JSON's grammar stands at the beginning of raw.
+func isEscape(raw []byte) bool {
+	if len(raw) < 2 {
+		return false
+	}
+	if raw[1] == 'u' {
+		_, ok := unit(raw)
+		return ok
+	}
+	return bytes.IndexByte([]byte(`"\/bfnrt`), raw[1]) >= 0
 }
 
 // unicodeEscape reads \uXXXX, or two of them that are a pair; size is 0 if it is none.

@@ -156,10 +156,6 @@ func (o *objects) scan(data []byte, at int) (bad int) {
 		if column >= 0 {
 			o.fields[column] = value
 		}
-		// Nobody decodes it before it is stored, or left out.
-		if value.coded && (column < 0 || o.json) && !json.Valid(data[value.at-1:value.end+1]) {
-			return value.at - 1
-		}
 		at = skipSpace(data, next)
 		switch {
 		case at < len(data) && data[at] == ',':
@@ -211,6 +207,9 @@ func scanString(data []byte, at int) (f field, next int) {
 			f.end = i
 			return f, i + 1
 		case b == '\\':
+			if !isEscape(data[i:]) { // it may be that nobody decodes it
+				return field{}, -1
+			}
 			f.coded = true
 			i++
 		case b < ' ':
