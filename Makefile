@@ -12,20 +12,25 @@ CLANG_FORMAT ?= clang-format-14
 export CGO_CFLAGS := -O2 -g -DHEADERS=$(shell cat include/*.h | sha256sum | cut -c 1-16)
 
 VERSION := $(shell git describe --tags --dirty --always 2>/dev/null || echo unknown)
+COMMIT := $(shell git show -s --format='-X main.commit=%H -X main.committed=%cI' 2>/dev/null)
 
 # Only the names in exports.map are visible; Go's pthread_create is ours (runtime.c).
 LINK := -Wl,--version-script=$(CURDIR)/preload/exports.map,--wrap=pthread_create
 LIBRARY = $(GO) build -trimpath -buildvcs=false -buildmode=c-shared \
 	-ldflags "-X main.version=$(VERSION) -extldflags '$(LINK)'"
 
-SOURCES := $(shell find preload include client -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.map')
+CLIENT = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION) $(COMMIT)"
+
+SOURCES := $(shell find preload include client -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.map') \
+	client/man.tmpl $(wildcard client/shell/*)
 C_FILES := $(wildcard include/*.h preload/*.[ch] preload/*/*.[ch] build/bench/contenders/*.[ch])
-SCRIPTS := $(wildcard build/*.sh) .ci/run
+SCRIPTS := $(wildcard build/*.sh) .ci/run client/shell/complete.bash
 
 BUILD_NEEDS := gcc libc6-dev
 ARM64_NEEDS := $(BUILD_NEEDS) gcc-aarch64-linux-gnu libc6-dev-arm64-cross
-TEST_NEEDS := $(BUILD_NEEDS) qemu-user memcached mariadb-server mariadb-client sqlite3 netcat-openbsd \
-	libjemalloc2 perl python3-minimal binutils xz-utils util-linux openssl
+TEST_NEEDS := $(BUILD_NEEDS) qemu-user memcached mariadb-server mariadb-client postgresql sqlite3 netcat-openbsd \
+	libjemalloc2 perl python3-minimal binutils xz-utils util-linux openssl \
+	tmux zsh fish man-db
 MORE_HOSTS_NEEDS := clang-14 mold libseccomp-dev
 SUITES := bullseye bookworm trixie forky sid
 HOSTS_NEEDS := build-essential qemu-user memcached binutils dpkg-dev debhelper pkg-config libevent-dev libsasl2-dev libssl-dev
@@ -51,7 +56,7 @@ build/backdoor-faulty.so: $(SOURCES) go.mod Makefile
 	@rm -f build/backdoor-faulty.h
 
 build/client: $(SOURCES) go.mod Makefile
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)" -o $@ ./client
+	$(CLIENT) -o $@ ./client
 
 .PHONY: arm64
 arm64: build/arm64/backdoor.so build/arm64/client ## both for linux/arm64, by a cross compiler
@@ -62,7 +67,7 @@ build/arm64/backdoor.so: $(SOURCES) go.mod Makefile
 	@rm -f build/arm64/backdoor.h
 
 build/arm64/client: $(SOURCES) go.mod Makefile
-	GOARCH=arm64 CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)" -o $@ ./client
+	GOARCH=arm64 $(CLIENT) -o $@ ./client
 
 .PHONY: hosts
 hosts: ## the memcacheds that the tests run in, under build/hosts/
@@ -130,10 +135,23 @@ lint: ## form and warnings: Go, C, shell
 	done
 	shellcheck -x $(SCRIPTS)
 
+INSTALLED = $(DESTDIR)$(PREFIX)/bin/memcached-backdoor
+
+# What the client prints, into a file below share.
+define install-printed
+	$(INSTALLED) $(1) >build/printed
+	install -D -m 644 build/printed $(DESTDIR)$(PREFIX)/share/$(2)
+endef
+
 .PHONY: install
 install: build ## into PREFIX (/usr/local), below DESTDIR
 	install -D -m 644 build/backdoor.so $(DESTDIR)$(PREFIX)/lib/memcached-backdoor/backdoor.so
-	install -D -m 755 build/client $(DESTDIR)$(PREFIX)/bin/memcached-backdoor
+	install -D -m 755 build/client $(INSTALLED)
+	$(call install-printed,man,man/man1/memcached-backdoor.1)
+	$(call install-printed,completion bash,bash-completion/completions/memcached-backdoor)
+	$(call install-printed,completion zsh,zsh/site-functions/_memcached-backdoor)
+	$(call install-printed,completion fish,fish/vendor_completions.d/memcached-backdoor.fish)
+	@rm -f build/printed
 
 .PHONY: clean
 clean: ## what was built, but not build/hosts/, which takes a minute

@@ -13,16 +13,20 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// commandLine is the command line: the struct is its documentation, too.
+// commandLine is the command line: the struct is its documentation, too. What can stand
+// for a value is told to the shells by the tag complete: words, or FILE.
 type commandLine struct {
 	Load   loadCommand   `cmd:"" default:"withargs" help:"Store the rows of standard input, or of files. The default."`
 	Status statusCommand `cmd:"" help:"Say what memcached and the library in it are, and what has been loaded."`
+	Check  checkCommand  `cmd:"" help:"Say, without starting it, what the library would do in a memcached."`
 
-	Check checkCommand `cmd:"" help:"Say, without starting it, what the library would do in a memcached."`
+	Completion completionCommand `cmd:"" help:"Print a script that lets a shell complete the command line."`
+	Man        manCommand        `cmd:"" help:"Print the manual page."`
+	Complete   completeCommand   `cmd:"" hidden:"" name:"__complete" help:"Print what a word can become."`
 
-	Door    string           `placeholder:"PATH" help:"Where the door is. Without it: $$MEMCACHED_BACKDOOR, or /var/run/memcached_backdoor, or $$XDG_RUNTIME_DIR/memcached_backdoor."`
+	Door    string           `placeholder:"PATH" complete:"FILE" help:"Where the door is: otherwise $$MEMCACHED_BACKDOOR, /var/run/memcached_backdoor or $$XDG_RUNTIME_DIR/memcached_backdoor."`
 	JSON    bool             `name:"json" help:"Print the outcome as one JSON document."`
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Version kong.VersionFlag `help:"Print the version and what it was built from, and exit."`
 }
 
 // doorPath is where the door is, as far as the user said.
@@ -34,33 +38,38 @@ func (line *commandLine) doorPath() string {
 }
 
 type loadCommand struct {
-	Files []string `arg:"" optional:"" name:"FILE" help:"Files to read, one after the other; - is standard input."`
+	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Files to read, one after the other; - is standard input."`
 
-	TTL    timeToLive `name:"ttl" placeholder:"TIME" help:"Time to live of each row from when it is stored: seconds, or a duration such as 10m, 24h or 30d. 0, the default, is for ever."`
-	Flags  uint32     `placeholder:"NUMBER" help:"memcached's client flags for each row."`
-	Mode   mode       `placeholder:"MODE" help:"set stores every row, add only new keys, replace only keys that are there. Without it rows are set, unless the format is memcached, whose rows say it themselves."`
-	Rate   rowRate    `placeholder:"ROWS" help:"How many rows are stored in a second, at most."`
-	Gentle bool       `help:"Take a tenth of the time of one of memcached's threads at most, for the sake of its other clients."`
-	Detach bool       `help:"Let memcached finish even when the client ends before it."`
+	From   string `group:"Input:" placeholder:"FORMAT" complete:"raw,mysql,psql,csv,tsv,jsonl,memcached" help:"Format of the rows: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns between tabs; jsonl, a JSON object a line; memcached, set, add and ms commands. Otherwise the end of the file's name says it, or it is raw."`
+	Header bool   `group:"Input:" help:"The first row has the names of the columns."`
+	Null   string `group:"Input:" placeholder:"WHAT" complete:"skip,empty,literal" help:"What becomes of a NULL: skip leaves the row out (default of psql and jsonl), empty stores an empty value (of csv and tsv), literal what stands there (of mysql)."`
 
-	From string `placeholder:"FORMAT" help:"How the rows are written: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns between tabs; jsonl, a JSON object on each line; memcached, set, add and ms commands. Without it the end of the file's name says it, or it is raw."`
-	Null string `placeholder:"WHAT" help:"What a NULL becomes: skip leaves the row out (default of psql and jsonl), empty stores an empty value (of csv and tsv), literal what stands there (of mysql)."`
+	DryRun bool `group:"Input:" help:"Do everything but store, and say what memory the rows would need."`
+	Resume bool `group:"Input:" help:"Go on behind what an earlier load of the same file, with the same options, had stored when it was broken off; without one, at the beginning."`
 
-	Header        bool   `help:"The first row has the names of the columns."`
-	Key           string `placeholder:"COLUMN" help:"The key: a column's name or number, or a template, such as 'user:{id}'. Without it the first column, or the member key."`
-	Value         string `placeholder:"COLUMN" help:"The value: a column or a template, too; or json, the whole row as an object. Without it the second column, or the member value or value_base64."`
-	TTLColumn     string `name:"ttl-column" placeholder:"COLUMN" help:"A column with the time to live in seconds, 0 for ever."`
-	ExpiresColumn string `placeholder:"COLUMN" help:"A column with the date at which the item expires, in seconds since 1970, 0 for never."`
-	FlagsColumn   string `placeholder:"COLUMN" help:"A column with memcached's client flags."`
+	Key           string `group:"Columns:" placeholder:"COLUMN" help:"The key: a column's name or number, or a template such as 'user:{id}'. Otherwise the first column, or the member key."`
+	Value         string `group:"Columns:" placeholder:"COLUMN" help:"The value: a column, a template, or json, the whole row as an object. Otherwise the second column, or the member value or value_base64."`
+	TTLColumn     string `group:"Columns:" name:"ttl-column" placeholder:"COLUMN" help:"Time to live in seconds, 0 for ever."`
+	ExpiresColumn string `group:"Columns:" placeholder:"COLUMN" help:"Date at which the item expires, in seconds since 1970, 0 for never."`
+	FlagsColumn   string `group:"Columns:" placeholder:"COLUMN" help:"memcached's client flags."`
 
-	Rejects   string `placeholder:"FILE" help:"Write the rejected rows to FILE as they are, and to FILE.log the line, column, reason and key of each. They are there only if rows were rejected."`
-	MaxErrors string `placeholder:"ROWS" help:"End the load when more rows than that are rejected: a number, or a part of those that were read, such as 5%."`
+	TTL   timeToLive `group:"Rows:" name:"ttl" placeholder:"TIME" help:"Time to live of each row from when it is stored: seconds, or a duration such as 10m, 24h or 30d; 0, the default, is for ever."`
+	Flags uint32     `group:"Rows:" placeholder:"NUMBER" help:"memcached's client flags of each row."`
+	Mode  mode       `group:"Rows:" placeholder:"MODE" complete:"set,add,replace" help:"Which rows are stored: set, every one; add, new keys only; replace, keys that are there only. Otherwise set, or what the rows of the format memcached say."`
+
+	Rate   rowRate `group:"Pace:" placeholder:"ROWS" help:"Store so many rows a second at most."`
+	Gentle bool    `group:"Pace:" help:"Take a tenth of the time of one of memcached's threads at most."`
+	Detach bool    `group:"Pace:" help:"Let memcached finish even when the client ends before it."`
+
+	Rejects   string `group:"Output:" placeholder:"FILE" complete:"FILE" help:"Write the rejected rows to FILE as they are, and line, column, reason and key of each to FILE.log. Neither stays if it is empty."`
+	MaxErrors string `group:"Output:" placeholder:"ROWS" help:"End the load when more rows than that are rejected: a number, or a part of those that were read, such as 5%."`
+	Progress  string `group:"Output:" enum:"auto,none,json" default:"auto" placeholder:"HOW" help:"Progress on standard error: auto, a line if it is a terminal; none; json, an event a line."`
 }
 
 type statusCommand struct{}
 
 type checkCommand struct {
-	Binary string `arg:"" name:"BINARY" help:"The program file of memcached; without a slash it is looked for in PATH."`
+	Binary string `arg:"" name:"BINARY" complete:"FILE" help:"The program file of memcached; without a slash it is looked for in PATH."`
 }
 
 // mode is what happens to keys that are there, or are not; "" is what the rows say.

@@ -24,11 +24,13 @@ const (
 	exitInterrupted = 130 // 128 + SIGINT, as a shell has it
 )
 
-// statuses is what --help says about them.
-var statuses = []struct {
-	status int
-	help   string
-}{
+// status is an exit status and what --help and the manual page say about it.
+type status struct {
+	Status int
+	Help   string
+}
+
+var statuses = []status{
 	{exitDone, "every row is stored, or was skipped on request; check: it would be, natively"},
 	{exitFailure, "failed: the error says what was not done"},
 	{exitPartly, "some rows were rejected, the others are stored; check: by protocol only"},
@@ -46,7 +48,7 @@ func helpWithStatuses(options kong.HelpOptions, ctx *kong.Context) error {
 	}
 	fmt.Fprintln(ctx.Stdout, "\nEXIT STATUS")
 	for _, s := range statuses {
-		fmt.Fprintf(ctx.Stdout, "  %-3d  %s\n", s.status, s.help)
+		fmt.Fprintf(ctx.Stdout, "  %-3d  %s\n", s.Status, s.Help)
 	}
 	return nil
 }
@@ -108,7 +110,7 @@ func explain(err error) (status int, message, hint string) {
 		return exitFailure, message, e.hint
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
-		return exitUsage, message, `"client --help" shows how it is used`
+		return exitUsage, message, fmt.Sprintf(`"%s --help" shows how it is used`, programName())
 	}
 	for _, known := range explanations {
 		if errors.Is(err, known.err) {

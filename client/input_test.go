@@ -12,13 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestTerminal: memcached cannot read the user's terminal, so the client does.
-func TestTerminal(t *testing.T) {
+// pty makes a terminal: what is written to one end can be read from the other.
+func pty(t *testing.T) (master, slave *os.File) {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer master.Close()
+	t.Cleanup(func() { master.Close() })
 	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -26,12 +27,17 @@ func TestTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer slave.Close()
+	t.Cleanup(func() { slave.Close() })
+	return master, slave
+}
 
+// TestTerminal: memcached cannot read the user's terminal, so the client does.
+func TestTerminal(t *testing.T) {
+	master, slave := pty(t)
 	loaded := make(chan string, 1)
 	path := serve(t, func(c *door.Call, _ door.Request) {
 		data, err := io.ReadAll(c.Input)

@@ -29,15 +29,20 @@ func (c *loadCommand) loadAll(path string, all *outcome) error {
 		return err
 	}
 	all.several = len(sources) > 1
+	shown, err := newProgress(c.Progress, all.several)
+	if err != nil {
+		return err
+	}
 	rejects, err := createRejects(c.Rejects)
 	if err != nil {
 		return err
 	}
 	for _, s := range sources {
-		var load *door.Load
-		load, err = c.load(path, s, rejects, signals)
-		if load != nil {
-			err = cmp.Or(err, all.add(s.name, load))
+		var counts *door.Load
+		counts, err = c.load(path, s, rejects, shown, signals)
+		if counts != nil {
+			err = cmp.Or(err, all.add(s.name, counts))
+			shown.result(s, counts)
 		}
 		if err != nil {
 			err = all.blame(s.name, err)
@@ -50,7 +55,7 @@ func (c *loadCommand) loadAll(path string, all *outcome) error {
 
 // load makes one call. It returns the counts, if there are any, also with an
 // error.
-func (c *loadCommand) load(path string, s *source, rejects *rejectFiles, signals <-chan os.Signal) (*door.Load, error) {
+func (c *loadCommand) load(path string, s *source, rejects *rejectFiles, shown progress, signals <-chan os.Signal) (*door.Load, error) {
 	conn, err := orInterrupted(signals, func() (*door.Conn, error) { return door.Dial(path) })
 	if err != nil {
 		return nil, err
@@ -59,32 +64,65 @@ func (c *loadCommand) load(path string, s *source, rejects *rejectFiles, signals
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	if err := conn.Call(c.request(s), append([]*os.File{s.file}, rejects.files()...)...); err != nil {
+	if err := conn.Call(c.request(s, shown), append([]*os.File{s.file}, rejects.files()...)...); err != nil {
 		return nil, err
 	}
 	s.sent()
 
-	result := ask(conn.Next)
-	select {
-	case a := <-result:
-		load, err := judge(a)
-		if err == nil && load.Canceled {
+	answers := answersOf(conn)
+	a, came := await(answers, signals, nil, func(counts *door.Load) { shown.show(s, counts) })
+	shown.clear()
+	if came {
+		counts, err := judge(a)
+		if err == nil && counts.Canceled {
 			err = errCanceled
 		}
-		if err == nil && load.Limited {
+		if err == nil && counts.Limited {
 			err = errLimited
 		}
-		return load, cmp.Or(err, s.failed())
-	case <-signals:
+		return counts, cmp.Or(err, s.failed())
 	}
 	if c.Detach {
 		return nil, errDetached
 	}
-	return c.cancel(conn, result, signals)
+	return c.cancel(conn, answers, signals)
+}
+
+// answersOf reads the replies to a call, until one is not of progress.
+func answersOf(conn *door.Conn) <-chan answer[door.Reply] {
+	answers := make(chan answer[door.Reply])
+	go func() {
+		for {
+			reply, err := conn.Next()
+			answers <- answer[door.Reply]{reply, err}
+			if err != nil || reply.Type != door.TypeProgress {
+				return
+			}
+		}
+	}()
+	return answers
+}
+
+// await waits for the answer that ends a call, and shows those before it. A signal and,
+// if it is not nil, timeout end the waiting.
+func await(answers <-chan answer[door.Reply], signals <-chan os.Signal, timeout <-chan time.Time, show func(*door.Load)) (a answer[door.Reply], came bool) {
+	for {
+		select {
+		case a := <-answers:
+			if a.err != nil || a.value.Type != door.TypeProgress {
+				return a, true
+			}
+			show(a.value.Load)
+		case <-signals:
+			return a, false
+		case <-timeout:
+			return a, false
+		}
+	}
 }
 
 // request is what the door is asked for.
-func (c *loadCommand) request(s *source) door.Request {
+func (c *loadCommand) request(s *source, shown progress) door.Request {
 	return door.Request{
 		Version: door.Protocol,
 		Op:      door.OpLoad,
@@ -107,26 +145,28 @@ func (c *loadCommand) request(s *source) door.Request {
 
 		Rejects:   c.Rejects != "",
 		MaxErrors: c.MaxErrors,
+
+		DryRun: c.DryRun,
+		Resume: c.Resume,
+
+		Progress: shown != noProgress{},
 	}
 }
 
 // cancel stops the call and waits for what had been done. A second signal ends
 // the waiting.
-func (c *loadCommand) cancel(conn *door.Conn, result <-chan answer[door.Reply], signals <-chan os.Signal) (*door.Load, error) {
+func (c *loadCommand) cancel(conn *door.Conn, answers <-chan answer[door.Reply], signals <-chan os.Signal) (*door.Load, error) {
 	if err := conn.Cancel(); err != nil {
 		return nil, errNoOutcome
 	}
-	select {
-	case a := <-result:
-		if load, _ := judge(a); load != nil {
-			return load, errInterrupted
-		}
-		return nil, errNoOutcome
-	case <-signals:
-		return nil, errNoOutcome
-	case <-time.After(cancelLimit):
+	a, came := await(answers, signals, time.After(cancelLimit), func(*door.Load) {})
+	if !came {
 		return nil, errNoOutcome
 	}
+	if counts, _ := judge(a); counts != nil {
+		return counts, errInterrupted
+	}
+	return nil, errNoOutcome
 }
 
 // judge takes the counts out of a reply. A failed call may have some as well.

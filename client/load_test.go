@@ -50,6 +50,11 @@ func TestLoad(t *testing.T) {
 			door.Request{Version: 1, Op: "load", TTL: 2592000, Flags: 1<<32 - 1, Mode: "add", Rate: 5000, Gentle: true, Detach: true}},
 		{"options of load", []string{"load", "--ttl=90", "--mode=replace", "-"},
 			door.Request{Version: 1, Op: "load", TTL: 90, Mode: "replace"}},
+		{"options of rows", []string{"--from=csv", "--null=skip", "--header", "--key=user:{id}", "--value=json", "--ttl-column=t",
+			"--expires-column=5", "--flags-column=f", "--max-errors=5%"},
+			door.Request{Version: 1, Op: "load", From: "csv", Null: "skip", Header: true, Key: "user:{id}", Value: "json", TTLColumn: "t",
+				ExpiresColumn: "5", FlagsColumn: "f", MaxErrors: "5%"}},
+		{"no progress", []string{"-", "--progress=none"}, plain},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			at := path
@@ -65,6 +70,35 @@ func TestLoad(t *testing.T) {
 				t.Errorf("the input was %q", got)
 			}
 		})
+	}
+}
+
+// TestFormat: the end of a file's name tells its format, unless --from does.
+func TestFormat(t *testing.T) {
+	formats := make(chan string, 1)
+	path := serve(t, func(c *door.Call, req door.Request) {
+		formats <- req.From
+		c.Finish(door.Reply{Load: &door.Load{}})
+	})
+	dir := t.TempDir()
+	for name, want := range map[string]string{
+		"a.csv": "csv", "a.CSV": "csv", "a.tsv": "tsv", "a.json": "jsonl", "a.jsonl": "jsonl", "a.ndjson": "jsonl",
+		"a.memcached": "memcached", "a.txt": "", "csv": "", "a.csv.bak": "",
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, from := range []string{"", "mysql"} {
+			args := []string{file}
+			if from != "" {
+				args, want = append(args, "--from", from), from
+			}
+			start(t, path, nil, args...).ends(0, "0 rows read: 0 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n", "")
+			if got := take(t, formats); got != want {
+				t.Errorf("%s: the format is %q, want %q", args, got, want)
+			}
+		}
 	}
 }
 
@@ -148,6 +182,34 @@ func TestOutcomes(t *testing.T) {
 			reply:  door.Reply{Error: &door.Error{Code: door.CodeHost, Message: "memcached 9.9 is not known", Hint: "see the list"}},
 			status: 11,
 			err:    "error: memcached 9.9 is not known\nhint: see the list\n",
+		},
+		{
+			name:   "refused request",
+			reply:  door.Reply{Error: &door.Error{Code: door.CodeRequest, Message: `there is no format "xml"`, Hint: "the formats are raw, csv"}},
+			status: 80,
+			err:    "error: there is no format \"xml\"\nhint: the formats are raw, csv\n",
+		},
+		{
+			name:   "header that does not fit",
+			reply:  door.Reply{Error: &door.Error{Code: door.CodeRequest, Message: "no column is id", Load: &door.Load{Rows: 2, Stored: 2}}},
+			status: 80,
+			out:    "2 rows read: 2 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n",
+			err:    "error: no column is id\n",
+		},
+		{
+			name: "too many rejected",
+			reply: door.Reply{Load: &door.Load{Rows: 5, Stored: 3, Rejected: 2, Limited: true, Rejects: rejects(2),
+				Reasons: map[string]uint64{noTab: 2}}},
+			status: 4,
+			out:    "5 rows read: 3 stored, 2 rejected, 0 skipped (0 B in 0.00 s)\n",
+			err:    lines(2) + "error: more rows were rejected than --max-errors allows: the load has ended before its input\n",
+		},
+		{
+			name:   "rejects that cannot be written",
+			reply:  door.Reply{Error: &door.Error{Code: door.CodeWrite, Message: "write: no space left on device", Load: &door.Load{Rows: 1, Stored: 1}}},
+			status: 1,
+			out:    "1 row read: 1 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n",
+			err:    "error: write: no space left on device\n",
 		},
 		{
 			name:   "old library",

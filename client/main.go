@@ -15,13 +15,10 @@ package main
 import (
 	"fmt"
 	"os"
-	"runtime/debug"
+	"path/filepath"
 
 	"github.com/alecthomas/kong"
 )
-
-// version is the version of this build, set by the linker (-X main.version).
-var version string
 
 func main() {
 	os.Exit(run(os.Args[1:]))
@@ -30,18 +27,25 @@ func main() {
 // run does what the arguments say and returns the exit status.
 func run(args []string) int {
 	var line commandLine
-	parser := kong.Must(&line,
-		kong.Name("client"),
-		kong.Description("Fill a running memcached through its back door: rows of a key, a tab and a value go from standard input, or from files, into the cache."),
-		kong.Vars{"version": buildVersion()},
-		kong.Help(helpWithStatuses),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-	)
+	parser, err := newParser(&line)
+	if err != nil {
+		panic(err) // a tag of the struct is wrong
+	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
 		return report(usageError{err})
 	}
 	return report(ctx.Run(&line))
+}
+
+func newParser(line *commandLine) (*kong.Kong, error) {
+	return kong.New(line,
+		kong.Name(programName()),
+		kong.Description("Fill a running memcached through its back door: rows of a key, a tab and a value go from standard input, or from files, into the cache."),
+		kong.Vars{"version": versionFacts()},
+		kong.Help(helpWithStatuses),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
 }
 
 // report prints an error, if there is one to be printed, and returns the exit
@@ -57,13 +61,5 @@ func report(err error) int {
 	return status
 }
 
-// buildVersion returns what the linker was told, or what the go command knows.
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
-}
+// programName is what the client is called: it has another name where it is installed.
+func programName() string { return filepath.Base(os.Args[0]) }

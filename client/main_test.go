@@ -24,8 +24,9 @@ import (
 // TestMain puts the client into PATH, as this very program under other names.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"client":        main,
-		"client-nobody": mainAsNobody,
+		"client":             main,
+		"client-nobody":      mainAsNobody,
+		"memcached-backdoor": main, // as it is called where it is installed
 	})
 }
 

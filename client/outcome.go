@@ -44,7 +44,8 @@ func (o *outcome) add(name string, load *door.Load) error {
 	o.total.Skipped += load.Skipped
 	o.total.Bytes += load.Bytes
 	o.total.Seconds += load.Seconds
-	o.total.Engine, o.total.EngineReason = load.Engine, load.EngineReason
+	o.total.Resumed += load.Resumed
+	o.total.Engine, o.total.EngineReason, o.total.DryRun = load.Engine, load.EngineReason, load.DryRun
 	o.total.Canceled = o.total.Canceled || load.Canceled
 	o.total.Limited = o.total.Limited || load.Limited
 	for reason, rows := range load.Reasons {
@@ -81,6 +82,8 @@ func (o *outcome) finish(asJSON bool, err error) error {
 	} else {
 		o.listRejects(os.Stderr)
 		_, printed = fmt.Println(o.summary(interrupted(err)))
+		printed = cmp.Or(printed, o.printMemory(os.Stdout))
+		o.hintMemory(os.Stderr)
 	}
 	if printed != nil && (err == nil || errors.Is(err, errRejected)) {
 		return fileError("standard output", printed)
@@ -96,7 +99,7 @@ func (o *outcome) document(err error) document {
 	if o.several {
 		d.Files = o.files
 	} else if len(o.files) == 1 {
-		d.Rejects = o.files[0].Rejects
+		d.Load = o.files[0].Load
 	}
 	return d
 }
@@ -109,8 +112,12 @@ func interrupted(err error) bool {
 // summary is the line that accounts for every row.
 func (o *outcome) summary(interrupted bool) string {
 	t := &o.total
-	s := fmt.Sprintf("%s read: %d stored, %d rejected, %d skipped (%s in %.2f s",
-		rows(t.Rows), t.Stored, t.Rejected, t.Skipped, size(t.Bytes), t.Seconds)
+	stored := "stored"
+	if t.DryRun {
+		stored = "would be stored"
+	}
+	s := fmt.Sprintf("%s read: %d %s, %d rejected, %d skipped (%s in %.2f s",
+		rows(t.Rows), t.Stored, stored, t.Rejected, t.Skipped, size(t.Bytes), t.Seconds)
 	if t.Seconds > 0 {
 		s += fmt.Sprintf(", %.0f rows/s", float64(t.Rows)/t.Seconds)
 	}
@@ -118,9 +125,13 @@ func (o *outcome) summary(interrupted bool) string {
 		s += ", " + string(t.Engine)
 	}
 	s += ")"
+	if t.Resumed > 0 {
+		s += fmt.Sprintf(", behind %d lines of an earlier load", t.Resumed)
+	}
 	if interrupted {
 		s += ", interrupted"
 	}
+	s += o.gone()
 	if t.EngineReason != "" {
 		s += "; not native: " + t.EngineReason
 	}

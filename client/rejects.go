@@ -32,17 +32,18 @@ func createRejects(name string) (*rejectFiles, error) {
 }
 
 func createEmpty(name string) (*os.File, error) {
+	// To open a named pipe would be to wait for its reader.
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: is not a regular file", name)
+	}
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, fileError(name, err)
 	}
 	info, err := file.Stat()
-	switch {
-	case err != nil:
+	if err != nil {
 		err = fileError(name, err)
-	case info.Mode().Type() != 0:
-		err = fmt.Errorf("%s: is not a regular file", name)
-	case info.Size() > 0:
+	} else if info.Size() > 0 {
 		err = hintError{fmt.Errorf("%s: %w", name, fs.ErrExist), "there is something in it: name another file, or remove it"}
 	}
 	if err != nil {

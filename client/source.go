@@ -18,6 +18,9 @@ type source struct {
 	name string
 	file *os.File
 
+	// start is the file's offset at which the input begins.
+	start int64
+
 	// copied gets the error of copying a terminal into file, just before file
 	// ends; nil for every other input.
 	copied chan error
@@ -64,7 +67,23 @@ func openSource(name string) (*source, error) {
 	if info.IsDir() {
 		return nil, fmt.Errorf("%s: is a directory", name)
 	}
-	return &source{name: name, file: file}, nil
+	s := &source{name: name, file: file}
+	if info.Mode().IsRegular() {
+		if s.start, err = file.Seek(0, io.SeekCurrent); err != nil {
+			return nil, fileError(name, err)
+		}
+	}
+	return s, nil
+}
+
+// size is how many bytes there are to be read behind those that an earlier load had done
+// with, if that is known: of a regular file, as long as it is now.
+func (s *source) size(done uint64) (size uint64, known bool) {
+	info, err := s.file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, false
+	}
+	return uint64(max(info.Size()-s.start-int64(done), 0)), true
 }
 
 // formats are guessed from the end of a file's name.
@@ -122,14 +141,10 @@ const pipeSize = 1 << 20
 // writer and memcached wait for each other less often. Anything that is no pipe, or
 // may not be one as large, stays as it is.
 func widen(f *os.File, to int) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = raw.Control(func(fd uintptr) {
+	_ = onDescriptor(f, func(fd int) {
 		// The same call would make a larger one smaller.
-		if size, err := unix.FcntlInt(fd, unix.F_GETPIPE_SZ, 0); err == nil && size < to {
-			_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, to)
+		if size, err := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0); err == nil && size < to {
+			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, to)
 		}
 	})
 }
@@ -155,14 +170,20 @@ func (s *source) failed() error {
 }
 
 func isTerminal(f *os.File) (bool, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return false, err
-	}
 	terminal := false
-	err = raw.Control(func(fd uintptr) {
-		_, err := unix.IoctlGetTermios(int(fd), unix.TCGETS)
+	err := onDescriptor(f, func(fd int) {
+		_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 		terminal = err == nil
 	})
 	return terminal, err
+}
+
+// onDescriptor calls a function with the descriptor of f. Unlike f.Fd it leaves
+// O_NONBLOCK as it is, which f may share with other processes.
+func onDescriptor(f *os.File, call func(fd int)) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(fd uintptr) { call(int(fd)) })
 }

@@ -1,0 +1,108 @@
+package main
+
+import (
+	_ "embed"
+	"os"
+	"strings"
+	"text/template"
+
+	"github.com/alecthomas/kong"
+)
+
+// manPage is the manual page in the macros of man(7); what the command line knows about
+// itself is filled in.
+//
+//go:embed man.tmpl
+var manPage string
+
+type manCommand struct{}
+
+// Run prints the page.
+func (c *manCommand) Run(ctx *kong.Context) error {
+	page := template.Must(template.New("").Funcs(template.FuncMap{"roff": roff, "upper": strings.ToUpper}).Parse(manPage))
+	if err := page.Execute(os.Stdout, manualOf(ctx.Model)); err != nil {
+		return fileError("standard output", err)
+	}
+	return nil
+}
+
+// manual is what is filled in.
+type manual struct {
+	Name, Version, Date string
+	Commands            []manualCommand
+	Flags               []entry // of every command
+	Statuses            []status
+}
+
+type manualCommand struct {
+	entry
+	Usage     string
+	Arguments []entry
+	Groups    []flagGroup
+}
+
+// flagGroup is a group of flags, as --help has them.
+type flagGroup struct {
+	Title string
+	Flags []entry
+}
+
+// entry is a name, and what is said about it.
+type entry struct{ Name, Help string }
+
+func manualOf(app *kong.Application) manual {
+	date, _, _ := strings.Cut(builtFrom().committed, "T")
+	m := manual{Name: app.Name, Version: builtFrom().version, Date: date, Statuses: statuses}
+	for _, flag := range app.Flags {
+		m.Flags = append(m.Flags, entryOf(flag))
+	}
+	for _, node := range app.Children {
+		if node.Hidden {
+			continue
+		}
+		command := manualCommand{entry: entry{node.Name, node.Help}, Usage: usage(node)}
+		for _, arg := range node.Positional {
+			command.Arguments = append(command.Arguments, entry{arg.Name, arg.Help})
+		}
+		title := ""
+		for _, flag := range node.Flags {
+			if flag.Group != nil && flag.Group.Title != title || len(command.Groups) == 0 {
+				title = flag.Group.Title
+				command.Groups = append(command.Groups, flagGroup{Title: strings.TrimSuffix(title, ":")})
+			}
+			group := &command.Groups[len(command.Groups)-1]
+			group.Flags = append(group.Flags, entryOf(flag))
+		}
+		m.Commands = append(m.Commands, command)
+	}
+	return m
+}
+
+func usage(node *kong.Node) string {
+	words := []string{"[flags]"}
+	for _, arg := range node.Positional {
+		words = append(words, arg.Summary())
+	}
+	return strings.Join(words, " ")
+}
+
+// entryOf names a flag as it is used.
+func entryOf(flag *kong.Flag) entry {
+	name := "--" + flag.Name
+	if !flag.IsBool() {
+		name += "=" + flag.FormatPlaceHolder()
+	}
+	if flag.Short != 0 {
+		name = "-" + string(flag.Short) + ", " + name
+	}
+	return entry{name, flag.Help}
+}
+
+// roff writes a text so that nothing in it is taken for a request or an escape.
+func roff(text string) string {
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "^", `\(ha`, "~", `\(ti`, "`", `\(ga`).Replace(text)
+	if strings.HasPrefix(text, ".") {
+		text = `\&` + text
+	}
+	return text
+}

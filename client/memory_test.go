@@ -1,0 +1,104 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"memcached-backdoor/preload/door"
+)
+
+// What a reply says of memory is printed: of a dry run a table, of a load how many rows are gone.
+func TestMemory(t *testing.T) {
+	classes := []door.SlabClass{{ID: 1, ChunkSize: 96, Chunks: 39409, Pages: 4}, {ID: 13, ChunkSize: 1184, Chunks: 7, Free: 885}}
+	const table = "  slab class  chunk size  chunks  free now  pages more\n" +
+		"           1          96   39409         0           4\n" +
+		"          13        1184       7       885           0\n"
+	counts := door.Load{Rows: 4, Stored: 3, Rejected: 1, Bytes: 40, Seconds: 0.01, Engine: "native"}
+	for _, tt := range []struct {
+		name            string
+		change          func(*door.Load)
+		out, errs, args string
+	}{
+		{
+			name: "gone", change: func(l *door.Load) { l.Gone = &door.Gone{Rows: 2, Megabytes: 196} },
+			out:  "4 rows read: 3 stored, 1 rejected, 0 skipped (40 B in 0.01 s, 400 rows/s, native); about 2 of the stored rows are gone again: the cache is too small for them\n",
+			errs: "hint: memcached -m 196 would have held them\n",
+		},
+		{
+			name: "gone, and for another reason", change: func(l *door.Load) { l.Gone = &door.Gone{Rows: 2, Exact: true, Unknown: "they were flushed"} },
+			out: "4 rows read: 3 stored, 1 rejected, 0 skipped (40 B in 0.01 s, 400 rows/s, native); 2 of the stored rows are gone again: they were flushed\n",
+		},
+		{
+			name: "dry run that fits", change: func(l *door.Load) {
+				l.DryRun, l.Memory = true, &door.Memory{Fits: true, Needed: 4 << 20, Free: 60 << 20, Limit: 64 << 20, Classes: classes}
+			}, args: "--dry-run",
+			out: "4 rows read: 3 would be stored, 1 rejected, 0 skipped (40 B in 0.01 s, 400 rows/s, native)\n" +
+				"memory: 4.2 MB of pages more, 62.9 MB are free: it fits\n" + table,
+		},
+		{
+			name: "dry run that does not", change: func(l *door.Load) {
+				l.DryRun, l.Memory = true, &door.Memory{Needed: 4 << 20, Free: 1 << 20, Limit: 64 << 20, Megabytes: 67, Classes: classes}
+			}, args: "--dry-run",
+			out: "4 rows read: 3 would be stored, 1 rejected, 0 skipped (40 B in 0.01 s, 400 rows/s, native)\n" +
+				"memory: 4.2 MB of pages more, 1.0 MB are free: it does not fit, rows would be evicted\n" + table,
+			errs: "hint: memcached -m 67 would hold them\n",
+		},
+		{
+			name: "dry run without a limit", change: func(l *door.Load) {
+				l.DryRun, l.Memory = true, &door.Memory{Fits: true, Needed: 4 << 20, Classes: classes}
+			}, args: "--dry-run",
+			out: "4 rows read: 3 would be stored, 1 rejected, 0 skipped (40 B in 0.01 s, 400 rows/s, native)\n" +
+				"memory: 4.2 MB of pages more, there is no limit: it fits\n" + table,
+		},
+		{
+			name: "dry run that knows no classes", change: func(l *door.Load) {
+				l.DryRun, l.Memory = true, &door.Memory{Unknown: "memcached listens at no address"}
+			}, args: "--dry-run",
+			out: "4 rows read: 3 would be stored, 1 rejected, 0 skipped (40 B in 0.01 s, 400 rows/s, native)\n" +
+				"memory: not known: memcached listens at no address\n",
+		},
+		{
+			name: "resumed", change: func(l *door.Load) { l.Resumed, l.ResumedBytes = 100, 2000 }, args: "--resume",
+			out: "4 rows read: 3 stored, 1 rejected, 0 skipped (40 B in 0.01 s, 400 rows/s, native), behind 100 lines of an earlier load\n",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			load := counts
+			load.Rejects = []door.Reject{{Line: 3, Column: 7, Reason: "bad"}}
+			tt.change(&load)
+			requests := make(chan door.Request, 1)
+			path := serve(t, func(c *door.Call, req door.Request) {
+				requests <- req
+				c.Finish(door.Reply{Load: &load})
+			})
+			runWith(t, path, "", append([]string{"load"}, strings.Fields(tt.args)...)...).ends(3, tt.out, "line 3, byte 7: bad\n"+tt.errs)
+			if req := take(t, requests); req.DryRun != (tt.args == "--dry-run") || req.Resume != (tt.args == "--resume") {
+				t.Errorf("request %+v", req)
+			}
+		})
+	}
+}
+
+// Of several files each has memory of its own, and the hint is the largest.
+func TestMemoryOfSeveral(t *testing.T) {
+	var files []string
+	for _, name := range []string{"a.csv", "b.csv"} {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	megabytes := uint64(60)
+	path := serve(t, func(c *door.Call, req door.Request) {
+		megabytes += 10
+		c.Finish(door.Reply{Load: &door.Load{Rows: 1, Stored: 1, DryRun: true, Memory: &door.Memory{Needed: 1 << 20, Limit: 1, Megabytes: megabytes}}})
+	})
+	const header = "  slab class  chunk size  chunks  free now  pages more\n"
+	start(t, path, nil, append([]string{"load", "--dry-run"}, files...)...).ends(0, "2 rows read: 2 would be stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n"+
+		"memory for "+files[0]+": 1.0 MB of pages more, 0 B are free: it does not fit, rows would be evicted\n"+header+
+		"memory for "+files[1]+": 1.0 MB of pages more, 0 B are free: it does not fit, rows would be evicted\n"+header,
+		"hint: memcached -m 80 would hold them\n")
+}

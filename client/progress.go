@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+
+	"memcached-backdoor/preload/door"
+)
+
+// progress is what shows how a load goes. Its methods are called in turn, for one
+// source after the other.
+type progress interface {
+	// show is called with the counts so far.
+	show(s *source, counts *door.Load)
+
+	// clear is called before anything else is printed.
+	clear()
+
+	// result is called with the final counts of a source, if they are known.
+	result(s *source, counts *door.Load)
+}
+
+// noProgress shows nothing.
+type noProgress struct{}
+
+func (noProgress) show(*source, *door.Load)   {}
+func (noProgress) clear()                     {}
+func (noProgress) result(*source, *door.Load) {}
+
+// newProgress returns what --progress asks for. Of several sources each is named.
+func newProgress(how string, several bool) (progress, error) {
+	switch how {
+	case "json":
+		return &progressEvents{json.NewEncoder(os.Stderr)}, nil
+	case "none":
+		return noProgress{}, nil
+	}
+	terminal, err := isTerminal(os.Stderr)
+	// A dumb terminal cannot erase what it shows.
+	if err != nil || !terminal || os.Getenv("TERM") == "dumb" {
+		return noProgress{}, err
+	}
+	return &progressLine{terminal: os.Stderr, named: several}, nil
+}
+
+// progressEvents prints an event a line, in JSON.
+type progressEvents struct{ out *json.Encoder }
+
+// event says how far the load of one source is, or was when it ended.
+type event struct {
+	Event    string  `json:"event"` // "progress" or "result"
+	File     string  `json:"file"`
+	Rows     uint64  `json:"rows"`
+	Stored   uint64  `json:"stored"`
+	Rejected uint64  `json:"rejected"`
+	Skipped  uint64  `json:"skipped"`
+	Bytes    uint64  `json:"bytes"`          // that were read
+	Size     *uint64 `json:"size,omitempty"` // bytes that there are to be read, where that is known
+	Seconds  float64 `json:"seconds"`
+}
+
+func (p *progressEvents) show(s *source, counts *door.Load)   { p.print("progress", s, counts) }
+func (p *progressEvents) clear()                              {}
+func (p *progressEvents) result(s *source, counts *door.Load) { p.print("result", s, counts) }
+
+func (p *progressEvents) print(name string, s *source, counts *door.Load) {
+	e := event{
+		Event: name, File: s.name,
+		Rows: counts.Rows, Stored: counts.Stored, Rejected: counts.Rejected, Skipped: counts.Skipped,
+		Bytes: counts.Bytes, Seconds: counts.Seconds,
+	}
+	if size, known := s.size(counts.ResumedBytes); known {
+		e.Size = &size
+	}
+	_ = p.out.Encode(e) // a load does not fail because nobody watches it
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"memcached-backdoor/preload/door"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// redrawEvery is the least time between two drawings of the line.
+	redrawEvery = 100 * time.Millisecond
+
+	// speedOver is how many seconds the speed is the mean of: short enough to show
+	// that a load stalls, long enough to be read.
+	speedOver = 5
+
+	// erase goes to the beginning of the line and clears it (ECMA-48: EL).
+	erase = "\r\x1b[K"
+)
+
+// progressLine draws one line on a terminal.
+type progressLine struct {
+	terminal *os.File
+	named    bool         // the source's name is shown
+	source   *source      // whose line it is
+	recent   []*door.Load // its counts of the last seconds, two at least, the oldest first
+	drawn    bool         // the line is on the terminal
+	last     time.Time    // when it was drawn
+}
+
+func (p *progressLine) show(s *source, counts *door.Load) {
+	if s.copied != nil {
+		return // the rows are being typed where the line would be
+	}
+	if p.source != s {
+		p.source, p.recent = s, []*door.Load{{}}
+	}
+	p.recent = append(p.recent, counts)
+	for len(p.recent) > 2 && counts.Seconds-p.recent[1].Seconds >= speedOver {
+		p.recent = p.recent[1:]
+	}
+	if time.Since(p.last) < redrawEvery || !inForeground(p.terminal) {
+		return
+	}
+	line := fit(p.fields(), width(p.terminal)-1) // some terminals wrap when the last column is filled
+	fmt.Fprint(p.terminal, erase+line)
+	p.drawn, p.last = true, time.Now()
+}
+
+func (p *progressLine) clear() {
+	if p.drawn && inForeground(p.terminal) {
+		fmt.Fprint(p.terminal, erase)
+	}
+	p.drawn = false
+}
+
+func (p *progressLine) result(*source, *door.Load) {}
+
+// fields are the parts of the line, the most important ones first.
+func (p *progressLine) fields() []string {
+	first, counts := p.recent[0], p.recent[len(p.recent)-1]
+	speed := func(now, before uint64) float64 { return float64(now-before) / (counts.Seconds - first.Seconds) }
+
+	fields := []string{rows(counts.Rows)}
+	if counts.Rejected > 0 {
+		fields = append(fields, fmt.Sprintf("%d rejected", counts.Rejected))
+	}
+	size, known := p.source.size(counts.ResumedBytes)
+	if known && size > 0 {
+		fields = append(fields, fmt.Sprintf("%d%%", min(counts.Bytes, size)*100/size))
+	}
+	if counts.Seconds > first.Seconds {
+		bytes := speed(counts.Bytes, first.Bytes)
+		if left := (float64(size) - float64(counts.Bytes)) / bytes; known && left >= 0 && left < 100*60*60 {
+			fields = append(fields, "ETA "+clock(left))
+		}
+		fields = append(fields,
+			fmt.Sprintf("%.0f rows/s", speed(counts.Rows, first.Rows)),
+			fmt.Sprintf("%.1f MB/s", bytes/1e6))
+	}
+	fields = append(fields, clock(counts.Seconds)+" elapsed")
+	if p.named {
+		fields = append(fields, p.source.name)
+	}
+	return fields
+}
+
+// clock is a time as m:ss or h:mm:ss.
+func clock(seconds float64) string {
+	s := int64(seconds)
+	if s < 60*60 {
+		return fmt.Sprintf("%d:%02d", s/60, s%60)
+	}
+	return fmt.Sprintf("%d:%02d:%02d", s/60/60, s/60%60, s%60)
+}
+
+// fit joins as many fields as there are columns for: half a number would be a wrong one.
+func fit(fields []string, columns int) string {
+	line := ""
+	for _, field := range fields {
+		if line != "" {
+			field = ", " + field
+		}
+		// A name can hold what moves the cursor.
+		field = strings.Map(func(r rune) rune {
+			if !unicode.IsPrint(r) {
+				return '?'
+			}
+			return r
+		}, field)
+		if columns -= cells(field); columns < 0 {
+			break
+		}
+		line += field
+	}
+	return line
+}
+
+// cells is how many columns a text takes at most.
+func cells(text string) int {
+	n := 0
+	for _, r := range text {
+		n++
+		if r >= utf8.RuneSelf {
+			n++
+		}
+	}
+	return n
+}
+
+// width is how many columns the terminal has.
+func width(terminal *os.File) int {
+	columns := 0
+	_ = onDescriptor(terminal, func(fd int) {
+		if size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
+			columns = int(size.Col)
+		}
+	})
+	if columns == 0 {
+		return 80 // a serial line does not know
+	}
+	return columns
+}
+
+// inForeground tells whether the client has the terminal: a job in the background
+// would write into another one's output, or be stopped for it (stty tostop).
+func inForeground(terminal *os.File) bool {
+	foreground := true
+	_ = onDescriptor(terminal, func(fd int) {
+		group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
+		foreground = err != nil || group == unix.Getpgrp() // an error: it is not the one that jobs are controlled from
+	})
+	return foreground
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"text/tabwriter"
+
+	"memcached-backdoor/preload/door"
+)
+
+// What this build was made from, set by the linker (-X main.version).
+var version, commit, committed string
+
+// build is what this build was made from; what is not known is empty.
+type build struct{ version, commit, committed string }
+
+// builtFrom returns what the linker was told, or what the go command knows.
+func builtFrom() build {
+	b := build{version, commit, committed}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		b.version = cmp.Or(b.version, info.Main.Version)
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				b.commit = cmp.Or(b.commit, s.Value)
+			case "vcs.time":
+				b.committed = cmp.Or(b.committed, s.Value)
+			}
+		}
+	}
+	return b
+}
+
+// versionFacts is what --version prints, one fact a line.
+func versionFacts() string {
+	b := builtFrom()
+	var s strings.Builder
+	w := tabwriter.NewWriter(&s, 0, 0, 2, ' ', 0)
+	for _, fact := range [][2]string{
+		{"version", cmp.Or(b.version, "unknown")},
+		{"commit", b.commit},
+		{"committed", b.committed},
+		{"go", runtime.Version()},
+		{"platform", runtime.GOOS + "/" + runtime.GOARCH},
+		{"protocol", fmt.Sprint(door.Protocol)},
+	} {
+		if fact[1] != "" {
+			fmt.Fprintf(w, "%s\t%s\n", fact[0], fact[1])
+		}
+	}
+	w.Flush()
+	return strings.TrimSuffix(s.String(), "\n")
+}
