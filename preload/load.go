@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"strconv"
 	"time"
@@ -98,10 +99,11 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 	})
 
 	if regular && !request.DryRun {
+		at := cmp.Or(counts.Position, options.From) // that, if it did not come to begin
 		if done := err == nil && !counts.Canceled && !counts.Limited; done {
 			b.broken.take(file, options.Record)
-		} else if counts.Position != (load.Position{}) {
-			b.broken.put(file, options.Record, counts.Position)
+		} else if at != (load.Position{}) {
+			b.broken.put(file, options.Record, at)
 		}
 	}
 

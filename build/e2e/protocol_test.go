@@ -210,7 +210,7 @@ func TestIdle(t *testing.T) {
 	})
 	fmt.Fprint(in, "b\t2\n")
 	in.Close()
-	if err := cmd.Wait(); err != nil || !strings.HasPrefix(out.String(), "2 rows read: 2 stored") {
+	if err := cmd.Wait(); err != nil || !strings.HasPrefix(out.String(), "2 rows read: 2 stored, 0 rejected, 0 skipped") {
 		t.Errorf("%v: %s", err, out.String())
 	}
 	if ttl := s.metaTTL("b"); ttl != -1 {

@@ -27,7 +27,7 @@ func breakOff(t *testing.T, s *server, request door.Request, file *os.File, key 
 		t.Fatal(err)
 	}
 	reply, err := conn.Next()
-	if err != nil || reply.Load == nil || !reply.Load.Canceled {
+	if err != nil || reply.Load == nil || !reply.Load.Canceled || reply.Load.Check() != nil {
 		t.Fatalf("reply %+v, %v", reply.Load, err)
 	}
 }

@@ -262,7 +262,7 @@ func (s *server) announcement() string {
 	return "memcached-backdoor: loads go by memcached's protocol: " + status.Reason + "\n"
 }
 
-// call makes one call and returns its final reply.
+// call makes one call and returns its final reply; an error, if that does not account for every row.
 func call(path string, request door.Request, files ...*os.File) (door.Reply, error) {
 	conn, err := door.Dial(path)
 	if err != nil {
@@ -276,7 +276,13 @@ func call(path string, request door.Request, files ...*os.File) (door.Reply, err
 	for {
 		reply, err := conn.Next()
 		if refused, ok := errors.AsType[*door.Error](err); ok {
+			if refused.Load != nil {
+				return door.Reply{Error: refused}, refused.Load.Check()
+			}
 			return door.Reply{Error: refused}, nil
+		}
+		if err == nil && reply.Load != nil {
+			err = reply.Load.Check()
 		}
 		if err != nil || reply.Type != door.TypeProgress {
 			return reply, err
@@ -300,9 +306,6 @@ func (s *server) loadFile(request door.Request, rows *os.File) *door.Load {
 	}
 	if reply.Load == nil {
 		s.t.Fatalf("load: %+v", reply.Error)
-	}
-	if err := reply.Load.Check(); err != nil {
-		s.t.Error(err)
 	}
 	return reply.Load
 }
@@ -451,7 +454,28 @@ func (s *server) client(stdin []byte, args ...string) (stdout, stderr string, st
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		s.t.Fatal(err)
 	}
+	accounts(s.t, out.String())
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+var summary = regexp.MustCompile(`(\d+) rows? read[:,] (\d+) stored, (\d+) rejected, (\d+) skipped`)
+
+// accounts sees to it that a summary, of the client or in memcached's log, accounts for every row; it tells whether
+// there is one.
+func accounts(t testing.TB, printed string) bool {
+	t.Helper()
+	counts := summary.FindStringSubmatch(printed)
+	if counts == nil {
+		return false
+	}
+	var n [4]int
+	for i := range n {
+		n[i], _ = strconv.Atoi(counts[i+1])
+	}
+	if n[0] != n[1]+n[2]+n[3] {
+		t.Errorf("not every row is accounted for: %s", printed)
+	}
+	return true
 }
 
 // count is the number of entries of a directory of /proc/PID.

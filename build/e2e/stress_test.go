@@ -188,6 +188,9 @@ func TestClientKilled(t *testing.T) {
 			}
 			return nil
 		})
+		if !accounts(t, server.output.String()) {
+			t.Errorf("memcached wrote %q", server.output.String())
+		}
 		if now := server.descriptors(); now != before {
 			t.Errorf("%d descriptors, %d before", now, before)
 		}
@@ -238,7 +241,7 @@ func TestInterrupted(t *testing.T) {
 		wait(t, "some rows", func() error { _, err := server.cache().Get("endless_99999"); return err })
 		client.Process.Signal(os.Interrupt)
 		client.Wait()
-		if status := client.ProcessState.ExitCode(); status != 130 || !strings.Contains(out.String(), "interrupted") {
+		if status := client.ProcessState.ExitCode(); status != 130 || !strings.Contains(out.String(), "interrupted") || !accounts(t, out.String()) {
 			t.Errorf("status %d, stdout %q", status, out.String())
 		}
 	})

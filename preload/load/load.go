@@ -155,7 +155,8 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 		err = l.counts.check()
 	}
 	if err == nil && !l.gone && options.Look {
-		l.counts.Gone, err = l.look()
+		// The load is done, also if memcached stops before it has answered this.
+		l.counts.Gone, _ = l.look()
 	}
 	return l.counts, err
 }

@@ -58,20 +58,12 @@ func mysqlEscape(dst, raw []byte) ([]byte, int, Reason) {
 // for itself.
 func psqlEscape(dst, raw []byte) ([]byte, int, Reason) {
 	b, size := raw[1], 2
-	switch b {
-	case 'b':
-		b = '\b'
-	case 'f':
-		b = '\f'
-	case 'n':
-		b = '\n'
-	case 'r':
-		b = '\r'
-	case 't':
-		b = '\t'
-	case 'v':
+	switch c := control(b); {
+	case c != 0:
+		b = c
+	case b == 'v':
 		b = '\v'
-	case 'x':
+	case b == 'x':
 		if value, n := number(raw[2:], 16, 2); n > 0 {
 			b, size = value, 2+n
 		}
@@ -81,6 +73,24 @@ func psqlEscape(dst, raw []byte) ([]byte, int, Reason) {
 		}
 	}
 	return append(dst, b), size, ""
+}
+
+// control is the control byte that a letter behind a backslash stands for, in JSON and
+// elsewhere; 0: none.
+func control(letter byte) byte {
+	switch letter {
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	}
+	return 0
 }
 
 // number reads digits to a base, so many at most; what is more than a byte is left off.
@@ -109,19 +119,11 @@ func hexDigit(b byte) int {
 // jsonEscape is of a JSON string. A half of a surrogate pair stands for nothing.
 func jsonEscape(dst, raw []byte) ([]byte, int, Reason) {
 	b := raw[1]
-	switch b {
-	case '"', '\\', '/':
-	case 'b':
-		b = '\b'
-	case 'f':
-		b = '\f'
-	case 'n':
-		b = '\n'
-	case 'r':
-		b = '\r'
-	case 't':
-		b = '\t'
-	case 'u':
+	switch c := control(b); {
+	case c != 0:
+		b = c
+	case b == '"', b == '\\', b == '/':
+	case b == 'u':
 		r, size := unicodeEscape(raw)
 		if size == 0 {
 			return dst, 0, BadString
