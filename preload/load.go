@@ -124,7 +124,7 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 		case errors.Is(err, load.ErrRead):
 			failure.Code = door.CodeRead
 		case errors.Is(err, load.ErrWrite):
-			failure.Code = door.CodeWrite
+			failure.Code, failure.Hint = door.CodeWrite, "make room there, or name a file elsewhere"
 		}
 		reply = door.Reply{Error: failure}
 	}

@@ -180,3 +180,21 @@ func TestRejectsDetached(t *testing.T) {
 		t.Errorf("the reasons are %q, want %q", log, want)
 	}
 }
+
+// Where the rejects have no room a load fails, with what was done until then; memcached goes on, also when it is its own
+// limit that forbids to write (setrlimit(2): SIGXFSZ would end it).
+func TestRejectsNoRoom(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, stock(t))
+	s.wrap = []string{"prlimit", "--fsize=100000:100000"}
+	s.start()
+	s.waitDoor()
+	bad := bytes.Repeat([]byte("no tab in this row\n"), 100_000)
+	stdout, stderr, status := s.client(append([]byte("first\tvalue\n"), bad...), "load", "--rejects", filepath.Join(t.TempDir(), "rejects"))
+	if status != 1 || !accounts(t, stdout) || !strings.Contains(stderr, "error: writing the rejects: write: file too large\nhint: ") {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+	s.outcome(strings.NewReader("second\tvalue\n"), account{rows: 1, stored: 1})
+	s.holds(map[string]string{"first": "value", "second": "value"})
+	s.lives()
+}
