@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"strconv"
 	"time"
@@ -23,8 +22,8 @@ var commands = map[door.Mode]record.Command{
 	door.ModeReplace: record.Replace,
 }
 
-// optionsOf are a request's, for package load.
-func optionsOf(call *door.Call, request door.Request) (load.Options, error) {
+// optionsOf are a request's, for package load. The error is an [*door.Error].
+func (b *backdoor) optionsOf(call *door.Call, request door.Request) (load.Options, error) {
 	limit, err := load.ParseMaxErrors(request.MaxErrors)
 	if err != nil {
 		return load.Options{}, &door.Error{Code: door.CodeRequest, Message: err.Error(), Hint: "a number of rows, or a part of them, such as 5%"}
@@ -53,16 +52,29 @@ func optionsOf(call *door.Call, request door.Request) (load.Options, error) {
 	if request.Rejects {
 		options.Rejects, options.Reasons = call.Rejects, call.Reasons
 	}
+	if request.Resume {
+		file, ok := call.Input.FileID()
+		if !ok {
+			return load.Options{}, &door.Error{Code: door.CodeRequest, Message: "only a load of a file can be resumed: the rows of a pipe are gone"}
+		}
+		options.From = b.broken.take(file, options.Record)
+	}
 	return options, nil
 }
 
 // load carries a load out and reports it.
 func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store) error {
-	options, err := optionsOf(call, request)
+	options, err := b.optionsOf(call, request)
 	if err != nil {
 		return call.Fail(err)
 	}
-	b.count(func(s *door.Status) { s.Active++ })
+	var memory *slabs.Memory
+	var unknown error
+	if request.DryRun {
+		memory, _, unknown = b.engine.memory()
+		store = slabs.Trial{Store: store, Memory: memory}
+	}
+	file, isFile := call.Input.FileID() // as it is now: one that changes meanwhile is another
 	began := time.Now()
 	name, reason := b.engine.names()
 	report := func(c *load.Counts) *door.Load {
@@ -71,62 +83,22 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 		l.Resumed, l.ResumedBytes = options.From.Lines, uint64(options.From.Offset)
 		return l
 	}
-	file, regular := call.Input.FileID()
-	if request.Resume {
-		if !regular {
-			return call.Fail(&door.Error{Code: door.CodeRequest, Message: "only a load of a file can be resumed: the rows of a pipe are gone"})
-		}
-		options.From = b.broken.take(file, options.Record)
-	}
-	var memory *slabs.Memory
-	var unknown error
-	if request.DryRun {
-		memory, _, unknown = b.engine.memory()
-		store = slabs.Trial{Store: store, Memory: memory}
-	}
 	if request.Progress {
 		options.Progress = func(c *load.Counts) { call.Progress(report(c)) }
 	}
-	counts, err := load.Load(store, source{call}, options)
-	b.count(func(s *door.Status) {
-		s.Active--
-		if request.DryRun {
-			return
-		}
-		s.Stored += counts.Stored
-		s.Rejected += counts.Rejected
-		s.Skipped += counts.Skipped
-	})
-
-	if regular && !request.DryRun {
-		at := cmp.Or(counts.Position, options.From) // that, if it did not come to begin
-		if done := err == nil && !counts.Canceled && !counts.Limited; done {
-			b.broken.take(file, options.Record)
-		} else if at != (load.Position{}) {
-			b.broken.put(file, options.Record, at)
-		}
-	}
-
-	reply := door.Reply{Load: report(&counts)}
+	counts, err := b.counted(request.DryRun, func() (load.Counts, error) { return load.Load(store, source{call}, options) })
+	outcome := report(&counts)
 	if request.DryRun {
-		reply.Load.Memory = trialMemory(memory, unknown)
+		outcome.Memory = trialMemory(memory, unknown)
 	} else {
-		reply.Load.Gone = b.engine.gone(&counts, store.ItemSize)
-	}
-	if err != nil {
-		failure := &door.Error{Code: door.CodeInternal, Message: err.Error(), Load: reply.Load}
-		switch wrong, ok := errors.AsType[*record.OptionError](err); {
-		case ok:
-			failure.Code, failure.Hint = door.CodeRequest, wrong.Hint
-			if counts.Rows == 0 {
-				failure.Load = nil // no row was read at all
-			}
-		case errors.Is(err, load.ErrRead):
-			failure.Code = door.CodeRead
-		case errors.Is(err, load.ErrWrite):
-			failure.Code, failure.Hint = door.CodeWrite, "make room there, or name a file elsewhere"
+		if isFile {
+			b.broken.keep(file, options, &counts, err)
 		}
-		reply = door.Reply{Error: failure}
+		outcome.Gone = b.engine.gone(&counts, store.ItemSize)
+	}
+	reply := door.Reply{Load: outcome}
+	if err != nil {
+		reply = door.Reply{Error: failure(err, outcome)}
 	}
 	err = call.Finish(reply)
 	if errors.Is(err, door.ErrGone) {
@@ -135,6 +107,38 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 			call.Peer.PID, counts.Rows, counts.Stored, counts.Rejected, counts.Skipped)
 	}
 	return err
+}
+
+// counted counts a load in the status while it runs, and what it has done, if it is no dry run.
+func (b *backdoor) counted(dryRun bool, run func() (load.Counts, error)) (counts load.Counts, err error) {
+	b.count(func(s *door.Status) { s.Active++ })
+	defer b.count(func(s *door.Status) {
+		s.Active--
+		if dryRun {
+			return
+		}
+		s.Stored += counts.Stored
+		s.Rejected += counts.Rejected
+		s.Skipped += counts.Skipped
+	})
+	return run()
+}
+
+// failure is the error that a load ended with, and what it had done before.
+func failure(err error, outcome *door.Load) *door.Error {
+	e := &door.Error{Code: door.CodeInternal, Message: err.Error(), Load: outcome}
+	switch wrong, ok := errors.AsType[*record.OptionError](err); {
+	case ok:
+		e.Code, e.Hint = door.CodeRequest, wrong.Hint
+		if outcome.Rows == 0 {
+			e.Load = nil // no row was read at all
+		}
+	case errors.Is(err, load.ErrRead):
+		e.Code = door.CodeRead
+	case errors.Is(err, load.ErrWrite):
+		e.Code, e.Hint = door.CodeWrite, "make room there, or name a file elsewhere"
+	}
+	return e
 }
 
 func (b *backdoor) count(change func(*door.Status)) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"sync"
 
 	"memcached-backdoor/preload/door"
@@ -47,4 +48,14 @@ func (b *broken) put(file door.FileID, options record.Options, at load.Position)
 		b.loads = b.loads[1:]
 	}
 	b.loads = append(b.loads, brokenLoad{file, options, at})
+}
+
+// keep keeps in mind where a load of a file broke off, if it did.
+func (b *broken) keep(file door.FileID, options load.Options, counts *load.Counts, err error) {
+	at := cmp.Or(counts.Position, options.From) // that, if it did not come to begin
+	if done := err == nil && !counts.Canceled && !counts.Limited; done {
+		b.take(file, options.Record)
+	} else if at != (load.Position{}) {
+		b.put(file, options.Record, at)
+	}
 }

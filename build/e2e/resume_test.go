@@ -124,4 +124,7 @@ func TestResumeOther(t *testing.T) {
 	if err != nil || reply.Error == nil || !strings.Contains(reply.Error.Message, "only a load of a file") {
 		t.Errorf("a pipe: %+v, %v", reply, err)
 	}
+	if status := again.waitDoor(); status.Active != 0 {
+		t.Errorf("a load that was refused is still counted: %+v", status)
+	}
 }
