@@ -80,7 +80,7 @@ test: test-needs hosts build build/backdoor-faulty.so arm64 ## everything that p
 	$(GO) test -count=1 -timeout 10m ./client/... ./preload/...
 	$(GO) test -C build/bench -count=1 ./...
 	$(GO) test -count=1 -timeout 15m -parallel 8 ./build/e2e
-	@build/fuzz.sh 5s
+	@build/fuzz.sh 3s
 
 .PHONY: more-hosts
 more-hosts: hosts ## memcacheds of all of Debian's suites, and built in many ways
