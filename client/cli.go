@@ -18,6 +18,7 @@ import (
 type commandLine struct {
 	Load   loadCommand   `cmd:"" default:"withargs" help:"Store the rows of standard input, or of files. The default."`
 	Status statusCommand `cmd:"" help:"Say what memcached and the library in it are, and what has been loaded."`
+	Wait   waitCommand   `cmd:"" help:"Wait until the door answers and the fixtures are loaded (MEMCACHED_BACKDOOR_PRELOAD), for scripts and health checks."`
 	Check  checkCommand  `cmd:"" help:"Say, without starting it, what the library would do in a memcached."`
 
 	Completion completionCommand `cmd:"" help:"Print a script that lets a shell complete the command line."`

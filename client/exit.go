@@ -31,7 +31,7 @@ type status struct {
 }
 
 var statuses = []status{
-	{exitDone, "every row is stored, or was skipped on request; check: it would be, natively"},
+	{exitDone, "every row is stored, or was skipped on request; check: it would be, natively; wait: memcached is ready"},
 	{exitFailure, "failed: the error says what was not done"},
 	{exitPartly, "some rows were rejected, the others are stored; check: by protocol only"},
 	{exitLimit, "the load ended because more rows were rejected than --max-errors allows"},
@@ -76,6 +76,8 @@ var (
 
 	errLostLoad   = errors.New("memcached went away; what was stored before is in an unknown state")
 	errLostStatus = errors.New("memcached went away before it answered")
+	errSilent     = errors.New("there is a door, but memcached does not answer")
+	errLoading    = errors.New("the fixtures are not loaded yet")
 	errCanceled   = errors.New("memcached ended the load before its input did")
 )
 
@@ -140,6 +142,8 @@ var explanations = []struct {
 	{err: errDetached, status: exitInterrupted},
 	{err: errLostLoad, status: exitFailure, hint: "see what memcached says on its standard error, then load again"},
 	{err: errLostStatus, status: exitFailure, hint: "see what memcached says on its standard error"},
+	{err: errSilent, status: exitNoDoor, hint: "see whether memcached runs, and is not stopped"},
+	{err: errLoading, status: exitFailure, hint: "wait for longer (--timeout), or see what memcached says on its standard error"},
 	{err: errCanceled, status: exitFailure, hint: "see what memcached says on its standard error, then load again"},
 	{err: door.ErrNoDoor, status: exitNoDoor,
 		hint: "start memcached with the library in LD_PRELOAD; --door or $MEMCACHED_BACKDOOR says where its door is"},

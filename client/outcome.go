@@ -156,7 +156,7 @@ func (o *outcome) listRejects(w io.Writer) {
 			if r.Column > 1 {
 				where += fmt.Sprint(column, r.Column)
 			}
-			fmt.Fprintf(w, "%s: %s%s\n", where, r.Reason, keyNote(r.Key))
+			fmt.Fprintf(w, "%s: %s%s\n", where, r.Reason, r.KeyNote())
 		}
 	}
 	if o.total.Rejected > listed {
@@ -171,14 +171,6 @@ func (o *outcome) listRejects(w io.Writer) {
 	for _, reason := range reasons {
 		fmt.Fprintf(w, "%s: %s\n", rows(o.total.Reasons[reason]), reason)
 	}
-}
-
-// keyNote names the row by its key, which the library has quoted.
-func keyNote(key string) string {
-	if key == "" {
-		return ""
-	}
-	return " (key " + key + ")"
 }
 
 func rows(n uint64) string {

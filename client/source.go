@@ -6,11 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/record"
 )
 
 // source is one input of a load.
@@ -86,18 +86,13 @@ func (s *source) size(done uint64) (size uint64, known bool) {
 	return uint64(max(info.Size()-s.start-int64(done), 0)), true
 }
 
-// formats are guessed from the end of a file's name.
-var formats = map[string]string{
-	".csv":       "csv",
-	".tsv":       "tsv",
-	".jsonl":     "jsonl",
-	".ndjson":    "jsonl",
-	".json":      "jsonl",
-	".memcached": "memcached",
-}
-
 // format is what the source's name says of its rows, "" if that is nothing.
-func (s *source) format() string { return formats[strings.ToLower(filepath.Ext(s.name))] }
+func (s *source) format() string {
+	if format, ok := record.FormatOf(s.name); ok {
+		return string(format)
+	}
+	return ""
+}
 
 // fileError names the file as the user did.
 func fileError(name string, err error) error {

@@ -63,10 +63,27 @@ func printStatus(s *door.Status) error {
 		{"uptime", time.Duration(s.Uptime * float64(time.Second)).Round(time.Second).String()},
 		{"calls", fmt.Sprintf("%d, of which %d loading now", s.Calls, s.Active)},
 		{"rows", fmt.Sprintf("%d stored, %d rejected, %d skipped", s.Stored, s.Rejected, s.Skipped)},
+		{"fixtures", fixturesLine(s.Preload)},
 	} {
 		if line[1] != "" {
 			fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
 		}
 	}
 	return w.Flush()
+}
+
+// fixturesLine says what was preloaded, "" if nothing was to be.
+func fixturesLine(p *door.Preload) string {
+	if p == nil {
+		return ""
+	}
+	state := "complete"
+	switch {
+	case !p.Done:
+		state = "loading"
+	case !p.Complete:
+		state = "incomplete: memcached's standard error says why"
+	}
+	return fmt.Sprintf("%d files, %d rows read: %d stored, %d rejected, %d skipped (%.2f s), %s",
+		p.Files, p.Rows, p.Stored, p.Rejected, p.Skipped, p.Seconds, state)
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -43,6 +44,7 @@ __attribute__((constructor)) static void after_go(void) {
     }
     say_hold();
     host_open();
+    fixtures_note();
     door_attach();
 }
 
@@ -52,20 +54,46 @@ __attribute__((destructor)) static void at_exit(void) {
     }
 }
 
-void memcached_ready(void) {
+/* Makes Go's threads; returns why it cannot, or NULL. */
+static const char *start(void) {
+    static char reason[128];
     const char *objection = limits_objection();
-    int err;
-    if (door_socket() >= 0) {
-        if (objection != NULL) {
-            door_abandon("%s", objection);
-        } else if (!runtime_held()) {
-            door_abandon("the Go runtime's initialiser did not run before ours");
-        } else if ((err = runtime_start()) != 0) {
-            door_abandon("a thread for it cannot be made: %s", strerror(err));
-        }
+    if (objection == NULL && !runtime_held()) {
+        objection = "the Go runtime's initialiser did not run before ours";
+    }
+    int err = objection == NULL ? runtime_start() : 0;
+    if (err != 0) {
+        snprintf(reason, sizeof reason, "a thread for it cannot be made: %s", strerror(err));
+        objection = reason;
+    }
+    return objection;
+}
+
+void memcached_ready(const char *unheld) {
+    if (fixtures_wanted() && unheld == NULL) {
+        connections_hold();
+    } else if (fixtures_wanted()) {
+        say("fixtures: connections are accepted before they are loaded: %s", unheld);
+        fixtures_incomplete();
     }
     if (door_socket() < 0) {
         say("no door: %s", door_reason());
-        say_release();
     }
+    if (connections_refused() || (door_socket() < 0 && !fixtures_wanted())) {
+        say_release();
+        return;
+    }
+    const char *objection = start();
+    if (objection == NULL) {
+        return;
+    }
+    if (door_socket() >= 0) {
+        door_abandon("%s", objection);
+        say("no door: %s", door_reason());
+    }
+    if (fixtures_wanted()) {
+        say("fixtures: they cannot be loaded: %s", objection);
+        fixtures_incomplete();
+    }
+    say_release();
 }

@@ -30,16 +30,16 @@ type engine struct {
 
 // find makes the native engine, if it can.  program, the file at path, is closed.
 func (e *engine) find(program int, path string, bias uintptr) {
-	e.why = e.open(program, path, bias)
-	e.listening = protocol.Listening()
-}
-
-func (e *engine) open(program int, path string, bias uintptr) (why *door.Error) {
 	defer func() {
 		if r := recover(); r != nil {
-			why = &door.Error{Code: door.CodeInternal, Message: fmt.Sprintf("panic while looking at memcached: %v", r)}
+			e.why = &door.Error{Code: door.CodeInternal, Message: fmt.Sprintf("panic while looking at memcached: %v", r)}
 		}
 	}()
+	e.listening = protocol.Listening()
+	e.why = e.open(program, path, bias)
+}
+
+func (e *engine) open(program int, path string, bias uintptr) *door.Error {
 	if program < 0 {
 		return unsupported("memcached's program file cannot be read: "+syscall.Errno(-program).Error(),
 			"start memcached from a file that its user may read, and restart it after an upgrade")

@@ -7,8 +7,8 @@ package main
 */
 import "C"
 
-// backdoor_serve serves the door for the life of the process, on a thread of our
-// own.  door is the listening socket, program the file of memcached's program or
+// backdoor_serve loads the fixtures and serves the door for the life of the process, on a thread
+// of our own.  door is the listening socket, or -1, program the file of memcached's program or
 // a negative errno; it takes both over.  path is the program's, and bias its load bias.
 //
 //export backdoor_serve

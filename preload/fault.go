@@ -7,3 +7,4 @@ import "memcached-backdoor/preload/host"
 // These do nothing; see fault_faulty.go.
 func beforeAnswer()           {}
 func beforeProof(*host.Facts) {}
+func beforePreload()          {}

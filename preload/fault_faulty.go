@@ -33,3 +33,10 @@ func beforeProof(facts *host.Facts) {
 		facts.Table = host.Table{}
 	}
 }
+
+// beforePreload makes the loading of the fixtures fail as it is asked to.
+func beforePreload() {
+	if fault() == "preload" {
+		panic("as asked")
+	}
+}

@@ -6,7 +6,8 @@
  *   pthread_create    tells memcached's worker threads from its others
  *   event_base_loop   the moment when memcached is ready (main thread), and the
  *                     place where a worker takes our event into its base
- *   epoll_wait        that moment where libevent is part of the program
+ *   epoll_wait        that moment where libevent is part of the program, and the
+ *                     place where connections are held back while fixtures load
  *   seccomp_load      that moment where the main thread gives up system calls
  *                     first; a worker that does so cannot serve us
  *
@@ -18,10 +19,12 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 typedef int event_base_loop_fn(struct event_base *base, int flags);
+typedef const char *event_base_get_method_fn(const struct event_base *base);
 typedef int epoll_wait_fn(int epfd, struct epoll_event *events, int maxevents, int timeout);
 typedef int seccomp_load_fn(void *filter);
 
@@ -84,17 +87,34 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *
     return err;
 }
 
+/* Why the main thread's connections cannot be held back, or NULL. */
+static const char *holding_objection(const struct event_base *base) {
+    const char *objection = workers_objection();
+    if (objection != NULL) {
+        return objection; /* rows go by protocol, over a connection */
+    }
+    event_base_get_method_fn *method =
+        (event_base_get_method_fn *)dlsym(RTLD_DEFAULT, "event_base_get_method");
+    if (method == NULL || strncmp(method(base), "epoll", strlen("epoll")) != 0) {
+        return "libevent does not wait with epoll here, so that connections cannot be held back";
+    }
+    return NULL;
+}
+
 /* A LIBEVENT_THREAD begins with its pthread_t and its event base, at every version. */
 static bool is_base_of(void *thread, const struct event_base *base) {
     return ((void **)thread)[1] == base;
 }
 
-/* On any thread; on memcached's main thread, for the first time, it is ready. */
-static void note_ready(void) {
+/*
+ * On any thread; on memcached's main thread, for the first time, it is ready.  base is its
+ * loop's, where that is known.
+ */
+static void note_ready(struct event_base *base) {
     static atomic_bool ready;
     if (!atomic_load(&ready) && gettid() == getpid()) {
         atomic_store(&ready, true);
-        memcached_ready();
+        memcached_ready(holding_objection(base));
     }
 }
 
@@ -114,13 +134,16 @@ __attribute__((visibility("default"))) int event_base_loop(struct event_base *ba
             }
             worker_thread = NULL;
         } else {
-            note_ready();
+            note_ready(base);
+            if (connections_refused()) {
+                return -1;
+            }
         }
     }
     return real(base, flags);
 }
 
-/* libevent, part of the program, waits with it in its loop and nowhere else (epoll.c). */
+/* libevent waits with it in its loop and nowhere else (epoll.c). */
 __attribute__((visibility("default"))) int epoll_wait(int epfd, struct epoll_event *events,
                                                       int maxevents, int timeout) {
     epoll_wait_fn *real = atomic_load(&real_wait);
@@ -132,8 +155,14 @@ __attribute__((visibility("default"))) int epoll_wait(int epfd, struct epoll_eve
         }
         atomic_store(&real_wait, real);
     }
-    if (host_is_memcached() && !host_links_libevent()) {
-        note_ready();
+    if (host_is_memcached()) {
+        if (!host_links_libevent()) {
+            note_ready(NULL);
+        }
+        int n = connections_wait(timeout);
+        if (n <= 0) {
+            return n;
+        }
     }
     return real(epfd, events, maxevents, timeout);
 }
@@ -155,7 +184,7 @@ __attribute__((visibility("default"))) int seccomp_load(void *filter) {
     }
     if (host_is_memcached()) {
         atomic_store(&filtered, true);
-        note_ready();
+        note_ready(NULL);
     }
     return real(filter);
 }

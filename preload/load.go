@@ -43,11 +43,11 @@ func (b *backdoor) optionsOf(call *door.Call, request door.Request) (load.Option
 			Command:       commands[request.Mode],
 			Override:      request.Mode != "",
 		},
-		Detach:    request.Detach,
-		Rate:      request.Rate,
-		Gentle:    request.Gentle,
-		MaxErrors: limit,
-		Look:      !request.DryRun,
+		Detach:      request.Detach,
+		Rate:        request.Rate,
+		Gentle:      request.Gentle,
+		MaxErrors:   limit,
+		RejectsKept: door.MaxRejects,
 	}
 	if request.Rejects {
 		options.Rejects, options.Reasons = call.Rejects, call.Reasons
@@ -94,7 +94,9 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 		if isFile {
 			b.broken.keep(file, options, &counts, err)
 		}
-		outcome.Gone = b.engine.gone(&counts, store.ItemSize)
+		if err == nil && !counts.Canceled {
+			outcome.Gone = b.engine.gone(store, &counts)
+		}
 	}
 	reply := door.Reply{Load: outcome}
 	if err != nil {

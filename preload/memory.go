@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/load"
 	"memcached-backdoor/preload/protocol"
@@ -47,12 +48,17 @@ func trialMemory(m *slabs.Memory, err error) *door.Memory {
 const margin = 1.03
 
 // gone says how many stored rows are no longer there, and what would have held them; nil if
-// they all are.
-func (e *engine) gone(c *load.Counts, itemSize func(nkey int, flags uint32, nvalue int) uint64) *door.Gone {
-	g := c.Gone
-	if g == nil || g.Missing == 0 {
+// they all are, or cannot be looked for: the load is done, also if memcached stops before that.
+func (e *engine) gone(store batch.Store, c *load.Counts) *door.Gone {
+	g, err := load.Look(store, c)
+	if err != nil || g == nil || g.Missing == 0 {
 		return nil
 	}
+	return e.needed(store, c, g)
+}
+
+// needed says what would have held rows that are gone.
+func (e *engine) needed(store batch.Store, c *load.Counts, g *load.Gone) *door.Gone {
 	part := float64(g.Missing) / float64(g.Looked)
 	d := &door.Gone{Rows: uint64(math.Round(float64(c.Stored) * part)), Exact: g.All && g.Looked == c.Stored}
 	m, stats, err := e.memory()
@@ -69,7 +75,7 @@ func (e *engine) gone(c *load.Counts, itemSize func(nkey int, flags uint32, nval
 	each := float64(c.Stored) / float64(len(g.Rows))
 	ours := 0.0
 	for _, row := range g.Rows {
-		size := itemSize(row.NKey, row.Flags, row.NValue)
+		size := store.ItemSize(row.NKey, row.Flags, row.NValue)
 		m.Add(size, 1)
 		ours += float64(size) * each * (1 - part)
 	}

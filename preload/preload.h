@@ -65,6 +65,29 @@ int door_socket(void);
 const char *door_reason(void);
 void door_abandon(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Fixtures of MEMCACHED_BACKDOOR_PRELOAD, noted when we are loaded: a list of paths, "" if there
+ * are none, and the directory that they are relative to, "" if it is not known. */
+void fixtures_note(void);
+bool fixtures_wanted(void);
+const char *fixtures_paths(void);
+const char *fixtures_directory(void);
+/*
+ * Connections are accepted from the beginning, unless connections_hold is called before
+ * memcached's loop; then from fixtures_complete on, or fixtures_incomplete, if the caller has
+ * said why.  Where fixtures are strict, that one ends memcached with status 1: its loop
+ * fails (memcached.c: main).
+ */
+void connections_hold(void);
+bool connections_held(void);
+bool connections_refused(void);
+void fixtures_complete(void);
+void fixtures_incomplete(void);
+/*
+ * Stands before epoll_wait, with its timeout: 1, go on with it; 0, the time is over;
+ * -1, it has failed, with errno.
+ */
+int connections_wait(int timeout);
+
 /* The real functions behind the names that we interpose; see interpose.c. */
 typedef int pthread_create_fn(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
                               void *arg);
@@ -84,13 +107,17 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 /* Set on every thread that the Go runtime made, and on the one that enters it. */
 extern __thread bool thread_is_gos __attribute__((tls_model("initial-exec")));
 
-/* memcached is ready: its main thread is about to enter its loop.  Called once. */
-void memcached_ready(void);
+/*
+ * memcached is ready: its main thread is about to enter its loop.  Called once.  unheld says
+ * why connections cannot be held back there, or is NULL.
+ */
+void memcached_ready(const char *unheld);
 
 /* Moves a descriptor out of the way of memcached's own numbers; takes it over. */
 int high_descriptor(int fd);
 
-/* export.go.  Serves the door for the life of the process; takes both descriptors over. */
+/* export.go.  Loads the fixtures, and serves the door, if it is not -1, for the life of the
+ * process; takes both descriptors over. */
 extern void backdoor_serve(int door, int program, char *path, uintptr_t bias);
 
 #endif

@@ -22,25 +22,37 @@ type backdoor struct {
 	most   int // calls at once
 	broken broken
 
+	preloaded chan struct{} // closed when the fixtures are loaded
+
 	mu     sync.Mutex
 	status door.Status // the counters of it
 	active int         // calls under way
 }
 
-// serve finds out about the host and answers calls until the process ends.
+// serve finds out about the host, loads the fixtures, and answers calls until the process
+// ends; socket is -1 where there is no door.
 func serve(socket, program int, path string, bias uintptr) {
 	defer rescue("no door: ")
 	// The Go runtime opens two descriptors at the first timer (runtime/netpoll.go): now,
 	// before memcached's clients want them, and not at a moment of its own.
 	time.Sleep(time.Nanosecond)
-	b := &backdoor{opened: time.Now()}
+	b := &backdoor{opened: time.Now(), preloaded: make(chan struct{})}
 	b.engine.find(program, path, bias)
 	b.most = callsAtOnce(b.engine.descriptors())
 	if line := b.engine.announcement(); line != "" {
 		say("%s", line)
 	}
-	releaseStderr()
 	debug.FreeOSMemory() // the analysis of the program leaves some MB behind
+	if !fixturesWanted() {
+		releaseStderr()
+		close(b.preloaded)
+	} else if socket < 0 {
+		b.preload()
+		return
+	} else {
+		b.status.Preload = &door.Preload{}
+		go b.preload()
+	}
 
 	listener, err := door.NewListener(socket)
 	if err != nil {
@@ -133,6 +145,9 @@ func (b *backdoor) dispatch(call *door.Call) (err error) {
 	beforeAnswer()
 	if request.Op == door.OpStatus {
 		return call.Finish(door.Reply{Status: b.describe()})
+	}
+	if err := b.awaitPreload(call, request.Detach); err != nil {
+		return err
 	}
 	store, refusal := b.engine.store()
 	if refusal != nil {

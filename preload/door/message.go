@@ -248,6 +248,14 @@ type Reject struct {
 	Key string `json:"key,omitempty"`
 }
 
+// KeyNote names the row by its key, "" if that is not known.
+func (r *Reject) KeyNote() string {
+	if r.Key == "" {
+		return ""
+	}
+	return " (key " + r.Key + ")"
+}
+
 // Status says which library sits in which memcached, and what it has done.
 type Status struct {
 	Library     string  `json:"library"`            // version of the library
@@ -265,4 +273,18 @@ type Status struct {
 	Rejected    uint64  `json:"rejected"`           // rows of all loads
 	Skipped     uint64  `json:"skipped"`            // rows of all loads
 	Uptime      float64 `json:"uptime"`             // seconds since the door opened
+
+	Preload *Preload `json:"preload,omitempty"` // nil: there are no fixtures
+}
+
+// Preload is what has become of the fixtures, whose rows are in the status' counts, too.
+type Preload struct {
+	Done     bool    `json:"done"`     // memcached accepts connections
+	Complete bool    `json:"complete"` // done, and every row is in the cache or was skipped; memcached's stderr says why not
+	Files    int     `json:"files"`
+	Rows     uint64  `json:"rows"`
+	Stored   uint64  `json:"stored"`
+	Rejected uint64  `json:"rejected"`
+	Skipped  uint64  `json:"skipped"`
+	Seconds  float64 `json:"seconds"` // so far
 }

@@ -9,9 +9,6 @@ import (
 	"memcached-backdoor/preload/record"
 )
 
-// rejectsKept is how many rejected rows are kept with their lines.
-const rejectsKept = 10
-
 // What can become of a good row when it is stored, in words for a person.
 const (
 	TooLarge record.Reason = "value too large for memcached's item size limit (-I)"
@@ -50,7 +47,8 @@ type Counts struct {
 	// Position is behind the last row that is accounted for.
 	Position Position
 
-	Gone *Gone // nil: it was not looked for any
+	sample *sample // of the rows, for Look
+	kept   int     // how many Rejects there are at most
 }
 
 func (c *Counts) check() error {
@@ -76,7 +74,7 @@ func (c *Counts) skip(reason record.Reason, n uint64) {
 func (c *Counts) reject(r reject) {
 	c.Rejected++
 	c.because(r.reason, 1)
-	if len(c.Rejects) < rejectsKept {
+	if len(c.Rejects) < c.kept {
 		c.Rejects = append(c.Rejects, Reject{Line: r.line, Column: r.column, Reason: r.reason, Key: bytes.Clone(r.key)})
 	}
 }
@@ -88,7 +86,7 @@ func (l *loader) account(w *work) error {
 	var failed error
 	if w.Len() > 0 { // otherwise it was never submitted
 		outcomes, failed = w.Counts()
-		l.sample.take(w.Batch)
+		c.sample.take(w.Batch)
 	}
 	// What has no outcome does not count as read.
 	c.Rows += w.rows - uint64(w.Len()) + outcomes.Sum()

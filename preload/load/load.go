@@ -63,8 +63,8 @@ type Options struct {
 	Rejects, Reasons Output
 	// From is where to go on; the zero Position is where the source stands.
 	From Position
-	// Look looks for stored rows at the end.
-	Look bool
+	// RejectsKept is how many rejected rows the counts have.
+	RejectsKept int
 	// Progress, if not nil, is called now and then with the counts so far, which
 	// it may read until it returns.
 	Progress func(*Counts)
@@ -77,7 +77,6 @@ type loader struct {
 	options Options
 	parser  *record.Parser
 	rejects *rejects // nil: they are not wanted
-	sample  *sample
 	counts  Counts
 	done    int   // eventfd: the finished batches
 	size    int64 // bytes of the source; -1: not known
@@ -127,12 +126,11 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 		options: options,
 		parser:  parser,
 		rejects: newRejects(options.Rejects, options.Reasons),
-		sample:  newSample(),
 		done:    done,
 		size:    source.Left(),
 		pace:    newPace(options.Rate, options.Gentle),
 	}
-	l.counts.Position = options.From
+	l.counts.Position, l.counts.sample, l.counts.kept = options.From, newSample(), options.RejectsKept
 	defer l.freeAll()
 	for range batches {
 		b, err := batch.New(done)
@@ -153,10 +151,6 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	l.counts.Limited = l.limited || err == nil && !l.gone && options.MaxErrors.exceeded(l.counts.Rejected, l.counts.Rows, true)
 	if err == nil {
 		err = l.counts.check()
-	}
-	if err == nil && !l.gone && options.Look {
-		// The load is done, also if memcached stops before it has answered this.
-		l.counts.Gone, _ = l.look()
 	}
 	return l.counts, err
 }

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -76,7 +75,7 @@ func sampled(b *batch.Batch, i int) *Sampled {
 	return row
 }
 
-// Gone is what became of rows that were stored, until the load's end.
+// Gone is what became of rows that were stored, until they were looked for.
 type Gone struct {
 	Looked  uint64    // rows that were looked for
 	Missing uint64    // of them, those that are not there any more
@@ -84,54 +83,57 @@ type Gone struct {
 	Rows    []Sampled // those that were looked for
 }
 
-// look looks for the sample's rows, using one of the load's batches.  Rows that may have
-// expired are left out.
-func (l *loader) look() (*Gone, error) {
-	w := l.free[0]
-	w.reset()
-	gone := Gone{All: l.sample.seen <= sampleRows}
+// Look looks for a sample of the rows that a load into store has stored, as its counts say.
+// Rows that may have expired are left out; Gone is nil if there are no others.
+func Look(store batch.Store, c *Counts) (*Gone, error) {
+	if c.sample == nil {
+		return nil, nil
+	}
+	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	defer unix.Close(done)
+	b, err := batch.New(done)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Free()
+	gone := Gone{All: c.sample.seen <= sampleRows}
 	soon := time.Now().Add(2 * time.Second) // memcached's clock ticks once a second
-	for _, row := range l.sample.rows {
+	for _, row := range c.sample.rows {
 		if row == nil || !row.expires.IsZero() && row.expires.Before(soon) {
 			gone.All = gone.All && row == nil
 			continue
 		}
-		at, err := w.Append(row.key)
+		at, err := b.Append(row.key)
 		if err != nil {
 			return nil, err
 		}
-		w.Add(batch.Row{Key: at, NKey: row.NKey, Value: at})
+		b.Add(batch.Row{Key: at, NKey: row.NKey, Value: at})
 		gone.Rows = append(gone.Rows, *row)
 	}
-	if w.Len() == 0 {
+	if b.Len() == 0 {
 		return nil, nil
 	}
-	l.sink.Look(w.Batch)
-	if err := l.waitDone(); err != nil {
+	sink, err := store.Open()
+	if err != nil {
 		return nil, err
 	}
-	outcomes, err := w.Counts()
+	defer sink.Close()
+	sink.Look(b)
+	var count [8]byte
+	for {
+		if _, err := unix.Read(done, count[:]); err == nil {
+			break
+		} else if err != unix.EINTR {
+			return nil, os.NewSyscallError("read", err)
+		}
+	}
+	outcomes, err := b.Counts()
 	if err != nil {
 		return nil, err
 	}
 	gone.Looked, gone.Missing = outcomes.Sum(), outcomes[batch.Missing]
 	return &gone, nil
-}
-
-// waitDone waits for the one batch that is under way.
-func (l *loader) waitDone() error {
-	for {
-		var count [8]byte
-		n, err := unix.Read(l.done, count[:])
-		switch {
-		case n == len(count) && binary.NativeEndian.Uint64(count[:]) > 0:
-			return nil
-		case err != unix.EAGAIN && err != unix.EINTR:
-			return os.NewSyscallError("read", err)
-		}
-		set := []unix.PollFd{{Fd: int32(l.done), Events: unix.POLLIN}}
-		if _, err := unix.Poll(set, -1); err != nil && err != unix.EINTR {
-			return os.NewSyscallError("poll", err)
-		}
-	}
 }

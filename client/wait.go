@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"memcached-backdoor/preload/door"
+)
+
+// waitLook is how often somebody who waits looks again.
+const waitLook = 20 * time.Millisecond
+
+type waitCommand struct {
+	Timeout patience `default:"60s" placeholder:"TIME" help:"How long to wait: seconds, or a duration such as 500ms or 2m."`
+}
+
+// patience is how long to wait.
+type patience time.Duration
+
+// UnmarshalText reads a number of seconds, or a duration as package time has it.
+func (p *patience) UnmarshalText(text []byte) error {
+	s := string(text)
+	if _, err := strconv.ParseUint(s, 10, 32); err == nil {
+		s += "s"
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return fmt.Errorf("%q is not a time to wait: seconds, or a duration such as 500ms or 2m", text)
+	}
+	*p = patience(d)
+	return nil
+}
+
+// Run waits until memcached has the fixtures and serves the door.
+func (c *waitCommand) Run(line *commandLine) error {
+	status, err := orInterrupted(interrupts(), func() (*door.Status, error) { return c.wait(line) })
+	if err != nil {
+		return err
+	}
+	if p := status.Preload; p != nil && !p.Complete {
+		fmt.Fprintf(os.Stderr, "warning: not every row of the fixtures is in the cache: %s read: %d stored, %d rejected, %d skipped\n",
+			rows(p.Rows), p.Stored, p.Rejected, p.Skipped)
+		fmt.Fprintln(os.Stderr, "hint: memcached's standard error says which are not")
+	}
+	if line.JSON {
+		if err := printJSON(status); err != nil {
+			return fileError("standard output", err)
+		}
+	}
+	return nil
+}
+
+// wait asks for the status until it is what is waited for, and returns it. A door that is
+// not there, or not served any more, may come: any other error ends the waiting.
+func (c *waitCommand) wait(line *commandLine) (*door.Status, error) {
+	timeout := time.After(time.Duration(c.Timeout))
+	late := error(errSilent) // what to say when the time is over
+	for {
+		select {
+		case a := <-ask(func() (*door.Status, error) { return askStatus(line.doorPath()) }):
+			switch {
+			case errors.Is(a.err, door.ErrNoDoor), errors.Is(a.err, door.ErrStale), errors.Is(a.err, errLostStatus):
+				late = a.err
+			case a.err != nil:
+				return nil, a.err
+			case a.value.Preload == nil || a.value.Preload.Done:
+				return a.value, nil
+			default:
+				late = fmt.Errorf("%w: %s so far", errLoading, rows(a.value.Preload.Rows))
+			}
+		case <-timeout:
+			return nil, fmt.Errorf("after %v: %w", time.Duration(c.Timeout), late)
+		}
+		select {
+		case <-time.After(waitLook):
+		case <-timeout:
+			return nil, fmt.Errorf("after %v: %w", time.Duration(c.Timeout), late)
+		}
+	}
+}

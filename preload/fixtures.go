@@ -1,0 +1,201 @@
+package main
+
+/*
+#include <stdbool.h>
+
+const char *fixtures_paths(void);
+const char *fixtures_directory(void);
+void fixtures_complete(void);
+void fixtures_incomplete(void);
+bool connections_held(void);
+bool connections_refused(void);
+*/
+import "C"
+
+import (
+	"runtime/debug"
+	"time"
+
+	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/fixtures"
+	"memcached-backdoor/preload/load"
+	"memcached-backdoor/preload/record"
+)
+
+// rejectsSaid is how many rejected rows of all fixtures are said one by one: few enough
+// for a pipe that nobody reads while memcached starts (pipe(7): 64 KB).
+const rejectsSaid = 100
+
+// preloading is the loading of the fixtures.
+type preloading struct {
+	b        *backdoor
+	began    time.Time
+	total    door.Preload
+	complete bool // so far
+	said     int  // rejected rows
+	loaded   []loadedFixture
+}
+
+type loadedFixture struct {
+	path   string
+	counts load.Counts
+}
+
+// fixturesWanted says that there are any.
+func fixturesWanted() bool { return *C.fixtures_paths() != 0 }
+
+// preload loads the fixtures and lets memcached accept connections then, or, where they
+// are strict and not complete, makes it end.
+func (b *backdoor) preload() {
+	p := &preloading{b: b, began: time.Now(), complete: true}
+	defer close(b.preloaded)
+	defer releaseStderr()
+	store := p.load()
+	if p.complete {
+		C.fixtures_complete()
+	} else {
+		C.fixtures_incomplete()
+	}
+	p.total.Done, p.total.Complete = true, p.complete
+	p.publish(&load.Counts{})
+	if !C.connections_refused() {
+		p.hint(store)
+	}
+}
+
+// problem says why a row or more is not there.
+func (p *preloading) problem(format string, args ...any) {
+	p.complete = false
+	p.say(format, args...)
+}
+
+func (p *preloading) say(format string, args ...any) { say("fixtures: "+format, args...) }
+
+// load loads all that can be, and returns where; nil, it cannot at all.
+func (p *preloading) load() (store batch.Store) {
+	defer func() {
+		if r := recover(); r != nil {
+			p.problem("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	beforePreload()
+	if why := p.b.engine.why; why != nil && C.connections_held() {
+		// Rows go over a connection, too.
+		say("fixtures: connections are accepted before they are loaded: %s", why.Message)
+		C.fixtures_incomplete()
+	}
+	if C.connections_refused() {
+		p.complete = false
+		return nil
+	}
+	store, refusal := p.b.engine.store()
+	if refusal != nil {
+		p.problem("they cannot be loaded: %s", refusal.Message)
+		return nil
+	}
+	found := fixtures.Find(C.GoString(C.fixtures_paths()), C.GoString(C.fixtures_directory()))
+	for _, path := range found.Alone {
+		p.say("%s: left alone, its name ends with no format's", path)
+	}
+	for _, err := range found.Problems {
+		p.problem("%v", err)
+	}
+	for _, file := range found.Files {
+		p.file(store, file)
+	}
+	p.lookForGone(store)
+	t := &p.total
+	p.say("%d files: %d rows read: %d stored, %d rejected, %d skipped (%.2f s)",
+		t.Files, t.Rows, t.Stored, t.Rejected, t.Skipped, time.Since(p.began).Seconds())
+	return store
+}
+
+// file loads one file.
+func (p *preloading) file(store batch.Store, file fixtures.File) {
+	source, err := file.Open()
+	if err != nil {
+		p.problem("%v", err)
+		return
+	}
+	defer source.Close()
+	options := load.Options{
+		Record:      record.Options{Format: file.Format},
+		RejectsKept: rejectsSaid - p.said,
+		Progress:    p.publish,
+	}
+	counts, err := p.b.counted(false, func() (load.Counts, error) { return load.Load(store, source, options) })
+	p.loaded = append(p.loaded, loadedFixture{file.Path, counts})
+	p.total.Files++
+	p.total = p.with(&counts)
+	p.publish(&load.Counts{})
+	for _, r := range report(&counts, 0).Rejects {
+		p.problem("%s:%d: %s%s", file.Path, r.Line, r.Reason, r.KeyNote())
+	}
+	p.said += len(counts.Rejects)
+	if more := counts.Rejected - uint64(len(counts.Rejects)); more > 0 {
+		p.problem("%s: %d more rows are rejected", file.Path, more)
+	}
+	if err != nil {
+		p.problem("%s: %v", file.Path, err)
+	}
+}
+
+// with is the total with a file's counts.
+func (p *preloading) with(c *load.Counts) door.Preload {
+	t := p.total
+	t.Rows += c.Rows
+	t.Stored += c.Stored
+	t.Rejected += c.Rejected
+	t.Skipped += c.Skipped
+	t.Seconds = time.Since(p.began).Seconds()
+	return t
+}
+
+// publish makes the status what it is with the counts of the file that is being loaded.
+func (p *preloading) publish(c *load.Counts) {
+	t := p.with(c)
+	p.b.count(func(s *door.Status) { s.Preload = &t })
+}
+
+// lookForGone looks whether rows had to go to make room for others.
+func (p *preloading) lookForGone(store batch.Store) {
+	for _, l := range p.loaded {
+		if g, err := load.Look(store, &l.counts); err == nil && g != nil && g.Missing > 0 {
+			p.problem("%s: of %d rows that were looked for %d are not in the cache any more", l.path, g.Looked, g.Missing)
+		}
+	}
+}
+
+// hint says with which -m no row would be gone. memcached is asked for that, over a
+// connection, which it accepts by now.
+func (p *preloading) hint(store batch.Store) {
+	defer rescue("fixtures: ")
+	for _, l := range p.loaded {
+		if gone := p.b.engine.gone(store, &l.counts); gone != nil && gone.Megabytes > 0 {
+			p.say("%s: -m %d would have held its rows", l.path, gone.Megabytes)
+		}
+	}
+}
+
+// awaitPreload waits until the fixtures are loaded, so that rows of a call come behind them. Its
+// error is door.ErrGone, if the client goes.
+func (b *backdoor) awaitPreload(call *door.Call, detach bool) error {
+	for {
+		select {
+		case <-b.preloaded:
+			return nil
+		default:
+		}
+		ready, err := call.Wait(false, -1, preloadLook)
+		if err != nil {
+			return err
+		}
+		if ready.Gone && !detach {
+			return door.ErrGone
+		}
+	}
+}
+
+// preloadLook is how often such a call looks.
+const preloadLook = 20 * time.Millisecond
