@@ -64,14 +64,17 @@ func manualOf(app *kong.Application) manual {
 		for _, arg := range node.Positional {
 			command.Arguments = append(command.Arguments, entry{arg.Name, arg.Help})
 		}
-		title := ""
 		for _, flag := range node.Flags {
-			if flag.Group != nil && flag.Group.Title != title || len(command.Groups) == 0 {
-				title = flag.Group.Title
-				command.Groups = append(command.Groups, flagGroup{Title: strings.TrimSuffix(title, ":")})
+			title := ""
+			if flag.Group != nil {
+				title = strings.TrimSuffix(flag.Group.Title, ":")
 			}
-			group := &command.Groups[len(command.Groups)-1]
-			group.Flags = append(group.Flags, entryOf(flag))
+			last := len(command.Groups) - 1
+			if last < 0 || command.Groups[last].Title != title {
+				command.Groups = append(command.Groups, flagGroup{Title: title})
+				last++
+			}
+			command.Groups[last].Flags = append(command.Groups[last].Flags, entryOf(flag))
 		}
 		m.Commands = append(m.Commands, command)
 	}

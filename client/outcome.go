@@ -173,12 +173,7 @@ func (o *outcome) listRejects(w io.Writer) {
 	}
 }
 
-func rows(n uint64) string {
-	if n == 1 {
-		return "1 row"
-	}
-	return fmt.Sprintf("%d rows", n)
-}
+func rows(n uint64) string { return door.Count(n, "row") }
 
 // size is a number of bytes, in decimal units.
 func size(bytes uint64) string {

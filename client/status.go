@@ -84,6 +84,6 @@ func fixturesLine(p *door.Preload) string {
 	case !p.Complete:
 		state = "incomplete: memcached's standard error says why"
 	}
-	return fmt.Sprintf("%d files, %d rows read: %d stored, %d rejected, %d skipped (%.2f s), %s",
-		p.Files, p.Rows, p.Stored, p.Rejected, p.Skipped, p.Seconds, state)
+	return fmt.Sprintf("%s, %s read: %d stored, %d rejected, %d skipped (%.2f s), %s",
+		door.Count(p.Files, "file"), rows(p.Rows), p.Stored, p.Rejected, p.Skipped, p.Seconds, state)
 }

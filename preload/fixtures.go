@@ -106,8 +106,8 @@ func (p *preloading) load() (store batch.Store) {
 	}
 	p.lookForGone(store)
 	t := &p.total
-	p.say("%d files: %d rows read: %d stored, %d rejected, %d skipped (%.2f s)",
-		t.Files, t.Rows, t.Stored, t.Rejected, t.Skipped, time.Since(p.began).Seconds())
+	p.say("%s: %s read: %d stored, %d rejected, %d skipped (%.2f s)",
+		door.Count(t.Files, "file"), door.Count(t.Rows, "row"), t.Stored, t.Rejected, t.Skipped, time.Since(p.began).Seconds())
 	return store
 }
 
@@ -134,7 +134,7 @@ func (p *preloading) file(store batch.Store, file fixtures.File) {
 	}
 	p.said += len(counts.Rejects)
 	if more := counts.Rejected - uint64(len(counts.Rejects)); more > 0 {
-		p.problem("%s: %d more rows are rejected", file.Path, more)
+		p.problem("%s: %s more rejected", file.Path, door.Count(more, "row"))
 	}
 	if err != nil {
 		p.problem("%s: %v", file.Path, err)
@@ -162,7 +162,7 @@ func (p *preloading) publish(c *load.Counts) {
 func (p *preloading) lookForGone(store batch.Store) {
 	for _, l := range p.loaded {
 		if g, err := load.Look(store, &l.counts); err == nil && g != nil && g.Missing > 0 {
-			p.problem("%s: of %d rows that were looked for %d are not in the cache any more", l.path, g.Looked, g.Missing)
+			p.problem("%s: of %d rows that were looked for %d are no longer in the cache", l.path, g.Looked, g.Missing)
 		}
 	}
 }

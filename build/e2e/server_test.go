@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -176,10 +177,13 @@ func (s *server) command() *exec.Cmd {
 }
 
 // start starts it; its end is the test's end at the latest.
-func (s *server) start() {
+func (s *server) start() { s.startInto(&s.output) }
+
+// startInto is start with another place for its stdout and stderr.
+func (s *server) startInto(output io.Writer) {
 	s.t.Helper()
 	s.cmd = s.command()
-	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
+	s.cmd.Stdout, s.cmd.Stderr = output, output
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

@@ -220,6 +220,14 @@ type Gone struct {
 	Unknown   string `json:"unknown,omitempty"`   // why that is not known
 }
 
+// Count says how many there are of something, in English: "1 row", "2 rows".
+func Count(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // MaxRejects is how many rejected rows a [Load] lists.
 const MaxRejects = 10
 
@@ -281,7 +289,7 @@ type Status struct {
 type Preload struct {
 	Done     bool    `json:"done"`     // memcached accepts connections
 	Complete bool    `json:"complete"` // done, and every row is in the cache or was skipped; memcached's stderr says why not
-	Files    int     `json:"files"`
+	Files    uint64  `json:"files"`
 	Rows     uint64  `json:"rows"`
 	Stored   uint64  `json:"stored"`
 	Rejected uint64  `json:"rejected"`

@@ -1,0 +1,22 @@
+package record
+
+import "testing"
+
+// A file's name says its format by the format's own name, or another that is usual for it.
+func TestFormatOf(t *testing.T) {
+	for _, f := range Formats {
+		if got, ok := FormatOf("/x.csv/a." + string(f)); got != f || !ok {
+			t.Errorf("%s: %s, %t", f, got, ok)
+		}
+	}
+	for name, want := range map[string]Format{"a.ndjson": JSONL, "a.json": JSONL, "A.CSV": CSV, "a.csv.tsv": TSV} {
+		if got, ok := FormatOf(name); got != want || !ok {
+			t.Errorf("%s: %s, %t", name, got, ok)
+		}
+	}
+	for _, name := range []string{"", "csv", "a", "a.", "a.csv.gz", "a.csv/b", "a.txt", "jsonl/", "."} {
+		if got, ok := FormatOf(name); got != Raw || ok {
+			t.Errorf("%q: %s, %t", name, got, ok)
+		}
+	}
+}
