@@ -34,12 +34,8 @@ type preloading struct {
 	total    door.Preload
 	complete bool // so far
 	said     int  // rejected rows
-	loaded   []loadedFixture
-}
-
-type loadedFixture struct {
-	path   string
-	counts load.Counts
+	sample   *load.Sample
+	gone     *load.Gone // nil: no row is
 }
 
 // fixturesWanted says that there are any.
@@ -48,8 +44,7 @@ func fixturesWanted() bool { return *C.fixtures_paths() != 0 }
 // preload loads the fixtures and lets memcached accept connections then, or, where they
 // are strict and not complete, makes it end.
 func (b *backdoor) preload() {
-	p := &preloading{b: b, began: time.Now(), complete: true}
-	defer close(b.preloaded)
+	p := &preloading{b: b, began: time.Now(), complete: true, sample: load.NewSample()}
 	defer releaseStderr()
 	store := p.load()
 	if p.complete {
@@ -59,7 +54,8 @@ func (b *backdoor) preload() {
 	}
 	p.total.Done, p.total.Complete = true, p.complete
 	p.publish(&load.Counts{})
-	if !C.connections_refused() {
+	close(b.preloaded)
+	if p.gone != nil && !C.connections_refused() {
 		p.hint(store)
 	}
 }
@@ -121,11 +117,11 @@ func (p *preloading) file(store batch.Store, file fixtures.File) {
 	defer source.Close()
 	options := load.Options{
 		Record:      record.Options{Format: file.Format},
+		Sample:      p.sample,
 		RejectsKept: rejectsSaid - p.said,
 		Progress:    p.publish,
 	}
 	counts, err := p.b.counted(false, func() (load.Counts, error) { return load.Load(store, source, options) })
-	p.loaded = append(p.loaded, loadedFixture{file.Path, counts})
 	p.total.Files++
 	p.total = p.with(&counts)
 	p.publish(&load.Counts{})
@@ -160,10 +156,9 @@ func (p *preloading) publish(c *load.Counts) {
 
 // lookForGone looks whether rows had to go to make room for others.
 func (p *preloading) lookForGone(store batch.Store) {
-	for _, l := range p.loaded {
-		if g, err := load.Look(store, &l.counts); err == nil && g != nil && g.Missing > 0 {
-			p.problem("%s: of %d rows that were looked for %d are no longer in the cache", l.path, g.Looked, g.Missing)
-		}
+	if g, err := p.sample.Look(store); err == nil && g != nil && g.Missing > 0 {
+		p.gone = g
+		p.problem("of %d rows that were looked for %d are no longer in the cache", g.Looked, g.Missing)
 	}
 }
 
@@ -171,10 +166,8 @@ func (p *preloading) lookForGone(store batch.Store) {
 // connection, which it accepts by now.
 func (p *preloading) hint(store batch.Store) {
 	defer rescue("fixtures: ")
-	for _, l := range p.loaded {
-		if gone := p.b.engine.gone(store, &l.counts); gone != nil && gone.Megabytes > 0 {
-			p.say("%s: -m %d would have held its rows", l.path, gone.Megabytes)
-		}
+	if needed := p.b.engine.needed(store, p.gone, p.total.Stored); needed.Megabytes > 0 {
+		p.say("-m %d would have held them", needed.Megabytes)
 	}
 }
 

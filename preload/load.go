@@ -48,6 +48,7 @@ func (b *backdoor) optionsOf(call *door.Call, request door.Request) (load.Option
 		Gentle:      request.Gentle,
 		MaxErrors:   limit,
 		RejectsKept: door.MaxRejects,
+		Sample:      load.NewSample(),
 	}
 	if request.Rejects {
 		options.Rejects, options.Reasons = call.Rejects, call.Reasons
@@ -95,7 +96,7 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 			b.broken.keep(file, options, &counts, err)
 		}
 		if err == nil && !counts.Canceled {
-			outcome.Gone = b.engine.gone(store, &counts)
+			outcome.Gone = b.engine.gone(store, options.Sample, counts.Stored)
 		}
 	}
 	reply := door.Reply{Load: outcome}

@@ -47,20 +47,21 @@ func trialMemory(m *slabs.Memory, err error) *door.Memory {
 // divided otherwise.
 const margin = 1.03
 
-// gone says how many stored rows are no longer there, and what would have held them; nil if
-// they all are, or cannot be looked for: the load is done, also if memcached stops before that.
-func (e *engine) gone(store batch.Store, c *load.Counts) *door.Gone {
-	g, err := load.Look(store, c)
+// gone says how many of the rows that were stored are no longer there, and what would have
+// held them; nil if they all are, or cannot be looked for: the load is done, also if memcached
+// stops before that.
+func (e *engine) gone(store batch.Store, sample *load.Sample, stored uint64) *door.Gone {
+	g, err := sample.Look(store)
 	if err != nil || g == nil || g.Missing == 0 {
 		return nil
 	}
-	return e.needed(store, c, g)
+	return e.needed(store, g, stored)
 }
 
 // needed says what would have held rows that are gone.
-func (e *engine) needed(store batch.Store, c *load.Counts, g *load.Gone) *door.Gone {
+func (e *engine) needed(store batch.Store, g *load.Gone, stored uint64) *door.Gone {
 	part := float64(g.Missing) / float64(g.Looked)
-	d := &door.Gone{Rows: uint64(math.Round(float64(c.Stored) * part)), Exact: g.All && g.Looked == c.Stored}
+	d := &door.Gone{Rows: uint64(math.Round(float64(stored) * part)), Exact: g.All && g.Looked == stored}
 	m, stats, err := e.memory()
 	if err != nil {
 		d.Unknown = unknown(err)
@@ -72,7 +73,7 @@ func (e *engine) needed(store batch.Store, c *load.Counts, g *load.Gone) *door.G
 	}
 	// Each row that was looked for stands for several.
 	m.Clear()
-	each := float64(c.Stored) / float64(len(g.Rows))
+	each := float64(stored) / float64(len(g.Rows))
 	ours := 0.0
 	for _, row := range g.Rows {
 		size := store.ItemSize(row.NKey, row.Flags, row.NValue)

@@ -53,7 +53,7 @@ func TestFixturesFaults(t *testing.T) {
 		"large value": {path: fixture(t, "large.raw", append(append([]byte("large\t"), make([]byte, 2<<20)...), "\nsmall\t1\n"...)),
 			says: []string{"large.raw:1: value too large for memcached's item size limit (-I)"}, key: "small"},
 		"evicted": {path: fixture(t, "much.raw", rowsOf("much", 100_000)), args: []string{"-m", "2"},
-			says: []string{"much.raw: of 4096 rows that were looked for "}},
+			says: []string{"fixtures: of 4096 rows that were looked for "}},
 	} {
 		for _, strict := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/strict=%t", name, strict), func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestFixturesFaults(t *testing.T) {
 					}
 					if name == "evicted" {
 						wait(t, "a hint", func() error {
-							if !strings.Contains(s.output.String(), "much.raw: -m ") {
+							if !strings.Contains(s.output.String(), "fixtures: -m ") {
 								return errors.New(s.output.String())
 							}
 							return nil

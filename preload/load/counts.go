@@ -47,8 +47,7 @@ type Counts struct {
 	// Position is behind the last row that is accounted for.
 	Position Position
 
-	sample *sample // of the rows, for Look
-	kept   int     // how many Rejects there are at most
+	kept int // how many Rejects there are at most
 }
 
 func (c *Counts) check() error {
@@ -86,7 +85,9 @@ func (l *loader) account(w *work) error {
 	var failed error
 	if w.Len() > 0 { // otherwise it was never submitted
 		outcomes, failed = w.Counts()
-		c.sample.take(w.Batch)
+		if l.options.Sample != nil {
+			l.options.Sample.take(w.Batch)
+		}
 	}
 	// What has no outcome does not count as read.
 	c.Rows += w.rows - uint64(w.Len()) + outcomes.Sum()

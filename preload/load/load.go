@@ -63,6 +63,8 @@ type Options struct {
 	Rejects, Reasons Output
 	// From is where to go on; the zero Position is where the source stands.
 	From Position
+	// Sample, if not nil, gets some of the rows.
+	Sample *Sample
 	// RejectsKept is how many rejected rows the counts have.
 	RejectsKept int
 	// Progress, if not nil, is called now and then with the counts so far, which
@@ -130,7 +132,7 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 		size:    source.Left(),
 		pace:    newPace(options.Rate, options.Gentle),
 	}
-	l.counts.Position, l.counts.sample, l.counts.kept = options.From, newSample(), options.RejectsKept
+	l.counts.Position, l.counts.kept = options.From, options.RejectsKept
 	defer l.freeAll()
 	for range batches {
 		b, err := batch.New(done)

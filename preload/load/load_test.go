@@ -297,11 +297,11 @@ func TestGone(t *testing.T) {
 			}
 			fmt.Fprintf(&input, "k%d%s\tv\n", i, suffix)
 		}
-		_, counts, err := loadText(t, input.String(), Options{})
-		if err != nil {
+		sample := NewSample()
+		if _, _, err := loadText(t, input.String(), Options{Sample: sample}); err != nil {
 			t.Fatal(err)
 		}
-		g, err := Look(refuser{}, &counts)
+		g, err := sample.Look(refuser{})
 		if err != nil || g == nil {
 			t.Fatalf("%+v, %v", g, err)
 		}
@@ -327,11 +327,11 @@ func TestExpired(t *testing.T) {
 
 // Rows that have expired are not gone.
 func TestGoneExpires(t *testing.T) {
-	_, counts, err := loadText(t, "agone\t1\nbgone\t1\n", Options{Record: record.Options{TTL: 1}})
-	if err != nil {
+	sample := NewSample()
+	if _, _, err := loadText(t, "agone\t1\nbgone\t1\n", Options{Record: record.Options{TTL: 1}, Sample: sample}); err != nil {
 		t.Fatal(err)
 	}
-	if g, err := Look(refuser{}, &counts); err != nil || g != nil {
+	if g, err := sample.Look(refuser{}); err != nil || g != nil {
 		t.Errorf("%+v, %v", g, err)
 	}
 }

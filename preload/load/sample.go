@@ -24,19 +24,20 @@ type Sampled struct {
 	expires time.Time // the zero time: never
 }
 
-// A sample is rows of a load, each as likely as any other (Vitter's reservoirs, in
+// A Sample is rows of one load or more, each as likely as any other (Vitter's reservoirs, in
 // the form of Li's algorithm L, which says how many rows to leave out until the next).
-type sample struct {
+type Sample struct {
 	rows   []*Sampled // nil: a row that was not stored
 	seen   uint64     // rows
 	next   uint64     // the next to be taken
 	weight float64
 }
 
-func newSample() *sample { return &sample{weight: 1} }
+// NewSample makes a sample without rows.
+func NewSample() *Sample { return &Sample{weight: 1} }
 
 // take looks at the rows of a finished batch.
-func (s *sample) take(b *batch.Batch) {
+func (s *Sample) take(b *batch.Batch) {
 	end := s.seen + uint64(b.Len())
 	for ; s.next < end; s.advance() {
 		i := int(s.next - s.seen)
@@ -53,7 +54,7 @@ func (s *sample) take(b *batch.Batch) {
 	s.seen = end
 }
 
-func (s *sample) advance() {
+func (s *Sample) advance() {
 	s.next++
 	if len(s.rows) < sampleRows {
 		return
@@ -83,12 +84,9 @@ type Gone struct {
 	Rows    []Sampled // those that were looked for
 }
 
-// Look looks for a sample of the rows that a load into store has stored, as its counts say.
-// Rows that may have expired are left out; Gone is nil if there are no others.
-func Look(store batch.Store, c *Counts) (*Gone, error) {
-	if c.sample == nil {
-		return nil, nil
-	}
+// Look looks for the rows that were stored in store. Those that may have expired are left
+// out; Gone is nil if there are no others.
+func (s *Sample) Look(store batch.Store) (*Gone, error) {
 	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
@@ -99,9 +97,9 @@ func Look(store batch.Store, c *Counts) (*Gone, error) {
 		return nil, err
 	}
 	defer b.Free()
-	gone := Gone{All: c.sample.seen <= sampleRows}
+	gone := Gone{All: s.seen <= sampleRows}
 	soon := time.Now().Add(2 * time.Second) // memcached's clock ticks once a second
-	for _, row := range c.sample.rows {
+	for _, row := range s.rows {
 		if row == nil || !row.expires.IsZero() && row.expires.Before(soon) {
 			gone.All = gone.All && row == nil
 			continue
