@@ -16,14 +16,16 @@
 //     workers.  Each worker, on its way into its event loop, gets an event of ours
 //     (interpose.c, cache/worker.c).
 //  5. memcached's main thread enters its loop: memcached_ready makes the thread
-//     that was held back and one that enters Go, and main goes on at once.  Where
+//     that was held back and one that enters Go, and main goes on at once.  Where there
+//     are fixtures it sees no connection until they are loaded (fixtures.c).  Where
 //     libevent is part of the program, or main gives up system calls (seccomp), the
 //     moment is another (interpose.c), and workers cannot be reached.
 //  6. That thread serves the door (serve.go): it finds memcached's functions
-//     (host), proves them in a forked child (cache), and takes calls (door), each
-//     of which is a load (load): it reads rows (record) into batches (batch), and says
-//     what memory they need (slabs) and where it broke off (resume.go).  Where there is no using the functions, rows go
-//     over a connection to memcached itself (protocol); engine.go decides.
+//     (host), proves them in a forked child (cache), loads the fixtures (fixtures), and
+//     takes calls (door).  Each of these is a load (load): it reads rows (record) into
+//     batches (batch), and says what memory they need (slabs) and where it broke off
+//     (resume.go).  Where there is no using the functions, rows go over a connection to
+//     memcached itself (protocol); engine.go decides.
 //  7. memcached ends as it decides.  at_exit unlinks the door, if it may.
 //
 // No Go runs on a thread of memcached's, and no C of ours waits there.  Items are
