@@ -11,8 +11,7 @@
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* memcached's read-only segments are 0.2 MB; more than this is not searched. */
@@ -123,16 +122,66 @@ char *host_path(void) {
     return host.path;
 }
 
-/* Opens path if it is that file: the program may have been replaced since it was started. */
-static int open_same(const char *path, dev_t dev, ino_t ino) {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+/* What /proc/self/maps calls the file that is mapped at an address. */
+struct mapped {
+    unsigned major, minor;
+    unsigned long inode;
+    char path[PATH_MAX];
+};
+
+/* 0, or -errno. */
+static int read_mapping(uintptr_t address, struct mapped *mapped) {
+    FILE *maps = fopen("/proc/self/maps", "re");
+    if (maps == NULL) {
+        return -errno;
+    }
+    char line[4096 + 128];
+    int found = -ENOENT;
+    while (found != 0 && fgets(line, sizeof line, maps) != NULL) {
+        unsigned long start, end;
+        int path = 0;
+        if (sscanf(line, "%lx-%lx %*s %*x %x:%x %lu %n", &start, &end, &mapped->major,
+                   &mapped->minor, &mapped->inode, &path) == 5 &&
+            address >= start && address < end) {
+            line[strcspn(line, "\n")] = '\0';
+            snprintf(mapped->path, sizeof mapped->path, "%s", line + path);
+            found = 0;
+        }
+    }
+    fclose(maps);
+    return found;
+}
+
+/*
+ * Is the file that is open the one that is mapped?  It is mapped, too, for that: on overlayfs
+ * (containers) and btrfs fstat names another device and inode than the maps do.
+ */
+static int compare_mapping(int fd, const struct mapped *expected) {
+    struct mapped actual;
+    void *page = mmap(NULL, 1, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (page == MAP_FAILED) {
+        return -errno;
+    }
+    int result = read_mapping((uintptr_t)page, &actual);
+    munmap(page, 1);
+    if (result == 0 && (actual.major != expected->major || actual.minor != expected->minor ||
+                        actual.inode != expected->inode)) {
+        result = -ESTALE;
+    }
+    return result;
+}
+
+/* Opens the mapped file by its path, where the program may have been replaced since it was started.
+ */
+static int open_mapped(const struct mapped *mapped) {
+    int fd = open(mapped->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
         return -errno;
     }
-    if (fstat(fd, &st) != 0 || st.st_ino != ino || st.st_dev != dev) {
+    int result = compare_mapping(fd, mapped);
+    if (result != 0) {
         close(fd);
-        return -ESTALE;
+        return result;
     }
     return high_descriptor(fd);
 }
@@ -142,26 +191,12 @@ static int open_same(const char *path, dev_t dev, ino_t ino) {
  * name the loader where memcached was started as `ld.so memcached`.
  */
 void host_open(void) {
-    FILE *maps = fopen("/proc/self/maps", "re");
-    if (maps == NULL) {
-        host.file = -errno;
-        return;
+    struct mapped program;
+    host.file = read_mapping(host.start, &program);
+    if (host.file == 0) {
+        host.file = open_mapped(&program);
     }
-    char line[4096 + 128];
-    while (fgets(line, sizeof line, maps) != NULL) {
-        unsigned long start, end, inode;
-        unsigned major, minor;
-        int path = 0;
-        if (sscanf(line, "%lx-%lx %*s %*x %x:%x %lu %n", &start, &end, &major, &minor, &inode,
-                   &path) == 5 &&
-            host.start >= start && host.start < end) {
-            line[strcspn(line, "\n")] = '\0';
-            host.file = open_same(line + path, makedev(major, minor), inode);
-            if (host.file >= 0) {
-                snprintf(host.path, sizeof host.path, "%s", line + path);
-            }
-            break;
-        }
+    if (host.file >= 0) {
+        snprintf(host.path, sizeof host.path, "%s", program.path);
     }
-    fclose(maps);
 }
