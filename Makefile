@@ -24,7 +24,7 @@ CLIENT = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-X main.v
 SOURCES := $(shell find preload include client -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.map') \
 	client/man.tmpl $(wildcard client/shell/*)
 C_FILES := $(wildcard include/*.h preload/*.[ch] preload/*/*.[ch] build/bench/contenders/*.[ch])
-SCRIPTS := $(wildcard build/*.sh) .ci/run client/shell/complete.bash
+SCRIPTS := $(wildcard build/*.sh build/package/*.sh) build/package/postinst build/package/postrm .ci/run client/shell/complete.bash
 
 BUILD_NEEDS := gcc libc6-dev
 ARM64_NEEDS := $(BUILD_NEEDS) gcc-aarch64-linux-gnu libc6-dev-arm64-cross
@@ -36,6 +36,8 @@ SUITES := bullseye bookworm trixie forky sid
 HOSTS_NEEDS := build-essential qemu-user memcached binutils dpkg-dev debhelper pkg-config libevent-dev libsasl2-dev libssl-dev
 BENCH_NEEDS := $(BUILD_NEEDS) memcached
 DEMO_NEEDS := $(BUILD_NEEDS) memcached sqlite3 netcat-openbsd
+DEB_NEEDS := $(BUILD_NEEDS) binutils dpkg-dev
+PACKAGE_NEEDS := mmdebstrap systemd-container lintian
 LINT_NEEDS := $(BUILD_NEEDS) clang-format-14 shellcheck
 
 .PHONY: build
@@ -100,6 +102,12 @@ test-hosts: test-needs more-hosts build ## loads into every memcached that can b
 readme-table: test-needs more-hosts build ## the README's table of them, from such a run
 	@$(TEST_HOSTS) -readme
 
+.PHONY: test-package
+test-package: deb ## the package, in a Debian of its own; as root
+	@build/need.sh test-package $(PACKAGE_NEEDS)
+	@build/hosts-root.sh
+	@build/package/test-deb.sh
+
 .PHONY: bench
 bench: build build/backdoor-faulty.so ## what a load costs, into build/bench/report.md (BENCH="-rows N -rounds N -only …")
 	@build/need.sh bench $(BENCH_NEEDS)
@@ -135,17 +143,18 @@ lint: ## form and warnings: Go, C, shell
 	done
 	shellcheck -x $(SCRIPTS)
 
-INSTALLED = $(DESTDIR)$(PREFIX)/bin/memcached-backdoor
+# DESTDIR and PREFIX may have spaces in them.
+INSTALLED = "$(DESTDIR)$(PREFIX)/bin/memcached-backdoor"
 
 # What the client prints, into a file below share.
 define install-printed
 	$(INSTALLED) $(1) >build/printed
-	install -D -m 644 build/printed $(DESTDIR)$(PREFIX)/share/$(2)
+	install -D -m 644 build/printed "$(DESTDIR)$(PREFIX)/share/$(2)"
 endef
 
 .PHONY: install
 install: build ## into PREFIX (/usr/local), below DESTDIR
-	install -D -m 644 build/backdoor.so $(DESTDIR)$(PREFIX)/lib/memcached-backdoor/backdoor.so
+	install -D -m 644 build/backdoor.so "$(DESTDIR)$(PREFIX)/lib/memcached-backdoor/backdoor.so"
 	install -D -m 755 build/client $(INSTALLED)
 	$(call install-printed,man,man/man1/memcached-backdoor.1)
 	$(call install-printed,completion bash,bash-completion/completions/memcached-backdoor)
@@ -153,6 +162,11 @@ install: build ## into PREFIX (/usr/local), below DESTDIR
 	$(call install-printed,completion fish,fish/vendor_completions.d/memcached-backdoor.fish)
 	@rm -f build/printed
 
+.PHONY: deb
+deb: build ## a Debian package of them, in build/
+	@build/need.sh deb $(DEB_NEEDS)
+	@build/package/deb.sh $(VERSION)
+
 .PHONY: clean
 clean: ## what was built, but not build/hosts/, which takes a minute
-	rm -rf build/backdoor.so build/backdoor-faulty.so build/client build/arm64
+	rm -rf build/backdoor.so build/backdoor-faulty.so build/client build/arm64 build/memcached-backdoor_*.deb
