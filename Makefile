@@ -37,7 +37,7 @@ HOSTS_NEEDS := build-essential qemu-user memcached binutils dpkg-dev debhelper p
 BENCH_NEEDS := $(BUILD_NEEDS) memcached
 DEMO_NEEDS := $(BUILD_NEEDS) memcached sqlite3 netcat-openbsd
 DEB_NEEDS := $(BUILD_NEEDS) binutils dpkg-dev
-PACKAGE_NEEDS := mmdebstrap systemd-container lintian
+PACKAGE_NEEDS := mmdebstrap systemd-container lintian podman crun
 LINT_NEEDS := $(BUILD_NEEDS) clang-format-14 shellcheck
 
 .PHONY: build
@@ -103,10 +103,11 @@ readme-table: test-needs more-hosts build ## the README's table of them, from su
 	@$(TEST_HOSTS) -readme
 
 .PHONY: test-package
-test-package: deb ## the package, in a Debian of its own; as root
+test-package: deb ## the package and the image, in containers; as root
 	@build/need.sh test-package $(PACKAGE_NEEDS)
 	@build/hosts-root.sh
 	@build/package/test-deb.sh
+	@build/package/test-image.sh
 
 .PHONY: bench
 bench: build build/backdoor-faulty.so ## what a load costs, into build/bench/report.md (BENCH="-rows N -rounds N -only …")

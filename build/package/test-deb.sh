@@ -3,73 +3,21 @@
 # sandbox and all: installed, used, and removed without a trace.
 #
 # systemd is the first process of a container (systemd-nspawn) on a copy in memory of
-# build/hosts/root, with a network of its own.  The container ends with this script, and
-# so do the mounts: both are in namespaces of its own.
-set -euo pipefail
-
-die() {
-    echo "error: $(basename "$0"): $*" >&2
-    exit 1
-}
-
+# build/hosts/root, with a network of its own.
+# shellcheck source=build/package/alone.sh
+. "$(dirname "$0")/alone.sh"
 cd "$(dirname "$0")/../.."
-[ "$(id -u)" = 0 ] || die "it takes root, for a container"
-[ "${1-}" = unshared ] ||
-    exec unshare --mount --pid --fork --kill-child=TERM --mount-proc build/package/test-deb.sh unshared
 
-# --- the container ---
-
-mount -t tmpfs tmpfs /run # which nspawn uses, too
-work=/run/work
-mkdir -p $work/upper $work/overlay $work/root
+mkdir $work/upper $work/overlay $work/root
 mount -t overlay overlay -o "lowerdir=build/hosts/root,upperdir=$work/upper,workdir=$work/overlay" $work/root
-
-# A control group of our own, in the hierarchy that systemd likes best, however it is mounted here.
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
-group=/sys/fs/cgroup/memcached-backdoor-test.$$
-mkdir $group
-(
-    echo $BASHPID >$group/cgroup.procs
-    exec systemd-nspawn --quiet --directory=$work/root --machine=test --boot \
-        --register=no --keep-unit --private-network --console=pipe </dev/null >$work/console 2>&1
-) &
+systemd-nspawn --quiet --directory=$work/root --machine=test --boot \
+    --register=no --keep-unit --private-network --console=pipe </dev/null >$work/console 2>&1 &
 nspawn=$!
-
-cleanup() {
-    local status=$?
-    trap - EXIT
-    [ $status = 0 ] || inside journalctl --no-pager -n 30 >&2 || true
-    kill -KILL "$(container)" || true # and with it everything in there
-    wait $nspawn || true
-    until_it_works find $group -depth -type d -exec rmdir {} +
-    exit $status
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM
-
-# container is its systemd.
-container() {
-    xargs <"/proc/$nspawn/task/$nspawn/children"
-}
+trap '[ $? = 0 ] || { cat $work/console; inside journalctl --no-pager -n 30; } >&2' EXIT
 
 # inside COMMAND...: in the container, as its root.
 inside() {
-    nsenter --target "$(container)" --all -- env -i PATH=/usr/sbin:/usr/bin LC_ALL=C.UTF-8 "$@"
-}
-
-# until_it_works COMMAND...: within half a minute.
-until_it_works() {
-    local deadline=$((SECONDS + 30))
-    until "$@" >$work/tried 2>&1; do
-        ((SECONDS < deadline)) || die "$* fails for ever: $(cat $work/tried $work/console)"
-        sleep 0.1 # between two tries
-    done
-}
-
-# is WHAT EXPECTED ACTUAL
-is() {
-    [ "$2" = "$3" ] || die "$1: expected $(printf '%q' "$2"), and it is $(printf '%q' "$3")"
-    echo "ok: $1: ${2:-nothing}"
+    nsenter --target "$(xargs <"/proc/$nspawn/task/$nspawn/children")" --all -- env -i PATH=/usr/sbin:/usr/bin LC_ALL=C.UTF-8 "$@"
 }
 
 # of_service PROPERTY...: of memcached's, as systemd tells them.
