@@ -47,7 +47,12 @@ build: build/backdoor.so build/client ## the library and the client (default)
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-build/backdoor.so: $(SOURCES) go.mod Makefile
+# The version is in what is built, which is made again when it is another.
+.PHONY: always
+build/version: always
+	@echo "$(VERSION)" | cmp -s - $@ || echo "$(VERSION)" >$@
+
+build/backdoor.so: $(SOURCES) go.mod Makefile build/version
 	@build/need.sh build $(BUILD_NEEDS)
 	$(LIBRARY) -o $@ ./preload
 	@rm -f build/backdoor.h # Go's header of the exported functions; nobody calls them from outside
@@ -57,7 +62,7 @@ build/backdoor-faulty.so: $(SOURCES) go.mod Makefile
 	$(LIBRARY) -tags faulty -o $@ ./preload
 	@rm -f build/backdoor-faulty.h
 
-build/client: $(SOURCES) go.mod Makefile
+build/client: $(SOURCES) go.mod Makefile build/version
 	$(CLIENT) -o $@ ./client
 
 .PHONY: arm64
@@ -170,4 +175,4 @@ deb: build ## a Debian package of them, in build/
 
 .PHONY: clean
 clean: ## what was built, but not build/hosts/, which takes a minute
-	rm -rf build/backdoor.so build/backdoor-faulty.so build/client build/arm64 build/memcached-backdoor_*.deb
+	rm -rf build/backdoor.so build/backdoor-faulty.so build/client build/version build/arm64 build/memcached-backdoor_*.deb

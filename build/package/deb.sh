@@ -1,7 +1,7 @@
 #!/bin/bash
 # deb.sh VERSION: makes build/memcached-backdoor_VERSION_ARCHITECTURE.deb of what
 # `make install` installs.  VERSION is what git describe says.  The same commit makes
-# the same file.
+# the same file, in the same directory.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
