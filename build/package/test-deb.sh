@@ -108,7 +108,7 @@ is "exit status of a client without a door" 10 "$(status_of inside memcached-bac
 # --- used ---
 
 restart
-until_it_works inside memcached-backdoor status
+inside memcached-backdoor wait --timeout 30s
 is "engine" native "$(inside memcached-backdoor status | sed -n 's/^engine *//p')"
 is "door" "srw------- root root" "$(inside stat -c '%A %U %G' /run/memcached_backdoor)"
 is "drop-ins" /usr/lib/systemd/system/memcached.service.d/memcached-backdoor.conf "$(of_service DropInPaths)"
@@ -132,20 +132,24 @@ is "exit status of a client of somebody else's" 1 "$(status_of inside setpriv --
 
 is "end of memcached, as it is without the library" "$ended" "$(stop)"
 
-# As the drop-in says it is done.
-inside mkdir -p /run/systemd/system/memcached.service.d
-inside sh -c 'cat >/run/systemd/system/memcached.service.d/group.conf' <<'CONF'
+# A group's door, and fixtures, as the drop-in says it is done.
+inside mkdir -p /run/systemd/system/memcached.service.d /etc/memcached-backdoor
+inside sh -c 'cat >/run/systemd/system/memcached.service.d/own.conf' <<'CONF'
 [Service]
 SupplementaryGroups=staff
 Environment=MEMCACHED_BACKDOOR_GROUP=staff MEMCACHED_BACKDOOR_MODE=0660
+Environment=MEMCACHED_BACKDOOR_PRELOAD=/etc/memcached-backdoor MEMCACHED_BACKDOOR_PRELOAD_STRICT=1
 CONF
+inside sh -c 'cat >/etc/memcached-backdoor/rows.tsv' <<<$'fixture\tfoo'
 inside systemctl daemon-reload
 restart
-until_it_works inside setpriv --reuid nobody --regid staff --clear-groups memcached-backdoor status
+inside setpriv --reuid nobody --regid staff --clear-groups memcached-backdoor wait --timeout 30s
 is "door for a group, in the place of the one that was left" "srw-rw---- root staff" "$(inside stat -c '%A %U %G' /run/memcached_backdoor)"
-inside rm -r /run/systemd/system/memcached.service.d
+is "fixture" $'VALUE fixture 0 3\r\nfoo\r\nEND\r' "$(printf 'get fixture\r\n' | ask)"
+inside rm -r /run/systemd/system/memcached.service.d /etc/memcached-backdoor
 
-is "complaints of the library's" "" "$(inside journalctl --no-pager --unit memcached --grep memcached-backdoor: --output cat)"
+is "log" "memcached-backdoor: fixtures: 1 file: 1 row read: 1 stored, 0 rejected, 0 skipped" \
+    "$(inside journalctl --no-pager --unit memcached --grep memcached-backdoor: --output cat | sed 's/ (.*//')"
 
 # --- removed ---
 
