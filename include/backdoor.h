@@ -72,6 +72,7 @@ struct backdoor_proof {
     int64_t clock;          /* current_time minus CLOCK_MONOTONIC, in seconds */
     uint64_t item_size_max; /* bytes of the largest item, header and key included */
     uint64_t suffix[2];     /* bytes of client flags in an item, 0 and others; none at all: text */
+    uint64_t has_cas;       /* items have a CAS unique: memcached runs without -C */
     uint64_t table;         /* the address of primary_hashtable; 0: not located */
 };
 
@@ -91,12 +92,16 @@ enum backdoor_outcome {
  * key's old value out.  The row's value is too large. */
 enum { BACKDOOR_EXPIRE = 100 };
 
+/* A time to live for an item that has expired when it is stored. */
+#define BACKDOOR_PAST UINT32_MAX
+
 struct backdoor_row {
     uint32_t key;    /* offset of the key in the batch's data */
     uint32_t value;  /* offset of the value */
     uint32_t nvalue; /* bytes; above INT_MAX: too large, and not there */
     uint32_t flags;  /* client flags of the item */
-    uint32_t ttl;    /* seconds, INT32_MAX at most; 0: never expires */
+    uint32_t ttl;    /* seconds, INT32_MAX at most; 0: never expires; or BACKDOOR_PAST */
+    uint32_t cas;    /* offset of the item's CAS unique, a uint64_t; 0: memcached draws one */
     uint32_t hv;     /* the key's hash, once made */
     uint8_t comm;    /* NREAD_SET, NREAD_ADD, NREAD_REPLACE, BACKDOOR_EXPIRE */
     uint8_t nkey;    /* 1 to KEY_MAX_LENGTH, the caller has checked it */

@@ -34,6 +34,9 @@ const (
 // is not in a batch's data.
 const Oversize = math.MaxUint32
 
+// Past is the time to live of an item that has expired when it is stored.
+const Past = C.BACKDOOR_PAST
+
 // ErrStopping is what comes of a batch when memcached ends.
 var ErrStopping = errors.New("memcached is stopping")
 
@@ -59,7 +62,8 @@ type Row struct {
 	Value, NValue int // NValue may be Oversize
 	Command       Command
 	Flags         uint32 // memcached's client flags
-	TTL           uint32 // seconds from the moment of storing, MaxInt32 at most; 0: never expires
+	TTL           uint32 // seconds from the moment of storing, MaxInt32 at most; 0: never expires; or Past
+	CAS           int    // offset of the item's CAS unique, 8 bytes in the machine's order; 0: memcached draws one
 }
 
 // Outcome is what became of a row.
@@ -96,6 +100,8 @@ type Store interface {
 	ItemSizeMax() uint64
 	// ItemSize is the size of an item with a value of so many bytes.
 	ItemSize(nkey int, flags uint32, nvalue int) uint64
+	// HasCAS says whether an item can be given a CAS unique.
+	HasCAS() bool
 	// Open begins a load.
 	Open() (Sink, error)
 }
@@ -216,6 +222,7 @@ func (b *Batch) Add(r Row) {
 	row.key, row.nkey = C.uint32_t(r.Key), C.uint8_t(r.NKey)
 	row.value, row.nvalue = C.uint32_t(r.Value), C.uint32_t(r.NValue)
 	row.comm, row.flags, row.ttl = C.uint8_t(r.Command), C.uint32_t(r.Flags), C.uint32_t(r.TTL)
+	row.cas = C.uint32_t(r.CAS)
 	row.outcome, row.made, row.it = C.BACKDOOR_PENDING, false, nil
 	b.c.nrows++
 }
@@ -234,7 +241,7 @@ func (b *Batch) Row(i int) Row {
 	row := &b.rows[i]
 	return Row{
 		Key: int(row.key), NKey: int(row.nkey), Value: int(row.value), NValue: int(row.nvalue),
-		Command: Command(row.comm), Flags: uint32(row.flags), TTL: uint32(row.ttl),
+		Command: Command(row.comm), Flags: uint32(row.flags), TTL: uint32(row.ttl), CAS: int(row.cas),
 	}
 }
 
@@ -252,6 +259,14 @@ func (b *Batch) Value(i int) (value []byte, fits bool) {
 		return nil, false
 	}
 	return b.all[row.value:][:row.nvalue], true
+}
+
+// CAS is the CAS unique that row i asks for, 0 if it does not.
+func (b *Batch) CAS(i int) uint64 {
+	if at := b.rows[i].cas; at != 0 {
+		return binary.NativeEndian.Uint64(b.all[at:])
+	}
+	return 0
 }
 
 // Settle says, for a store in Go, what became of row i.

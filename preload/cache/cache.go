@@ -55,10 +55,16 @@ var (
 
 // Cache is memcached's cache, ready to take batches.
 // It is a batch.Store, and every load's batch.Sink.
-type Cache struct{ itemSizeMax uint64 }
+type Cache struct {
+	itemSizeMax uint64
+	hasCAS      bool
+}
 
 // ItemSizeMax is what item_alloc itself answered in the proof.
 func (c *Cache) ItemSizeMax() uint64 { return c.itemSizeMax }
+
+// HasCAS says whether memcached runs without -C.
+func (c *Cache) HasCAS() bool { return c.hasCAS }
 
 // Open begins a load: all share the workers.
 func (c *Cache) Open() (batch.Sink, error) { return c, nil }
@@ -104,7 +110,7 @@ func Prove(facts *host.Facts, bias uintptr) (*Cache, error) {
 		return nil, fmt.Errorf("the proof in a forked child failed: %w", err)
 	}
 	C.backdoor_bind(functions, &proof)
-	return &Cache{itemSizeMax: uint64(proof.item_size_max)}, nil
+	return &Cache{itemSizeMax: uint64(proof.item_size_max), hasCAS: proof.has_cas != 0}, nil
 }
 
 // relocate is the one place where file addresses become addresses of this process.

@@ -28,10 +28,11 @@ char *mc_chunk_data(item_chunk *ch) {
     return (char *)ch + (mc_functions.old_layout ? CHUNK_DATA_OLD : CHUNK_DATA);
 }
 
-/* memcached.h: ITEM_set_cas; a fresh item has what the slot's last tenant left. */
+/* memcached.h: ITEM_set_cas; a fresh item has what the slot's last tenant left.  Of a stored
+ * one somebody may be reading it. */
 void mc_set_cas(item *it, uint64_t cas) {
     if (mc_flags(it) & ITEM_CAS) {
-        memcpy(it->data, &cas, sizeof cas);
+        __atomic_store_n((uint64_t *)it->data, cas, __ATOMIC_RELAXED);
     }
 }
 
@@ -68,22 +69,36 @@ uint64_t mc_get_cas_id(void) {
     return next;
 }
 
-/* From 1.6.27 on the caller draws the item's CAS (proto_text.c: complete_nread_ascii). */
-enum store_item_type mc_store_item(item *it, int comm, struct backdoor_worker *worker) {
+/*
+ * Stores an item with this CAS unique; 0: with the next one.  From 1.6.27 on it is the caller
+ * who draws it (proto_text.c: complete_nread_ascii); before, store_item itself does, and we
+ * write ours over it.  The caller's reference keeps the item where it is.
+ */
+enum store_item_type mc_store_item(item *it, int comm, struct backdoor_worker *worker,
+                                   uint64_t cas) {
     uintptr_t address = mc_functions.store_item;
     void *thread = worker->thread;
+    enum store_item_type stored = NOT_STORED;
     switch (mc_functions.store_abi) {
     case BACKDOOR_STORE_CONN:
-        return ((store_item_conn_fn *)address)(it, comm, worker->conn);
-    case BACKDOOR_STORE_THREAD:
-        return ((store_item_thread_fn *)address)(it, comm, thread, NULL, false);
-    case BACKDOOR_STORE_NBYTES:
-        return ((store_item_nbytes_fn *)address)(it, comm, thread, NULL, NULL, false);
-    case BACKDOOR_STORE_CAS_IN:
+        stored = ((store_item_conn_fn *)address)(it, comm, worker->conn);
         break;
+    case BACKDOOR_STORE_THREAD:
+        stored = ((store_item_thread_fn *)address)(it, comm, thread, NULL, false);
+        break;
+    case BACKDOOR_STORE_NBYTES:
+        stored = ((store_item_nbytes_fn *)address)(it, comm, thread, NULL, NULL, false);
+        break;
+    case BACKDOOR_STORE_CAS_IN:
+        if (cas == 0 && (mc_flags(it) & ITEM_CAS)) {
+            cas = mc_get_cas_id();
+        }
+        return ((store_item_cas_in_fn *)address)(it, comm, thread, NULL, NULL, cas, false);
     }
-    uint64_t cas = (mc_flags(it) & ITEM_CAS) ? mc_get_cas_id() : 0;
-    return ((store_item_cas_in_fn *)address)(it, comm, thread, NULL, NULL, cas, false);
+    if (cas != 0 && stored == STORED) {
+        mc_set_cas(it, cas);
+    }
+    return stored;
 }
 
 void mc_item_remove(item *it) {

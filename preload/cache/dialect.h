@@ -17,7 +17,8 @@ void mc_set_cas(item *it, uint64_t cas);
 
 item *mc_item_alloc(const char *key, size_t nkey, uint32_t flags, rel_time_t exptime, int nbytes);
 item *mc_item_get(const char *key, size_t nkey, struct backdoor_worker *worker);
-enum store_item_type mc_store_item(item *it, int comm, struct backdoor_worker *worker);
+enum store_item_type mc_store_item(item *it, int comm, struct backdoor_worker *worker,
+                                   uint64_t cas);
 void mc_item_remove(item *it);
 void mc_item_unlink(item *it);
 item_chunk *mc_next_chunk(item_chunk *ch, size_t bytes_remain);

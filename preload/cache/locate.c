@@ -64,7 +64,7 @@ static bool store_items(struct backdoor_worker *worker) {
         }
         mc_set_cas(items[i], 0);
         memcpy(mc_data(items[i]), "\r\n", 2);
-        if (mc_store_item(items[i], NREAD_SET, worker) != STORED) {
+        if (mc_store_item(items[i], NREAD_SET, worker, 0) != STORED) {
             return false;
         }
         hvs[i] = (*(hash_fn **)mc_functions.hash)(key, (size_t)nkey);

@@ -113,6 +113,7 @@ static void prove_alloc(const char *key) {
     EXPECT(it->nbytes == 102 && it->exptime == 12345 && it->nkey == strlen(key));
     EXPECT(it->refcount == 1);
     EXPECT((mc_flags(it) & ~ITEM_CAS) == 0);
+    proof.has_cas = (mc_flags(it) & ITEM_CAS) != 0;
     EXPECT(memcmp(mc_key(it), key, strlen(key)) == 0);
     mc_item_remove(it);
 }
@@ -125,6 +126,15 @@ static item *fresh(const char *key, char fill) {
     return it;
 }
 
+/* A CAS unique that no item has by itself. */
+#define CHOSEN_CAS (UINT64_MAX - 1)
+
+static uint64_t cas_of(const item *it) {
+    uint64_t cas;
+    memcpy(&cas, it->data, sizeof cas);
+    return cas;
+}
+
 /* store_item, item_get, item_remove and item_unlink by what they do to one key. */
 static void prove_store(const char *key) {
     uint64_t cas = 0;
@@ -134,14 +144,10 @@ static void prove_store(const char *key) {
     }
     EXPECT(get(key) == NULL);
     item *it = fresh(key, 'a');
-    EXPECT(mc_store_item(it, NREAD_REPLACE, worker) == NOT_STORED);
-    EXPECT(mc_store_item(it, NREAD_SET, worker) == STORED);
+    EXPECT(mc_store_item(it, NREAD_REPLACE, worker, 0) == NOT_STORED);
+    EXPECT(mc_store_item(it, NREAD_SET, worker, 0) == STORED);
     EXPECT((mc_flags(it) & ITEM_LINKED) && it->refcount == 2);
-    if (mc_flags(it) & ITEM_CAS) {
-        uint64_t stored;
-        memcpy(&stored, it->data, sizeof stored);
-        EXPECT(stored > cas);
-    }
+    EXPECT(!proof.has_cas || cas_of(it) > cas);
     proof.clock = (int64_t)it->time - monotonic() / 1000000000;
 
     /* item_remove gives a reference back; it neither unlinks nor frees a linked item. */
@@ -149,11 +155,12 @@ static void prove_store(const char *key) {
     EXPECT((mc_flags(it) & ITEM_LINKED) && it->refcount == 1);
 
     item *other = fresh(key, 'b');
-    EXPECT(mc_store_item(other, NREAD_ADD, worker) == NOT_STORED);
+    EXPECT(mc_store_item(other, NREAD_ADD, worker, CHOSEN_CAS) == NOT_STORED);
     EXPECT(!(mc_flags(other) & ITEM_LINKED) && other->refcount == 1);
 
     EXPECT(get(key) == it && it->refcount == 2);
-    EXPECT(mc_store_item(other, NREAD_REPLACE, worker) == STORED);
+    EXPECT(mc_store_item(other, NREAD_REPLACE, worker, CHOSEN_CAS) == STORED);
+    EXPECT(!proof.has_cas || cas_of(other) == CHOSEN_CAS);
     EXPECT(!(mc_flags(it) & ITEM_LINKED) && (mc_flags(other) & ITEM_LINKED));
     mc_item_remove(it);
 

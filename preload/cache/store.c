@@ -159,6 +159,15 @@ static enum fill fill(struct backdoor_batch *batch, const struct backdoor_row *r
     return FILLED;
 }
 
+/* The CAS unique that the row asks for, 0 if it does not. */
+static uint64_t cas_of(const struct backdoor_batch *batch, const struct backdoor_row *row) {
+    uint64_t cas = 0;
+    if (row->cas != 0) {
+        memcpy(&cas, batch->data + row->cas, sizeof cas);
+    }
+    return cas;
+}
+
 static enum backdoor_outcome outcome_of(enum store_item_type stored, int comm) {
     if (stored == STORED) {
         return BACKDOOR_STORED;
@@ -238,7 +247,8 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
                 settle(batch, row, BACKDOOR_NO_MEMORY);
                 break;
             case FILLED: {
-                enum store_item_type stored = mc_store_item(it, row->comm, worker);
+                enum store_item_type stored =
+                    mc_store_item(it, row->comm, worker, cas_of(batch, row));
                 if (stored == STORED && !clock_seen) {
                     observe_clock(it);
                     clock_seen = true;

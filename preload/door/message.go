@@ -71,7 +71,7 @@ type Request struct {
 	Key   string `json:"key,omitempty"`
 	Value string `json:"value,omitempty"`
 
-	// TTLColumn has seconds from now, ExpiresColumn a date in seconds since 1970,
+	// TTLColumn has seconds from now, or a duration, ExpiresColumn a date in seconds since 1970,
 	// FlagsColumn client flags.
 	TTLColumn     string `json:"ttl_column,omitempty"`
 	ExpiresColumn string `json:"expires_column,omitempty"`

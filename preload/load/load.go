@@ -48,7 +48,7 @@ type Source interface {
 
 // Options say how to load.
 type Options struct {
-	// Record is how rows are read; ValueMax is the load's to set.
+	// Record is how rows are read; ValueMax and NoCAS are the load's to set.
 	Record record.Options
 	// Detach goes on with the load when the client has gone.
 	Detach bool
@@ -92,6 +92,7 @@ type loader struct {
 	filled  int        // bytes of work.Data() that are read
 	parsed  int        // of these, bytes that are rows already
 	row     record.Row // the last one
+	many    bool       // it makes more items
 	rows    uint64     // rows parsed so far
 	bad     uint64     // of them, those that are known to be rejected
 	at      Position   // what was parsed so far
@@ -107,6 +108,7 @@ type loader struct {
 // *record.OptionError if the rows cannot be read as Options.Record says.
 func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	options.Record.ValueMax = int(min(store.ItemSizeMax(), 1<<30))
+	options.Record.NoCAS = !store.HasCAS()
 	parser, err := record.New(options.Record)
 	if err != nil {
 		return Counts{}, err

@@ -41,10 +41,12 @@ func (l *loader) parse() error {
 				}
 			}
 		}
-		o := origin{line: l.at.Lines + 1, from: uint32(l.parsed), to: uint32(l.parsed + l.row.Size)}
-		l.at.Offset += int64(l.row.Size)
-		l.at.Lines += uint64(l.row.Lines)
-		l.parsed += l.row.Size
+		o := origin{line: l.at.Lines + 1, from: uint32(l.parsed), to: uint32(l.parsed + l.row.Size), many: l.many || l.row.Left > 0}
+		if l.many = l.row.Left > 0; !l.many {
+			l.at.Offset += int64(l.row.Size)
+			l.at.Lines += uint64(l.row.Lines)
+			l.parsed += l.row.Size
+		}
 		if err := l.enter(kind, o); err != nil {
 			return err
 		}

@@ -27,6 +27,7 @@ type rejects struct {
 	header        []byte // to be written before the first row
 	empty         bool   // the file has no header yet
 	open          bool   // the last byte was no line feed
+	line          uint64 // of the last row that was written
 }
 
 func newRejects(rows, reasons Output) *rejects {
@@ -55,6 +56,10 @@ func (r *rejects) write(why reject, row []byte) error {
 		r.header = nil
 	}
 	_, err := fmt.Fprintf(r.reasons, "%d\t%d\t%s\t%s\n", why.line, why.column, why.reason, strconv.Quote(string(why.key[:min(len(why.key), record.KeyMax)])))
+	if why.many && why.line == r.line {
+		return writeError(err) // the row stands there already, because of another of its items
+	}
+	r.line = why.line
 	return cmp.Or(writeError(err), r.more(row, !why.streamed()))
 }
 

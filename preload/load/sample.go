@@ -70,7 +70,11 @@ func (s *Sample) advance() {
 func sampled(b *batch.Batch, i int) *Sampled {
 	r := b.Row(i)
 	row := &Sampled{key: append([]byte(nil), b.Key(i)...), NKey: r.NKey, Flags: r.Flags, NValue: r.NValue}
-	if r.TTL != 0 {
+	switch r.TTL {
+	case 0:
+	case batch.Past:
+		row.expires = time.Now()
+	default:
 		row.expires = time.Now().Add(time.Duration(r.TTL) * time.Second)
 	}
 	return row

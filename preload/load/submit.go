@@ -38,7 +38,9 @@ func (l *loader) patience(limit time.Duration) time.Duration {
 
 // hand submits what is due, and goes on with the next work while one is free.
 func (l *loader) hand() error {
-	for {
+	// Not for ever: works without a row to store are free again at once, and one row may fill
+	// any number of them.  The client may go meanwhile.
+	for range batches {
 		if err := l.take(); err != nil {
 			return err
 		}
@@ -49,6 +51,7 @@ func (l *loader) hand() error {
 			return err
 		}
 	}
+	return l.take()
 }
 
 // take makes a free work the one to fill, with what the last one left over.
@@ -108,11 +111,16 @@ func (l *loader) submitIfDue() (bool, error) {
 }
 
 // expect tells the batch how many rows the whole load will have if those to come are
-// like those that were read; few rows are no evidence of very many.
+// like those that were read, or as many as the row at hand says; few rows are no evidence of
+// very many.
 func (l *loader) expect() {
 	parsed := l.counts.Bytes - uint64(l.filled-l.parsed)
 	rowBytes := max(parsed/l.rows, 1)
 	rows := uint64(max(l.size, 0)) / rowBytes
+	if l.row.Left > 0 {
+		rows = l.row.Left
+		rowBytes = uint64(l.row.Key.Len + l.row.Value.Len)
+	}
 	l.work.Expect(min(rows, evidence*l.rows), rowBytes)
 }
 

@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/record"
@@ -21,6 +22,7 @@ type work struct {
 type origin struct {
 	line     uint64 // its first, from 1
 	from, to uint32 // offsets in the work's data; to 0: it was too long for that
+	many     bool   // the row makes several items, of which this is one
 }
 
 // streamed says that the row was too long for a work's data, and is among the rejects.
@@ -57,6 +59,11 @@ func (w *work) add(row *record.Row, command batch.Command, o origin) error {
 		Command: command, Flags: row.Flags, TTL: uint32(row.TTL),
 	}
 	var err error
+	if row.CAS != 0 {
+		if r.CAS, err = w.Append(binary.NativeEndian.AppendUint64(nil, row.CAS)); err != nil {
+			return err
+		}
+	}
 	if r.Key, err = w.place(row.Key, o.from); err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type conn struct {
 	// What memcached stated of itself when it was greeted.
 	itemSizeMax uint64 // bytes (-I)
 	chunkMax    uint64 // bytes of an item of one piece (-o slab_chunk_max)
+	hasCAS      bool   // items get the CAS unique that is asked for
 	clock       int64  // its time then, in seconds
 	greeted     time.Time
 }

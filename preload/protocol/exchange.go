@@ -47,6 +47,9 @@ func (e *exchange) prepare() error {
 
 // date is how memcached's commands say a time to live.
 func (e *exchange) date(ttl uint32) int64 {
+	if ttl == batch.Past {
+		return -1
+	}
 	if ttl > month {
 		return int64(ttl) + e.conn.now()
 	}
@@ -54,12 +57,16 @@ func (e *exchange) date(ttl uint32) int64 {
 }
 
 // appendFlags appends what stands behind a row's length.
-func (e *exchange) appendFlags(head []byte, row batch.Row) []byte {
+func (e *exchange) appendFlags(head []byte, i int) []byte {
+	row := e.Row(i)
 	if row.Flags != 0 {
 		head = strconv.AppendUint(append(head, " F"...), uint64(row.Flags), 10)
 	}
 	if row.TTL != 0 {
 		head = strconv.AppendInt(append(head, " T"...), e.date(row.TTL), 10)
+	}
+	if cas := e.CAS(i); cas != 0 {
+		head = strconv.AppendUint(append(head, " E"...), cas, 10)
 	}
 	switch row.Command {
 	case batch.Add:
@@ -129,7 +136,7 @@ func (e *exchange) write() error {
 			continue
 		}
 		head = append(append(append(head[:0], "ms "...), key...), ' ')
-		w.write(e.appendFlags(strconv.AppendInt(head, int64(len(value)), 10), row))
+		w.write(e.appendFlags(strconv.AppendInt(head, int64(len(value)), 10), i))
 		w.write(value)
 		w.write([]byte("\r\n"))
 	}

@@ -28,6 +28,7 @@ const (
 // A Store is this process's memcached, by its protocol.
 type Store struct {
 	itemSizeMax uint64
+	hasCAS      bool
 	at          Address
 }
 
@@ -44,7 +45,7 @@ func Open(addresses []Address) (*Store, error) {
 		c, err := dial(at)
 		if err == nil {
 			c.close()
-			return &Store{itemSizeMax: c.itemSizeMax, at: at}, nil
+			return &Store{itemSizeMax: c.itemSizeMax, hasCAS: c.hasCAS, at: at}, nil
 		}
 		why = append(why, fmt.Errorf("%v: %w", at, err))
 	}
@@ -53,6 +54,9 @@ func Open(addresses []Address) (*Store, error) {
 
 // ItemSizeMax is what memcached states in its settings.
 func (s *Store) ItemSizeMax() uint64 { return s.itemSizeMax }
+
+// HasCAS says whether it takes a CAS unique, and keeps it.
+func (s *Store) HasCAS() bool { return s.hasCAS }
 
 // ItemSize is about what memcached makes of a row; the client flags may take 4 bytes more.
 func (s *Store) ItemSize(nkey int, flags uint32, nvalue int) uint64 {
@@ -63,10 +67,16 @@ func (s *Store) ItemSize(nkey int, flags uint32, nvalue int) uint64 {
 	return uint64(size)
 }
 
-// greeting asks who answers, what it is set to, and whether it reads meta commands.
+// greeting asks who answers, what it is set to, whether it knows the flag that chooses an
+// item's CAS, which is not complete here, so that nothing is looked for, and whether it reads
+// meta commands.
 // It goes out at once: a memcached that reads binary commands only waits for the 24
 // bytes of one before it finds fault with them.
-const greeting = "stats\r\nstats settings\r\nmn\r\n"
+const greeting = "stats\r\nstats settings\r\nmg k E\r\nmn\r\n"
+
+// incompleteFlag is the answer of one that knows the flag: from 1.6.27 on (proto_text.c:
+// _meta_flag_preparse).
+const incompleteFlag = "CLIENT_ERROR bad token in command line format"
 
 // dial connects to an address and makes sure that it is this process that answers,
 // and stores rows itself.
@@ -115,6 +125,11 @@ func (c *conn) greet() error {
 	if n, err := strconv.ParseUint(settings["slab_chunk_max"], 10, 64); err == nil {
 		c.chunkMax = n
 	}
+	flag, err := c.line()
+	if err != nil {
+		return err
+	}
+	c.hasCAS = settings["cas_enabled"] == "yes" && string(flag) == incompleteFlag
 	return c.noop()
 }
 

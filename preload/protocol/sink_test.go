@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"strings"
@@ -203,18 +204,32 @@ func TestConnectionEnds(t *testing.T) {
 	}
 }
 
-// What is longer than a month is a date, by memcached's clock.
-func TestLongTTL(t *testing.T) {
+// What is longer than a month is a date, by memcached's clock; what has expired is below 0.
+func TestTTL(t *testing.T) {
 	t.Parallel()
-	for ttl, want := range map[uint32]string{month: " T2592000\r\n", month + 1: " T2592101\r\n"} {
+	for ttl, want := range map[uint32]string{month: " T2592000\r\n", month + 1: " T2592101\r\n", batch.Past: " T-1\r\n"} {
 		c := &conn{itemSizeMax: 1 << 20, clock: 100, greeted: time.Now()}
 		e := exchange{Batch: batchOf(t, batch.Row{Command: batch.Set, TTL: ttl}, "a\t1"), conn: c}
 		if err := e.prepare(); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(e.appendFlags(nil, e.Row(0))); got != want {
+		if got := string(e.appendFlags(nil, 0)); got != want {
 			t.Errorf("%d: %q, want %q", ttl, got, want)
 		}
+	}
+}
+
+func TestCAS(t *testing.T) {
+	t.Parallel()
+	b := batchOf(t, batch.Row{})
+	at, err := b.Append(binary.NativeEndian.AppendUint64(nil, 1<<64-1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Add(batch.Row{NKey: 1, Command: batch.Add, CAS: at})
+	e := exchange{Batch: b, conn: &conn{}, answered: true}
+	if got, want := string(e.appendFlags(nil, 0)), " E18446744073709551615 ME\r\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

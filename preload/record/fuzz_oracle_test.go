@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -67,7 +68,9 @@ func checkCSV(t *testing.T, input string) {
 func FuzzJSONL(f *testing.F) {
 	seedInputs(f, "", "{}", `{"key":"k","value":"v"}`+"\n", "[{\"key\":\"k\",\"value\":\"v\"},\r\n{\"key\":1,\"value\":null}]", `{"key":"\u006b","value":"\"\\\/\b\f\n\r\t\ud83d\ude00"}`,
 		`{"key":"k","value":"\ud83d"}`+"\n"+`{"key":"k","value":"\q"}`, `{"key":"k","value_base64":"AP8=","ttl":1,"flags":"2"}`, `{"value":[1,{"a":"]}"}],"key":"k","x":-1.5e+3,"y":true}`,
-		`{"key":"k","value":"`+strings.Repeat(`\"v`, 50)+`"}`+"\n"+`{"key":"k","value":"v","expires":99999999999}`, "{\"key\":\"\xff\"}", `{"key":"a","key":"b","value":1,}`, `{"":0,"key":"k","value":{}}`)
+		`{"key":"k","value":"`+strings.Repeat(`\"v`, 50)+`"}`+"\n"+`{"key":"k","value":"v","expires":99999999999}`, "{\"key\":\"\xff\"}", `{"key":"a","key":"b","value":1,}`, `{"":0,"key":"k","value":{}}`,
+		`{"key":"k{n}","count":3,"value":"{n}{n}"}`+"\n"+`{"key":"k","value":1,"expired":true,"cas":18446744073709551615}`, `[{"count":12,"key":"{n}","size":[2,9],"seed":5},`+"\n"+`{"key":"k","size":1000000}]`,
+		`{"key":"k","value":"","count":1,"count":2}`+"\n"+`{"key":"{n}","value":{"n":"{n}"},"count":99999999999,"ttl":"1.5s"}`, `{"key":"k{n}","value_base64":"e259","count":"2"}`)
 	f.Fuzz(func(t *testing.T, input string, size uint8) {
 		if len(input) > inputMax {
 			return
@@ -110,12 +113,18 @@ func checkJSON(t *testing.T, line string, row found, whole bool) {
 		value, ok = memberText(object, "value")
 		sound = sound && ok
 	}
+	if !whole && row.kind == Item {
+		if _, sized := memberText(object, "size"); sized {
+			_, sound = memberText(object, "key")
+		}
+		key, value = checkMock(t, line, object, row, key, value)
+	}
 	if row.kind == Item && object["value_base64"] == nil && (!sound || row.key != key || row.value != value) {
 		t.Fatalf("%q: %+v, encoding/json: %q %q", line, row, key, value)
 	}
 	for name := range object {
 		switch name {
-		case "value_base64", "ttl", "expires", "flags":
+		case "value_base64", "ttl", "expires", "flags", "expired", "cas", "size", "seed", "count":
 			return // there is more that can be wrong
 		}
 		if strings.ContainsRune(name, utf8.RuneError) {
@@ -125,6 +134,49 @@ func checkJSON(t *testing.T, line string, row found, whole bool) {
 	if sound && utf8.ValidString(line) && validKey(key) != (row.kind == Item) {
 		t.Fatalf("%q: %+v, encoding/json: %q %q", line, row, key, value)
 	}
+}
+
+// checkMock holds an item to what the members of a mock say; it returns the key and the value that it is to have then.
+func checkMock(t *testing.T, line string, object map[string]json.RawMessage, row found, key, value string) (string, string) {
+	t.Helper()
+	number := func(name string) (n uint64, there bool) {
+		text, there := memberText(object, name)
+		n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
+		if there && err != nil {
+			t.Fatalf("%q: %+v, but %s is %q", line, row, name, text)
+		}
+		return n, there
+	}
+	if cas, _ := number("cas"); cas != row.cas {
+		t.Fatalf("%q: %+v", line, row)
+	}
+	if expired := string(object["expired"]) == "true"; expired != (row.ttl == Past) {
+		t.Fatalf("%q: %+v", line, row)
+	}
+	count, counted := number("count")
+	if counted {
+		n := fmt.Sprint(count - row.left)
+		key = strings.ReplaceAll(key, "{n}", n)
+		if raw := object["value"]; len(raw) > 0 && raw[0] == '"' {
+			value = strings.ReplaceAll(value, "{n}", n)
+		}
+	} else if row.left > 0 {
+		t.Fatalf("%q: %+v", line, row)
+	}
+	size, sized := memberText(object, "size")
+	if !sized {
+		return key, value
+	}
+	var least, most int64
+	if n, _ := fmt.Sscanf(strings.Join(strings.Fields(size), ""), "[%d,%d]", &least, &most); n < 2 {
+		least, _ = strconv.ParseInt(size, 10, 64)
+		most = least
+	}
+	filler := func(r rune) bool { return r <= ' ' || r > '~' }
+	if n := int64(len(row.value)); !row.oversize && (n < least || n > most) || row.oversize && most <= 1<<20 || strings.ContainsFunc(row.value, filler) {
+		t.Fatalf("%q: %+v", line, row)
+	}
+	return key, row.value
 }
 
 // memberText is the text of a member, unless it is null or encoding/json has replaced

@@ -22,9 +22,26 @@ type objects struct {
 	layout
 	fields []field // layout.columns
 	name   []byte
+
+	mocks  int // the first column that is a mock's
+	mocked bool
+	twice  int // where a mock's member stands for the second time; 0: nowhere
+	mock   mock
+	filler filler
+}
+
+func newObjects(l layout) *objects {
+	o := &objects{layout: l, mocks: len(l.columns)}
+	if l.options.Key == "" && l.options.Value == "" {
+		o.columns = append(o.columns, mockMembers...)
+	}
+	return o
 }
 
 func (o *objects) parse(line []byte, row *Row) Kind {
+	if o.mock.left() {
+		return o.nextMock(line, row)
+	}
 	o.made, o.decode = o.made[:0], decodeString
 	from, to := strip(line)
 	if from == to {
@@ -44,10 +61,24 @@ func (o *objects) parse(line []byte, row *Row) Kind {
 		row.Oversize = to-from > o.options.ValueMax
 		return o.rest(row, line, o.fields)
 	}
+	if o.mocked {
+		return o.firstMock(line, row)
+	}
+	if kind := o.recordKey(row, line, o.fields); kind != Item {
+		return kind
+	}
+	if kind := o.recordValue(line, row); kind != Item {
+		return kind
+	}
+	return o.rest(row, line, o.fields)
+}
+
+// recordValue makes the value of a row that is not all of it.
+func (o *objects) recordValue(line []byte, row *Row) Kind {
 	if o.base64 >= 0 && o.isBinary() {
 		return o.binary(line, row)
 	}
-	return o.record(row, line, o.fields)
+	return o.text(row, line, o.fields, o.value, &row.Value)
 }
 
 // strip leaves out what is around the object: white space, and what makes lines an array.
@@ -77,20 +108,14 @@ func (o *objects) isBinary() bool {
 	return !f.absent && (!f.null || o.fields[o.value.first()].absent)
 }
 
-// binary makes the record of a row with a value_base64.
+// binary makes a value of value_base64.
 func (o *objects) binary(line []byte, row *Row) Kind {
 	f := o.fields[o.base64]
 	if value := o.fields[o.value.first()]; !value.absent && !value.null && !f.null {
 		return row.reject(TwoValues, f.at)
 	}
-	if kind := o.recordKey(row, line, o.fields); kind != Item {
-		return kind
-	}
 	if f.null {
-		if kind := o.text(row, line, o.fields, template{{column: o.base64}}, &row.Value); kind != Item {
-			return kind
-		}
-		return o.rest(row, line, o.fields)
+		return o.text(row, line, o.fields, template{{column: o.base64}}, &row.Value)
 	}
 	if line[f.at-1] != '"' { // true is base64, too
 		return row.reject(BadBase64, f.at)
@@ -106,14 +131,15 @@ func (o *objects) binary(line []byte, row *Row) Kind {
 	}
 	row.Value = made(o.made[at:len(o.made):len(o.made)])
 	row.Oversize = row.Value.Len > o.options.ValueMax
-	return o.rest(row, line, o.fields)
+	return Item
 }
 
 func (o *objects) cut(beginning []byte, row *Row) Kind {
 	o.made, o.decode = o.made[:0], decodeString
 	from, _ := strip(beginning)
-	_ = o.scan(beginning, from) // what stands before the fault is there
-	if o.recordKey(row, beginning, o.fields) != Item || !utf8.Valid(row.Key.Of(beginning)) {
+	_ = o.scan(beginning, from)             // what stands before the fault is there
+	counted := o.mocked && o.has(mockCount) // its key is that of no item
+	if counted || o.recordKey(row, beginning, o.fields) != Item || !utf8.Valid(row.Key.Of(beginning)) {
 		return row.reject(TooLong, 0)
 	}
 	row.Command, row.Flags, row.TTL = o.options.Command, o.options.Flags, o.options.TTL
@@ -124,7 +150,7 @@ func (o *objects) cut(beginning []byte, row *Row) Kind {
 // end of data.  It returns the offset of what is no JSON, or -1.  Of members with the same
 // name the last counts (encoding/json).
 func (o *objects) scan(data []byte, at int) (bad int) {
-	o.fields = o.fields[:0]
+	o.fields, o.mocked, o.twice = o.fields[:0], false, 0
 	for range o.columns {
 		o.fields = append(o.fields, field{absent: true})
 	}
@@ -152,6 +178,11 @@ func (o *objects) scan(data []byte, at int) (bad int) {
 		column, ok := o.asked(data, name)
 		if !ok {
 			return name.at
+		}
+		if column >= o.mocks {
+			if o.mocked = true; !o.fields[column].absent {
+				o.twice = name.at
+			}
 		}
 		if column >= 0 {
 			o.fields[column] = value

@@ -176,6 +176,13 @@ func (l *layout) record(row *Row, data []byte, fields []field) Kind {
 }
 
 func (l *layout) recordKey(row *Row, data []byte, fields []field) Kind {
+	if kind := l.keyText(row, data, fields); kind != Item {
+		return kind
+	}
+	return l.checkKey(row, data, fields)
+}
+
+func (l *layout) keyText(row *Row, data []byte, fields []field) Kind {
 	l.made = l.made[:0]
 	switch kind := l.text(row, data, fields, l.key, &row.Key); {
 	case kind == Skip:
@@ -186,6 +193,10 @@ func (l *layout) recordKey(row *Row, data []byte, fields []field) Kind {
 		row.Oversize = false
 		return row.reject(KeyTooLong, fields[l.key.first()].at)
 	}
+	return Item
+}
+
+func (l *layout) checkKey(row *Row, data []byte, fields []field) Kind {
 	if reason, at := badKey(row.Key.Of(data)); reason != "" {
 		if row.Key.Made != nil {
 			at = fields[l.key.first()].at
@@ -273,7 +284,7 @@ func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 		}
 		row.Flags = uint32(n)
 	}
-	ttl, ttlOK, ttlAt := l.number(data, fields, l.ttl)
+	ttl, ttlOK, ttlAt := l.seconds(data, fields)
 	date, dateOK, dateAt := l.number(data, fields, l.expires)
 	switch {
 	case ttlAt >= 0 && dateAt >= 0:
@@ -290,26 +301,61 @@ func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 	return Item
 }
 
-// number reads a column; at is where it stands, -1 if there is none, or it is NULL or empty.
-func (l *layout) number(data []byte, fields []field, column int) (n int64, ok bool, at int) {
+// word reads a column that has a number; at is where it stands, -1 if there is none, or it is
+// NULL or empty.  What can be no number is empty.
+func (l *layout) word(data []byte, fields []field, column int) (word []byte, at int) {
 	if column < 0 {
-		return 0, false, -1
+		return nil, -1
 	}
 	f := fields[column]
 	if f.absent || f.null || f.at == f.end {
-		return 0, false, -1
+		return nil, -1
 	}
 	from := len(l.made)
 	if reason, at := l.add(data, f); reason != "" {
+		return nil, at
+	}
+	word = bytes.TrimSpace(l.made[from:])
+	l.made = l.made[:from]
+	if len(word) > wordMax {
+		return nil, f.at
+	}
+	return word, f.at
+}
+
+// wordMax is the length of the longest number.
+const wordMax = 20
+
+// number reads a column; at is as word has it.
+func (l *layout) number(data []byte, fields []field, column int) (n int64, ok bool, at int) {
+	word, at := l.word(data, fields, column)
+	if at < 0 {
 		return 0, false, at
 	}
-	text := bytes.TrimSpace(l.made[from:])
-	l.made = l.made[:from]
-	if len(text) > 20 {
-		return 0, false, f.at
+	n, err := strconv.ParseInt(string(word), 10, 64)
+	return n, err == nil, at
+}
+
+// seconds reads the time to live: seconds, or a duration with a unit, which is rounded up,
+// for memcached's clock ticks once a second.
+func (l *layout) seconds(data []byte, fields []field) (n int64, ok bool, at int) {
+	word, at := l.word(data, fields, l.ttl)
+	if at < 0 {
+		return 0, false, at
 	}
-	n, err := strconv.ParseInt(string(text), 10, 64)
-	return n, err == nil, f.at
+	if n, err := strconv.ParseInt(string(word), 10, 64); err == nil {
+		return n, true, at
+	}
+	d, err := time.ParseDuration(string(word))
+	switch {
+	case err != nil || d == 0 && bytes.ContainsAny(word, "123456789"): // less than it can say
+		return 0, false, at
+	case d < 0:
+		return -1, true, at
+	case d%time.Second > 0:
+		d += time.Second
+	}
+	return int64(d / time.Second), true, at
 }
 
 // in gives the row so many seconds to live; 0 is for ever.

@@ -49,7 +49,8 @@ type Options struct {
 	// Key and Value are a column each, by its name or its number from 1, or a
 	// template with columns in braces; Value can be "json", the whole row as a JSON object.
 	// "": the first and the second column, and where both are "" there is no other but those
-	// that are named below; of JSONL the members key, and value or value_base64.
+	// that are named below; of JSONL the members key, and value or value_base64, and those of
+	// mocks (mock.go).
 	Key, Value string
 	// Columns with what is set for all rows otherwise: seconds from now; a date in seconds
 	// since 1970; and client flags.
@@ -64,6 +65,8 @@ type Options struct {
 
 	// ValueMax is how long a value can be at most, in bytes.
 	ValueMax int
+	// NoCAS says that no item can be given a CAS unique.
+	NoCAS bool
 }
 
 // An OptionError is an option that makes no sense, by itself or for this input.
@@ -109,7 +112,7 @@ func New(o Options) (*Parser, error) {
 	case CSV:
 		p.format = newTable(l, &quoted{})
 	case JSONL:
-		p.format = &objects{layout: l}
+		p.format = newObjects(l)
 	case Memcached:
 		p.format = &commands{options: o}
 	}

@@ -26,7 +26,8 @@ func (p *Parser) RowMax() int { return p.rowMax }
 
 // Next says what stands at the beginning of data, which is not empty.  end says that no
 // more comes behind it.  After More it is asked again, with the same bytes and
-// more; after anything else with what follows row.Size.
+// more, and so it is after a row that has items Left; after anything else with what
+// follows row.Size.
 func (p *Parser) Next(data []byte, end bool, row *Row) Kind {
 	*row = Row{}
 	mark := 0
@@ -47,8 +48,8 @@ func (p *Parser) Next(data []byte, end bool, row *Row) Kind {
 	if size == 0 {
 		return More
 	}
-	p.marked = false
 	kind := p.format.parse(data[mark:][:content], row)
+	p.marked = p.marked && row.Left > 0 // the mark is in front of the next item, too
 	switch {
 	case p.broken:
 		row.Lines = bytes.Count(data[mark:][:size], lineFeed)

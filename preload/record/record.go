@@ -9,6 +9,9 @@ const KeyMax = 250
 // TTLMax is the longest time to live in seconds: 68 years.
 const TTLMax = 1<<31 - 1
 
+// Past is the time to live of an item that has expired when it is stored.
+const Past = 1<<32 - 1
+
 // A Reason says why a row is not stored, in words for a person.  There are few
 // enough of them to be counted apart.
 type Reason string
@@ -20,7 +23,7 @@ const (
 	KeyByte    Reason = "space or control byte in the key"
 	NullKey    Reason = "NULL in the key"
 	BadFlags   Reason = "the flags are not a number from 0 to 4294967295"
-	BadTTL     Reason = "the time to live is not a whole number of seconds, 68 years at most"
+	BadTTL     Reason = "the time to live is neither a whole number of seconds nor a duration such as 24h, 68 years at most"
 	TwoTTLs    Reason = "both a time to live and a date"
 	TooLong    Reason = "row too long for memcached's item size limit (-I)"
 )
@@ -92,7 +95,12 @@ type Row struct {
 	Oversize bool
 	Command  Command
 	Flags    uint32
-	TTL      int64 // seconds from now; 0: never expires
+	TTL      int64  // seconds from now; 0: never expires; or Past
+	CAS      uint64 // the item's CAS unique; 0: memcached draws one
+
+	// Left is how many more items the row makes: [Parser.Next] is asked for the next of them
+	// with the same bytes, perhaps more behind them.
+	Left uint64
 
 	Header bool // with Nothing: it is the header
 

@@ -1,0 +1,217 @@
+package record
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// What can be wrong with what a mock asks for.
+const (
+	TwiceMember Reason = "the member stands there twice"
+	BadExpired  Reason = "expired is neither true nor false"
+	TwoExpiries Reason = "expired, and a time to live or a date"
+	BadCAS      Reason = "the CAS unique is not a number from 1 to 18446744073709551615"
+	NoCAS       Reason = "no CAS unique can be chosen: memcached runs with -C, or takes none by protocol (before 1.6.27)"
+	BadSize     Reason = "the size is neither a number of bytes nor [least, most]"
+	SizedValue  Reason = "both a value and a size"
+	BadSeed     Reason = "the seed is not a number from 0 to 18446744073709551615"
+	BadCount    Reason = "the count is not a number from 1 to 18446744073709551615"
+	NoPlace     Reason = "there is no {n} in the key of a row with a count"
+)
+
+// mockMembers make items that no database has: expired ones, with a CAS unique of their own,
+// with filler for a value, and many from one row.
+var mockMembers = []string{"expired", "cas", "size", "seed", "count"}
+
+// Their numbers.
+const (
+	mockExpired = iota
+	mockCAS
+	mockSize
+	mockSeed
+	mockCount
+)
+
+// mock is what the members of a row ask for, and how far its items are made.
+type mock struct {
+	expired     bool
+	cas, seed   uint64
+	sized       bool   // the value is filler
+	least, most uint64 // bytes of it
+	counted     bool
+	count, n    uint64 // how many items, and the number of the last one, from 1
+}
+
+// left says that there are items to be made of the row.
+func (m *mock) left() bool { return m.n < m.count }
+
+// place is where the number of an item of several goes.
+var place = []byte("{n}")
+
+// firstMock makes the first item of a row that has such members.
+func (o *objects) firstMock(line []byte, row *Row) Kind {
+	o.mock = mock{count: 1}
+	if reason, at := o.readMock(line); reason != "" {
+		o.mock = mock{}
+		return row.reject(reason, at)
+	}
+	kind := o.nextMock(line, row)
+	if kind != Item && row.Reason != Expired {
+		// It is the row that has no items, not its first one.
+		o.mock, row.Left = mock{}, 0
+	}
+	return kind
+}
+
+// nextMock makes the next item.  What scan has found in the line is still true.
+func (o *objects) nextMock(line []byte, row *Row) Kind {
+	m := &o.mock
+	m.n++
+	row.Left = m.count - m.n
+	if kind := o.keyText(row, line, o.fields); kind != Item {
+		return kind
+	}
+	if m.counted && !o.numbered(&row.Key, line) {
+		return row.reject(NoPlace, o.fields[o.key.first()].at)
+	}
+	if kind := o.checkKey(row, line, o.fields); kind != Item {
+		return kind
+	}
+	if kind := o.mockValue(line, row); kind != Item {
+		return kind
+	}
+	kind := o.rest(row, line, o.fields)
+	if m.expired {
+		row.TTL = Past
+	}
+	row.CAS = m.cas
+	return kind
+}
+
+func (o *objects) mockValue(line []byte, row *Row) Kind {
+	m := &o.mock
+	if m.sized {
+		o.filler.begin(m.seed, row.Key.Of(line))
+		size := o.filler.draw(m.least, m.most)
+		if row.Oversize = size > uint64(o.options.ValueMax); row.Oversize {
+			return Item
+		}
+		from := len(o.made)
+		o.made = o.filler.append(o.made, int(size))
+		row.Value = made(o.made[from:len(o.made):len(o.made)])
+		return Item
+	}
+	kind := o.recordValue(line, row)
+	if kind == Item && m.counted && !o.isBinary() {
+		if f := o.fields[o.value.first()]; isString(line, f) {
+			o.numbered(&row.Value, line)
+		} else {
+			row.Value = o.copied(row.Value.Of(line))
+		}
+		row.Oversize = row.Value.Len > o.options.ValueMax
+	}
+	return kind
+}
+
+// numbered puts the item's number in each place of a text; it says whether there is one.  The
+// text is copied in any case: a batch is to have as many bytes as its items.
+func (o *objects) numbered(b *Bytes, line []byte) (placed bool) {
+	text, from := b.Of(line), len(o.made)
+	for len(o.made)-from <= o.options.ValueMax { // it may have very many places
+		before, after, found := bytes.Cut(text, place)
+		if !found {
+			break
+		}
+		o.made = strconv.AppendUint(append(o.made, before...), o.mock.n, 10)
+		text, placed = after, true
+	}
+	o.made = append(o.made, text...)
+	*b = made(o.made[from:len(o.made):len(o.made)])
+	return placed
+}
+
+func (o *objects) copied(p []byte) Bytes {
+	from := len(o.made)
+	o.made = append(o.made, p...)
+	return made(o.made[from:len(o.made):len(o.made)])
+}
+
+// readMock reads what the members ask for; at is where that makes no sense.
+func (o *objects) readMock(line []byte) (reason Reason, at int) {
+	if o.twice > 0 {
+		return TwiceMember, o.twice
+	}
+	m := &o.mock
+	if f := o.member(mockExpired); o.has(mockExpired) {
+		switch text := string(line[f.at:f.end]); {
+		case isString(line, f) || text != "true" && text != "false":
+			return BadExpired, f.at
+		case text == "true" && (o.given(o.ttl) || o.given(o.expires)):
+			return TwoExpiries, f.at
+		default:
+			m.expired = text == "true"
+		}
+	}
+	if f := o.member(mockSize); o.has(mockSize) {
+		if isString(line, f) {
+			return BadSize, f.at
+		}
+		if m.least, m.most, m.sized = sizes(line[f.at:f.end]); !m.sized {
+			return BadSize, f.at
+		}
+		if o.given(o.value.first()) || o.given(o.base64) {
+			return SizedValue, f.at
+		}
+	}
+	for _, number := range []struct {
+		member int
+		to     *uint64
+		least  uint64
+		reason Reason
+	}{{mockCAS, &m.cas, 1, BadCAS}, {mockSeed, &m.seed, 0, BadSeed}, {mockCount, &m.count, 1, BadCount}} {
+		if !o.has(number.member) {
+			continue
+		}
+		word, at := o.word(line, o.fields, o.mocks+number.member)
+		n, err := strconv.ParseUint(string(word), 10, 64)
+		if err != nil || n < number.least {
+			return number.reason, max(at, o.member(number.member).at)
+		}
+		*number.to = n
+	}
+	if m.counted = o.has(mockCount); m.cas != 0 && o.options.NoCAS {
+		return NoCAS, o.member(mockCAS).at
+	}
+	return "", 0
+}
+
+func (o *objects) member(member int) field { return o.fields[o.mocks+member] }
+
+// has says that a mock's member is there and not null.
+func (o *objects) has(member int) bool { return o.given(o.mocks + member) }
+
+// given says the same of a column.
+func (o *objects) given(column int) bool {
+	return column >= 0 && !o.fields[column].absent && !o.fields[column].null
+}
+
+func isString(line []byte, f field) bool { return f.at > 0 && line[f.at-1] == '"' }
+
+// sizes reads a size, or [least, most], of which something is there.
+func sizes(text []byte) (least, most uint64, ok bool) {
+	from, to := text, text
+	if text[0] == '[' {
+		from, to, _ = bytes.Cut(text[1:len(text)-1], []byte{','})
+	}
+	least, ok = bytesOf(from)
+	most, ok2 := bytesOf(to)
+	return least, most, ok && ok2 && least <= most
+}
+
+func bytesOf(text []byte) (uint64, bool) {
+	if text = bytes.TrimSpace(text); len(text) > wordMax {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(text), 10, 63)
+	return n, err == nil
+}
