@@ -17,6 +17,7 @@ import (
 // for a value is told to the shells by the tag complete: words, or FILE.
 type commandLine struct {
 	Load   loadCommand   `cmd:"" default:"withargs" help:"Store the rows of standard input, or of files. The default."`
+	Fill   fillCommand   `cmd:"" help:"Fill the cache with items that stand for nothing."`
 	Status statusCommand `cmd:"" help:"Say what memcached and the library in it are, and what has been loaded."`
 	Wait   waitCommand   `cmd:"" help:"Wait until the door answers and the fixtures are loaded (MEMCACHED_BACKDOOR_PRELOAD), for scripts and health checks."`
 	Check  checkCommand  `cmd:"" help:"Say, without starting it, what the library would do in a memcached."`
@@ -45,15 +46,22 @@ type loadCommand struct {
 	Header bool   `group:"Input:" help:"The first row has the names of the columns."`
 	Null   string `group:"Input:" placeholder:"WHAT" complete:"skip,empty,literal" help:"What becomes of a NULL: skip leaves the row out (default of psql and jsonl), empty stores an empty value (of csv and tsv), literal what stands there (of mysql)."`
 
-	DryRun bool `group:"Input:" help:"Do everything but store, and say what memory the rows would need."`
 	Resume bool `group:"Input:" help:"Go on behind what an earlier load of the same file, with the same options, had stored when it was broken off; without one, at the beginning."`
 
 	Key           string `group:"Columns:" placeholder:"COLUMN" help:"The key: a column's name or number, or a template such as 'user:{id}'. Otherwise the first column, or the member key."`
 	Value         string `group:"Columns:" placeholder:"COLUMN" help:"The value: a column, a template, or json, the whole row as an object. Otherwise the second column, or the member value or value_base64."`
-	TTLColumn     string `group:"Columns:" name:"ttl-column" placeholder:"COLUMN" help:"Time to live in seconds, 0 for ever."`
+	TTLColumn     string `group:"Columns:" name:"ttl-column" placeholder:"COLUMN" help:"Time to live in seconds, or a duration such as 1500ms or 24h; 0 for ever."`
 	ExpiresColumn string `group:"Columns:" placeholder:"COLUMN" help:"Date at which the item expires, in seconds since 1970, 0 for never."`
 	FlagsColumn   string `group:"Columns:" placeholder:"COLUMN" help:"memcached's client flags."`
 
+	storing
+
+	Rejects   string `group:"Output:" placeholder:"FILE" complete:"FILE" help:"Write the rejected rows to FILE as they are, and line, column, reason and key of each to FILE.log. Neither stays if it is empty."`
+	MaxErrors string `group:"Output:" placeholder:"ROWS" help:"End the load when more rows than that are rejected: a number, or a part of those that were read, such as 5%."`
+}
+
+// storing is how rows are stored, wherever they come from.
+type storing struct {
 	TTL   timeToLive `group:"Rows:" name:"ttl" placeholder:"TIME" help:"Time to live of each row from when it is stored: seconds, or a duration such as 10m, 24h or 30d; 0, the default, is for ever."`
 	Flags uint32     `group:"Rows:" placeholder:"NUMBER" help:"memcached's client flags of each row."`
 	Mode  mode       `group:"Rows:" placeholder:"MODE" complete:"set,add,replace" help:"Which rows are stored: set, every one; add, new keys only; replace, keys that are there only. Otherwise set, or what the rows of the format memcached say."`
@@ -62,9 +70,18 @@ type loadCommand struct {
 	Gentle bool    `group:"Pace:" help:"Take a tenth of the time of one of memcached's threads at most."`
 	Detach bool    `group:"Pace:" help:"Let memcached finish even when the client ends before it."`
 
-	Rejects   string `group:"Output:" placeholder:"FILE" complete:"FILE" help:"Write the rejected rows to FILE as they are, and line, column, reason and key of each to FILE.log. Neither stays if it is empty."`
-	MaxErrors string `group:"Output:" placeholder:"ROWS" help:"End the load when more rows than that are rejected: a number, or a part of those that were read, such as 5%."`
-	Progress  string `group:"Output:" enum:"auto,none,json" default:"auto" placeholder:"HOW" help:"Progress on standard error: auto, a line if it is a terminal; none; json, an event a line."`
+	DryRun   bool   `group:"Output:" help:"Do everything but store, and say what memory the rows would need."`
+	Progress string `group:"Output:" enum:"auto,none,json" default:"auto" placeholder:"HOW" help:"Progress on standard error: auto, a line if it is a terminal; none; json, an event a line."`
+}
+
+type fillCommand struct {
+	Count itemCount `group:"Items:" placeholder:"NUMBER" xor:"amount" help:"How many items there are to be."`
+	Bytes byteCount `group:"Items:" placeholder:"SIZE" xor:"amount" help:"Or how many bytes their values are to have in all, about: a number, or one with k, M or G behind it, for thousands, millions and so on."`
+	Key   itemKey   `group:"Items:" placeholder:"KEY" default:"fill:{n}" help:"Their keys, in which {n} is a number from 1. Otherwise fill:{n}."`
+	Size  sizeRange `group:"Items:" placeholder:"SIZE" default:"100" help:"How many bytes a value has: a size, or two with a - between them, such as 100-2k, and then it is drawn for each item. Otherwise 100."`
+	Seed  uint64    `group:"Items:" placeholder:"NUMBER" default:"1" help:"What the values are drawn from: the same number, the same values. Otherwise 1."`
+
+	storing
 }
 
 type statusCommand struct{}

@@ -28,7 +28,7 @@ func TestChoices(t *testing.T) {
 		words string // the last is the one to be completed
 		want  string // those of the choices that begin with it
 	}{
-		{"", "load status wait check completion man :files"},
+		{"", "load fill status wait check completion man :files"},
 		{"c", "check completion :files"},
 		{"status ", ""},
 		{"load ", ":files"},
@@ -42,7 +42,7 @@ func TestChoices(t *testing.T) {
 		{"status --", "--help --door --json --version"},
 		{"load a --mo", "--mode"},
 		{"--door ", ":files"},
-		{"--door status ", "load status wait check completion man :files"},
+		{"--door status ", "load fill status wait check completion man :files"},
 		{"load --door=", ":files"},
 		{"load --mode ", "set add replace"},
 		{"load --mode=", "--mode=set --mode=add --mode=replace"},
@@ -54,8 +54,10 @@ func TestChoices(t *testing.T) {
 		{"load -- --", ":files"},
 		{"-- ", ":files"},
 		{"- ", ":files"},
-		{"load -", "--help --door --json --version --from --header --null --dry-run --resume --key --value --ttl-column --expires-column --flags-column " +
-			"--ttl --flags --mode --rate --gentle --detach --rejects --max-errors --progress"},
+		{"load -", "--help --door --json --version --from --header --null --resume --key --value --ttl-column --expires-column --flags-column " +
+			"--ttl --flags --mode --rate --gentle --detach --dry-run --progress --rejects --max-errors"},
+		{"fill -", "--help --door --json --version --count --bytes --key --size --seed --ttl --flags --mode --rate --gentle --detach --dry-run --progress"},
+		{"fill ", ""},
 	} {
 		words := strings.Split(test.words, " ")
 		last := len(words) - 1

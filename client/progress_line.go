@@ -73,17 +73,21 @@ func (p *progressLine) fields() []string {
 		fields = append(fields, fmt.Sprintf("%d rejected", counts.Rejected))
 	}
 	size, known := p.source.size(counts.ResumedBytes)
+	before, done := first.Bytes, counts.Bytes
+	if p.source.rows > 0 { // its bytes say nothing
+		size, before, done = p.source.rows, first.Rows, counts.Rows
+	}
 	if known && size > 0 {
-		fields = append(fields, fmt.Sprintf("%d%%", min(counts.Bytes, size)*100/size))
+		fields = append(fields, fmt.Sprintf("%d%%", min(done, size)*100/size))
 	}
 	if counts.Seconds > first.Seconds {
-		bytes := speed(counts.Bytes, first.Bytes)
-		if left := (float64(size) - float64(counts.Bytes)) / bytes; known && left >= 0 && left < 100*60*60 {
+		if left := (float64(size) - float64(done)) / speed(done, before); known && left >= 0 && left < 100*60*60 {
 			fields = append(fields, "ETA "+clock(left))
 		}
-		fields = append(fields,
-			fmt.Sprintf("%.0f rows/s", speed(counts.Rows, first.Rows)),
-			fmt.Sprintf("%.1f MB/s", bytes/1e6))
+		fields = append(fields, fmt.Sprintf("%.0f rows/s", speed(counts.Rows, first.Rows)))
+		if p.source.rows == 0 {
+			fields = append(fields, fmt.Sprintf("%.1f MB/s", speed(counts.Bytes, first.Bytes)/1e6))
+		}
 	}
 	fields = append(fields, clock(counts.Seconds)+" elapsed")
 	if p.named {

@@ -21,6 +21,9 @@ type source struct {
 	// start is the file's offset at which the input begins.
 	start int64
 
+	// rows is how many rows it makes, 0 if nobody knows.
+	rows uint64
+
 	// copied gets the error of copying a terminal into file, just before file
 	// ends; nil for every other input.
 	copied chan error

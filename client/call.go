@@ -1,0 +1,142 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"memcached-backdoor/preload/door"
+)
+
+// cancelLimit is how long an interrupted client waits for the outcome.
+const cancelLimit = 2 * time.Second
+
+// loading is what the calls of one run have in common.
+type loading struct {
+	door    string // its path
+	request func(*source) door.Request
+	rejects *rejectFiles
+	shown   progress
+	signals <-chan os.Signal
+}
+
+// loadAll loads each source with a call of its own, one after the other, and
+// stops at the first that fails.
+func (l *loading) loadAll(sources []*source, all *outcome) error {
+	for _, s := range sources {
+		counts, err := l.load(s)
+		if counts != nil {
+			err = cmp.Or(err, all.add(s.name, counts))
+			l.shown.result(s, counts)
+		}
+		if err != nil {
+			return all.blame(s.name, err)
+		}
+	}
+	return nil
+}
+
+// load makes one call. It returns the counts, if there are any, also with an
+// error.
+func (l *loading) load(s *source) (*door.Load, error) {
+	conn, err := orInterrupted(l.signals, func() (*door.Conn, error) { return door.Dial(l.door) })
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	request := l.request(s)
+	request.Progress = l.shown != noProgress{}
+	if err := conn.Call(request, append([]*os.File{s.file}, l.rejects.files()...)...); err != nil {
+		return nil, err
+	}
+	s.sent()
+
+	answers := answersOf(conn)
+	a, came := await(answers, l.signals, nil, func(counts *door.Load) { l.shown.show(s, counts) })
+	l.shown.clear()
+	if came {
+		counts, err := judge(a)
+		if err == nil && counts.Canceled {
+			err = errCanceled
+		}
+		if err == nil && counts.Limited {
+			err = errLimited
+		}
+		return counts, cmp.Or(err, s.failed())
+	}
+	if request.Detach {
+		return nil, errDetached
+	}
+	return l.cancel(conn, answers)
+}
+
+// answersOf reads the replies to a call, until one is not of progress.
+func answersOf(conn *door.Conn) <-chan answer[door.Reply] {
+	answers := make(chan answer[door.Reply])
+	go func() {
+		for {
+			reply, err := conn.Next()
+			answers <- answer[door.Reply]{reply, err}
+			if err != nil || reply.Type != door.TypeProgress {
+				return
+			}
+		}
+	}()
+	return answers
+}
+
+// await waits for the answer that ends a call, and shows those before it. A signal and,
+// if it is not nil, timeout end the waiting.
+func await(answers <-chan answer[door.Reply], signals <-chan os.Signal, timeout <-chan time.Time, show func(*door.Load)) (a answer[door.Reply], came bool) {
+	for {
+		select {
+		case a := <-answers:
+			if a.err != nil || a.value.Type != door.TypeProgress {
+				return a, true
+			}
+			show(a.value.Load)
+		case <-signals:
+			return a, false
+		case <-timeout:
+			return a, false
+		}
+	}
+}
+
+// cancel stops the call and waits for what had been done. A second signal ends
+// the waiting.
+func (l *loading) cancel(conn *door.Conn, answers <-chan answer[door.Reply]) (*door.Load, error) {
+	if err := conn.Cancel(); err != nil {
+		return nil, errNoOutcome
+	}
+	a, came := await(answers, l.signals, time.After(cancelLimit), func(*door.Load) {})
+	if !came {
+		return nil, errNoOutcome
+	}
+	if counts, _ := judge(a); counts != nil {
+		return counts, errInterrupted
+	}
+	return nil, errNoOutcome
+}
+
+// judge takes the counts out of a reply. A failed call may have some as well.
+func judge(a answer[door.Reply]) (*door.Load, error) {
+	if errors.Is(a.err, door.ErrLost) {
+		return nil, errLostLoad
+	}
+	if e, ok := errors.AsType[*door.Error](a.err); ok {
+		return e.Load, e
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	if a.value.Type != door.TypeResult {
+		return nil, fmt.Errorf("memcached answered a load with %q", a.value.Type)
+	}
+	return a.value.Load, nil
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+
+	"memcached-backdoor/preload/door"
+
+	"golang.org/x/sys/unix"
+)
+
+// Run fills the cache and accounts for the items.
+func (c *fillCommand) Run(line *commandLine) error {
+	var all outcome
+	err := c.fill(line.doorPath(), &all)
+	return all.finish(line.JSON, err)
+}
+
+func (c *fillCommand) fill(path string, all *outcome) error {
+	signals := interrupts()
+	count, err := c.items()
+	if err != nil {
+		return err
+	}
+	shown, err := newProgress(c.Progress, false)
+	if err != nil {
+		return err
+	}
+	s, err := c.source(count)
+	if err != nil {
+		return err
+	}
+	defer s.file.Close()
+	l := loading{door: path, request: c.request, shown: shown, signals: signals}
+	return l.loadAll([]*source{s}, all)
+}
+
+// request is what the door is asked for.
+func (c *fillCommand) request(*source) door.Request {
+	request := c.storing.request()
+	request.From = "jsonl"
+	return request
+}
+
+// items is how many there are to be.
+func (c *fillCommand) items() (uint64, error) {
+	switch {
+	case c.Count > 0:
+		return uint64(c.Count), nil
+	case c.Bytes == 0:
+		return 0, usageError{errors.New("how many items there are to be: --count or --bytes")}
+	}
+	mean := (float64(c.Size.least) + float64(c.Size.most)) / 2
+	if mean == 0 {
+		return 0, usageError{fmt.Errorf("values of no bytes never make %s: --count says how many", size(uint64(c.Bytes)))}
+	}
+	return max(uint64(math.Round(float64(c.Bytes)/mean)), 1), nil
+}
+
+// source is the row of which memcached makes the items, in memory.
+func (c *fillCommand) source(count uint64) (*source, error) {
+	row, err := json.Marshal(struct {
+		Key   string    `json:"key"`
+		Count uint64    `json:"count"`
+		Size  [2]uint64 `json:"size"`
+		Seed  uint64    `json:"seed"`
+	}{string(c.Key), count, [2]uint64{c.Size.least, c.Size.most}, c.Seed})
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.MemfdCreate("fill", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	file := os.NewFile(uintptr(fd), "fill")
+	// What is written at an offset leaves that at which memcached reads where it is.
+	if _, err := file.WriteAt(append(row, '\n'), 0); err != nil {
+		file.Close()
+		return nil, fileError("fill", err)
+	}
+	return &source{name: "fill", file: file, rows: count}, nil
+}
+
+// itemCount is a number of items, from 1; 0 is one that was not given.
+type itemCount uint64
+
+// UnmarshalText reads a number from 1.
+func (n *itemCount) UnmarshalText(text []byte) error {
+	count, err := strconv.ParseUint(string(text), 10, 63)
+	if err != nil || count == 0 {
+		return fmt.Errorf("%q is not a number of items: 1 or more", text)
+	}
+	*n = itemCount(count)
+	return nil
+}
+
+// itemKey is a key with a place for the item's number.
+type itemKey string
+
+// UnmarshalText reads a key.
+func (k *itemKey) UnmarshalText(text []byte) error {
+	if *k = itemKey(text); !strings.Contains(string(text), "{n}") {
+		return fmt.Errorf("the key %q is the same for all items: {n} is the item's number", text)
+	}
+	return nil
+}
+
+// byteCount is a number of bytes, from 1; 0 is one that was not given.
+type byteCount uint64
+
+// UnmarshalText reads a number with a unit.
+func (n *byteCount) UnmarshalText(text []byte) error {
+	bytes, err := parseSize(string(text))
+	if err == nil && bytes == 0 {
+		err = fmt.Errorf("%q is no size for all the values: 1 or more", text)
+	}
+	*n = byteCount(bytes)
+	return err
+}
+
+// sizeRange is the size of the smallest and of the largest value, in bytes.
+type sizeRange struct{ least, most uint64 }
+
+// UnmarshalText reads a size, or two.
+func (r *sizeRange) UnmarshalText(text []byte) error {
+	from, to, several := strings.Cut(string(text), "-")
+	if !several {
+		to = from
+	}
+	var err error
+	if r.least, err = parseSize(from); err != nil {
+		return err
+	}
+	if r.most, err = parseSize(to); err != nil {
+		return err
+	}
+	if r.least > r.most {
+		return fmt.Errorf("of %q the first size is the larger one", text)
+	}
+	return nil
+}
+
+// parseSize reads a number of bytes, with a decimal unit or without.
+func parseSize(s string) (uint64, error) {
+	number, unit := s, uint64(1)
+	if n := len(s); n > 0 {
+		for i, name := range []byte("kMG") {
+			if s[n-1] == name {
+				number, unit = s[:n-1], []uint64{1e3, 1e6, 1e9}[i]
+			}
+		}
+	}
+	n, err := strconv.ParseUint(number, 10, 63)
+	if err != nil || n > math.MaxInt64/unit {
+		return 0, fmt.Errorf("%q is not a size: a number of bytes, such as 100, 2k or 10M", s)
+	}
+	return n * unit, nil
+}
