@@ -54,9 +54,9 @@ func TestNoEngine(t *testing.T) {
 	}
 }
 
-// A proxy sends rows on to other memcacheds, which is not what a load is asked to do.
-func TestProxy(t *testing.T) {
-	t.Parallel()
+// newest prepares Debian 13's memcached, 1.6.38, under another version, so that only its protocol is left.
+func newest(t *testing.T, args ...string) *server {
+	t.Helper()
 	root := built(t, "hosts/debian/amd64/trixie")
 	libraries := filepath.Join(root, "usr/lib/x86_64-linux-gnu")
 	program := filepath.Join(t.TempDir(), "memcached")
@@ -67,12 +67,19 @@ func TestProxy(t *testing.T) {
 	if err := os.WriteFile(program, replaced(t, original, "1.6.38", "1.7.38"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	s := newServer(t, program, args...)
+	s.wrap = []string{filepath.Join(libraries, "ld-linux-x86-64.so.2"), "--library-path", libraries}
+	return s
+}
+
+// A proxy sends rows on to other memcacheds, which is not what a load is asked to do.
+func TestProxy(t *testing.T) {
+	t.Parallel()
 	config := filepath.Join(t.TempDir(), "proxy.lua")
 	if err := os.WriteFile(config, []byte("function mcp_config_pools() end\nfunction mcp_config_routes() end\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(t, program, "-o", "proxy_config="+config)
-	s.wrap = []string{filepath.Join(libraries, "ld-linux-x86-64.so.2"), "--library-path", libraries}
+	s := newest(t, "-o", "proxy_config="+config)
 	s.start()
 	wait(t, "the door", func() error {
 		_, err := call(s.door, door.Request{Op: door.OpStatus})

@@ -52,8 +52,8 @@ type Options struct {
 	// that are named below; of JSONL the members key, and value or value_base64, and those of
 	// mocks (mock.go).
 	Key, Value string
-	// Columns with what is set for all rows otherwise: seconds from now, or a duration; a date in seconds
-	// since 1970; and client flags.
+	// Columns with what is set for all rows otherwise: seconds from now, or a duration; a date
+	// in seconds since 1970; and client flags.
 	TTLColumn, ExpiresColumn, FlagsColumn string
 
 	// What rows are stored with that say nothing themselves.
