@@ -21,6 +21,7 @@ type objects struct {
 	lines
 	layout
 	fields []field // layout.columns
+	none   []field // the same of an object without members
 	name   []byte
 
 	mocks  int // the first column that is a mock's
@@ -34,6 +35,9 @@ func newObjects(l layout) *objects {
 	o := &objects{layout: l, mocks: len(l.columns)}
 	if l.options.Key == "" && l.options.Value == "" {
 		o.columns = append(o.columns, mockMembers...)
+	}
+	for range o.columns {
+		o.none = append(o.none, field{absent: true})
 	}
 	return o
 }
@@ -150,10 +154,7 @@ func (o *objects) cut(beginning []byte, row *Row) Kind {
 // end of data.  It returns the offset of what is no JSON, or -1.  Of members with the same
 // name the last counts (encoding/json).
 func (o *objects) scan(data []byte, at int) (bad int) {
-	o.fields, o.mocked, o.twice = o.fields[:0], false, 0
-	for range o.columns {
-		o.fields = append(o.fields, field{absent: true})
-	}
+	o.fields, o.mocked, o.twice = append(o.fields[:0], o.none...), false, 0
 	if at == len(data) || data[at] != '{' {
 		return at
 	}

@@ -1,11 +1,9 @@
 package record
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // A field is what a row has in a column.
@@ -278,6 +276,9 @@ func (l *layout) add(data []byte, f field) (reason Reason, at int) {
 func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 	o := &l.options
 	row.Command, row.Flags, row.TTL = o.Command, o.Flags, o.TTL
+	if l.flags < 0 && l.ttl < 0 && l.expires < 0 {
+		return Item
+	}
 	if n, ok, at := l.number(data, fields, l.flags); at >= 0 {
 		if !ok || n < 0 || n > 1<<32-1 {
 			return row.reject(BadFlags, at)
@@ -299,88 +300,4 @@ func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 		return row.until(date, dateAt)
 	}
 	return Item
-}
-
-// word reads a column that has a number; at is where it stands, -1 if there is none, or it is
-// NULL or empty.  What can be no number is empty.
-func (l *layout) word(data []byte, fields []field, column int) (word []byte, at int) {
-	if column < 0 {
-		return nil, -1
-	}
-	f := fields[column]
-	if f.absent || f.null || f.at == f.end {
-		return nil, -1
-	}
-	from := len(l.made)
-	if reason, at := l.add(data, f); reason != "" {
-		return nil, at
-	}
-	word = bytes.TrimSpace(l.made[from:])
-	l.made = l.made[:from]
-	if len(word) > wordMax {
-		return nil, f.at
-	}
-	return word, f.at
-}
-
-// wordMax is the length of the longest number.
-const wordMax = 20
-
-// number reads a column; at is as word has it.
-func (l *layout) number(data []byte, fields []field, column int) (n int64, ok bool, at int) {
-	word, at := l.word(data, fields, column)
-	if at < 0 {
-		return 0, false, at
-	}
-	n, err := strconv.ParseInt(string(word), 10, 64)
-	return n, err == nil, at
-}
-
-// seconds reads the time to live: seconds, or a duration with a unit, which is rounded up,
-// for memcached's clock ticks once a second.
-func (l *layout) seconds(data []byte, fields []field) (n int64, ok bool, at int) {
-	word, at := l.word(data, fields, l.ttl)
-	if at < 0 {
-		return 0, false, at
-	}
-	if n, err := strconv.ParseInt(string(word), 10, 64); err == nil {
-		return n, true, at
-	}
-	d, err := time.ParseDuration(string(word))
-	switch {
-	case err != nil || d == 0 && bytes.ContainsAny(word, "123456789"): // less than it can say
-		return 0, false, at
-	case d < 0:
-		return -1, true, at
-	case d%time.Second > 0:
-		d += time.Second
-	}
-	return int64(d / time.Second), true, at
-}
-
-// in gives the row so many seconds to live; 0 is for ever.
-func (r *Row) in(seconds int64, at int) Kind {
-	switch {
-	case seconds < 0:
-		r.Reason = Expired
-		return Skip
-	case seconds > TTLMax:
-		return r.reject(BadTTL, at)
-	}
-	r.TTL = seconds
-	return Item
-}
-
-// until gives the row until a date, in seconds since 1970; 0 is for ever.
-func (r *Row) until(date int64, at int) Kind {
-	if date == 0 {
-		r.TTL = 0
-		return Item
-	}
-	left := date - time.Now().Unix()
-	if date < 0 || left <= 0 {
-		r.Reason = Expired
-		return Skip
-	}
-	return r.in(left, at)
 }

@@ -146,7 +146,7 @@ func (o *objects) readMock(line []byte) (reason Reason, at int) {
 		switch text := string(line[f.at:f.end]); {
 		case isString(line, f) || text != "true" && text != "false":
 			return BadExpired, f.at
-		case text == "true" && (o.given(o.ttl) || o.given(o.expires)):
+		case text == "true" && (given(o.fields, o.ttl) || given(o.fields, o.expires)):
 			return TwoExpiries, f.at
 		default:
 			m.expired = text == "true"
@@ -159,7 +159,7 @@ func (o *objects) readMock(line []byte) (reason Reason, at int) {
 		if m.least, m.most, m.sized = sizes(line[f.at:f.end]); !m.sized {
 			return BadSize, f.at
 		}
-		if o.given(o.value.first()) || o.given(o.base64) {
+		if given(o.fields, o.value.first()) || given(o.fields, o.base64) {
 			return SizedValue, f.at
 		}
 	}
@@ -188,12 +188,7 @@ func (o *objects) readMock(line []byte) (reason Reason, at int) {
 func (o *objects) member(member int) field { return o.fields[o.mocks+member] }
 
 // has says that a mock's member is there and not null.
-func (o *objects) has(member int) bool { return o.given(o.mocks + member) }
-
-// given says the same of a column.
-func (o *objects) given(column int) bool {
-	return column >= 0 && !o.fields[column].absent && !o.fields[column].null
-}
+func (o *objects) has(member int) bool { return given(o.fields, o.mocks+member) }
 
 func isString(line []byte, f field) bool { return f.at > 0 && line[f.at-1] == '"' }
 
