@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -304,16 +303,8 @@ func TestEviction(t *testing.T) {
 // The article's bare call, a descriptor and nothing else, by the README's client in Python.
 func TestBareCall(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
-		readme, err := os.ReadFile("../../README.md")
-		if err != nil {
-			t.Fatal(err)
-		}
-		program := regexp.MustCompile("(?s)```python\n(.*?)```").FindSubmatch(readme)
-		if program == nil {
-			t.Fatal("the README has no client in Python")
-		}
 		server := start(t, h.program)
-		text := strings.ReplaceAll(string(program[1]), door.DefaultPath, server.door)
+		text := strings.ReplaceAll(readme(t, "python", "send_fds"), door.DefaultPath, server.door)
 		cmd := exec.Command("python3", "-c", text)
 		cmd.Stdin = strings.NewReader("user_1\tTrond\n")
 		out, err := cmd.CombinedOutput()

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -18,9 +17,19 @@ func readme(t *testing.T, language, word string) string {
 		t.Fatal(err)
 	}
 	var found []string
-	for _, block := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
-		if strings.Contains(block[1], word) {
-			found = append(found, block[1])
+	block, inside := "", false
+	for line := range strings.Lines(string(text)) {
+		fence, isFence := strings.CutPrefix(line, "```")
+		switch {
+		case isFence && !inside:
+			block, inside = strings.TrimSpace(fence)+"\n", true
+		case isFence:
+			if content, ok := strings.CutPrefix(block, language+"\n"); ok && strings.Contains(content, word) {
+				found = append(found, content)
+			}
+			inside = false
+		default:
+			block += line
 		}
 	}
 	if len(found) != 1 {
