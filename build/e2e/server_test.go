@@ -442,9 +442,29 @@ func (s *server) end(signal syscall.Signal) syscall.WaitStatus {
 	select {
 	case <-s.exited:
 	case <-time.After(patience):
-		s.t.Fatalf("memcached did not end within %v\n%s", patience, s.output.String())
+		s.t.Fatalf("memcached did not end within %v\n%s%s", patience, s.output.String(), s.threads())
 	}
 	return s.cmd.ProcessState.Sys().(syscall.WaitStatus)
+}
+
+// threads says where memcached's threads are: their names, states and system calls (proc(5)).
+func (s *server) threads() string {
+	var all strings.Builder
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", s.pid()))
+	for _, task := range tasks {
+		for _, name := range []string{"stat", "syscall", "wchan"} {
+			text, err := os.ReadFile(filepath.Join(task, name))
+			if err != nil {
+				text = []byte(err.Error())
+			}
+			fmt.Fprintf(&all, "%.60q ", strings.TrimSpace(string(text)))
+		}
+		all.WriteByte('\n')
+	}
+	if all.Len() == 0 {
+		return "it has no threads any more: something else holds its output open"
+	}
+	return all.String()
 }
 
 // client runs the client that was built, on this server's door.
