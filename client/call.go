@@ -22,6 +22,25 @@ type loading struct {
 	signals <-chan os.Signal
 }
 
+// loadFiles loads what the command line names, with the files that it asks for.
+func (l *loading) loadFiles(files []string, progress, rejects string, all *outcome) error {
+	l.signals = interrupts()
+	sources, err := orInterrupted(l.signals, func() ([]*source, error) { return openSources(files) })
+	if err != nil {
+		return err
+	}
+	all.several = len(sources) > 1
+	if l.shown, err = newProgress(progress, all.several); err != nil {
+		return err
+	}
+	if l.rejects, err = createRejects(rejects); err != nil {
+		return err
+	}
+	err = l.loadAll(sources, all)
+	l.rejects.close(!errors.Is(err, errDetached) && !errors.Is(err, errNoOutcome))
+	return err
+}
+
 // loadAll loads each source with a call of its own, one after the other, and
 // stops at the first that fails.
 func (l *loading) loadAll(sources []*source, all *outcome) error {
@@ -57,7 +76,7 @@ func (l *loading) load(s *source) (*door.Load, error) {
 	s.sent()
 
 	answers := answersOf(conn)
-	a, came := await(answers, l.signals, nil, func(counts *door.Load) { l.shown.show(s, counts) })
+	a, came := await(answers, l.signals, nil, func(r door.Reply) { l.shown.show(s, r.Load) })
 	l.shown.clear()
 	if came {
 		counts, err := judge(a)
@@ -66,6 +85,9 @@ func (l *loading) load(s *source) (*door.Load, error) {
 		}
 		if err == nil && counts.Limited {
 			err = errLimited
+		}
+		if err == nil && counts.Incomplete {
+			err = errIncomplete
 		}
 		return counts, cmp.Or(err, s.failed())
 	}
@@ -92,14 +114,14 @@ func answersOf(conn *door.Conn) <-chan answer[door.Reply] {
 
 // await waits for the answer that ends a call, and shows those before it. A signal and,
 // if it is not nil, timeout end the waiting.
-func await(answers <-chan answer[door.Reply], signals <-chan os.Signal, timeout <-chan time.Time, show func(*door.Load)) (a answer[door.Reply], came bool) {
+func await(answers <-chan answer[door.Reply], signals <-chan os.Signal, timeout <-chan time.Time, show func(door.Reply)) (a answer[door.Reply], came bool) {
 	for {
 		select {
 		case a := <-answers:
 			if a.err != nil || a.value.Type != door.TypeProgress {
 				return a, true
 			}
-			show(a.value.Load)
+			show(a.value)
 		case <-signals:
 			return a, false
 		case <-timeout:
@@ -114,7 +136,7 @@ func (l *loading) cancel(conn *door.Conn, answers <-chan answer[door.Reply]) (*d
 	if err := conn.Cancel(); err != nil {
 		return nil, errNoOutcome
 	}
-	a, came := await(answers, l.signals, time.After(cancelLimit), func(*door.Load) {})
+	a, came := await(answers, l.signals, time.After(cancelLimit), func(door.Reply) {})
 	if !came {
 		return nil, errNoOutcome
 	}

@@ -16,11 +16,13 @@ import (
 // commandLine is the command line: the struct is its documentation, too. What can stand
 // for a value is told to the shells by the tag complete: words, or FILE.
 type commandLine struct {
-	Load   loadCommand   `cmd:"" default:"withargs" help:"Store the rows of standard input, or of files. The default."`
-	Fill   fillCommand   `cmd:"" help:"Fill the cache with items that stand for nothing."`
-	Status statusCommand `cmd:"" help:"Say what memcached and the library in it are, and what has been loaded."`
-	Wait   waitCommand   `cmd:"" help:"Wait until the door answers and the fixtures are loaded (MEMCACHED_BACKDOOR_PRELOAD), for scripts and health checks."`
-	Check  checkCommand  `cmd:"" help:"Say, without starting it, what the library would do in a memcached."`
+	Load    loadCommand    `cmd:"" default:"withargs" help:"Store the rows of standard input, or of files. The default."`
+	Fill    fillCommand    `cmd:"" help:"Fill the cache with items that stand for nothing."`
+	Dump    dumpCommand    `cmd:"" help:"Write all items of the cache to a file, or to standard output."`
+	Restore restoreCommand `cmd:"" help:"Store the items of dumps, from files or standard input."`
+	Status  statusCommand  `cmd:"" help:"Say what memcached and the library in it are, and what has been loaded."`
+	Wait    waitCommand    `cmd:"" help:"Wait until the door answers and the fixtures are loaded (MEMCACHED_BACKDOOR_PRELOAD), for scripts and health checks."`
+	Check   checkCommand   `cmd:"" help:"Say, without starting it, what the library would do in a memcached."`
 
 	Completion completionCommand `cmd:"" help:"Print a script that lets a shell complete the command line."`
 	Man        manCommand        `cmd:"" help:"Print the manual page."`
@@ -42,7 +44,7 @@ func (line *commandLine) doorPath() string {
 type loadCommand struct {
 	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Files to read, one after the other; - is standard input."`
 
-	From   string `group:"Input:" placeholder:"FORMAT" complete:"raw,mysql,psql,csv,tsv,jsonl,memcached" help:"Format of the rows: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns between tabs; jsonl, a JSON object a line; memcached, set, add and ms commands. Otherwise the end of the file's name says it, or it is raw."`
+	From   string `group:"Input:" placeholder:"FORMAT" complete:"raw,mysql,psql,csv,tsv,jsonl,memcached,dump" help:"Format of the rows: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns between tabs; jsonl, a JSON object a line; memcached, set, add and ms commands; dump, what dump writes. Otherwise the end of the file's name says it, or it is raw."`
 	Header bool   `group:"Input:" help:"The first row has the names of the columns."`
 	Null   string `group:"Input:" placeholder:"WHAT" complete:"skip,empty,literal" help:"What becomes of a NULL: skip leaves the row out (default of psql and jsonl), empty stores an empty value (of csv and tsv), literal what stands there (of mysql)."`
 
@@ -54,17 +56,20 @@ type loadCommand struct {
 	ExpiresColumn string `group:"Columns:" placeholder:"COLUMN" help:"Date at which the item expires, in seconds since 1970, 0 for never."`
 	FlagsColumn   string `group:"Columns:" placeholder:"COLUMN" help:"memcached's client flags."`
 
+	marking
 	storing
+	refusing
+}
 
-	Rejects   string `group:"Output:" placeholder:"FILE" complete:"FILE" help:"Write the rejected rows to FILE as they are, and line, column, reason and key of each to FILE.log. Neither stays if it is empty."`
-	MaxErrors string `group:"Output:" placeholder:"ROWS" help:"End the load when more rows than that are rejected: a number, or a part of those that were read, such as 5%."`
+// marking is what rows are stored with that say nothing themselves.
+type marking struct {
+	TTL   timeToLive `group:"Rows:" name:"ttl" placeholder:"TIME" help:"Time to live of each row from when it is stored: seconds, or a duration such as 10m, 24h or 30d; 0, the default, is for ever."`
+	Flags uint32     `group:"Rows:" placeholder:"NUMBER" help:"memcached's client flags of each row."`
 }
 
 // storing is how rows are stored, wherever they come from.
 type storing struct {
-	TTL   timeToLive `group:"Rows:" name:"ttl" placeholder:"TIME" help:"Time to live of each row from when it is stored: seconds, or a duration such as 10m, 24h or 30d; 0, the default, is for ever."`
-	Flags uint32     `group:"Rows:" placeholder:"NUMBER" help:"memcached's client flags of each row."`
-	Mode  mode       `group:"Rows:" placeholder:"MODE" complete:"set,add,replace" help:"Which rows are stored: set, every one; add, new keys only; replace, keys that are there only. Otherwise set, or what the rows of the format memcached say."`
+	Mode mode `group:"Rows:" placeholder:"MODE" complete:"set,add,replace" help:"Which rows are stored: set, every one; add, new keys only; replace, keys that are there only. Otherwise set, or what the rows of the format memcached say."`
 
 	Rate   rowRate `group:"Pace:" placeholder:"ROWS" help:"Store so many rows a second at most."`
 	Gentle bool    `group:"Pace:" help:"Take a tenth of the time of one of memcached's threads at most."`
@@ -74,6 +79,12 @@ type storing struct {
 	Progress string `group:"Output:" enum:"auto,none,json" default:"auto" placeholder:"HOW" help:"Progress on standard error: auto, a line if it is a terminal; none; json, an event a line."`
 }
 
+// refusing is what becomes of rows that cannot be stored.
+type refusing struct {
+	Rejects   string `group:"Output:" placeholder:"FILE" complete:"FILE" help:"Write the rejected rows to FILE as they are, and line, column, reason and key of each to FILE.log. Neither stays if it is empty."`
+	MaxErrors string `group:"Output:" placeholder:"ROWS" help:"End the load when more rows than that are rejected: a number, or a part of those that were read, such as 5%."`
+}
+
 type fillCommand struct {
 	Count itemCount `group:"Items:" placeholder:"NUMBER" xor:"amount" help:"How many items there are to be."`
 	Bytes byteCount `group:"Items:" placeholder:"SIZE" xor:"amount" help:"Or how many bytes their values are to have in all, about: a number, or one with k, M or G behind it, for thousands, millions and so on."`
@@ -81,6 +92,7 @@ type fillCommand struct {
 	Size  sizeRange `group:"Items:" placeholder:"SIZE" default:"100" help:"How many bytes a value has: a size, or two with a - between them, such as 100-2k, and then it is drawn for each item. Otherwise 100."`
 	Seed  uint64    `group:"Items:" placeholder:"NUMBER" default:"1" help:"What the values are drawn from: the same number, the same values. Otherwise 1."`
 
+	marking
 	storing
 }
 

@@ -28,7 +28,7 @@ func TestChoices(t *testing.T) {
 		words string // the last is the one to be completed
 		want  string // those of the choices that begin with it
 	}{
-		{"", "load fill status wait check completion man :files"},
+		{"", "load fill dump restore status wait check completion man :files"},
 		{"c", "check completion :files"},
 		{"status ", ""},
 		{"load ", ":files"},
@@ -42,7 +42,7 @@ func TestChoices(t *testing.T) {
 		{"status --", "--help --door --json --version"},
 		{"load a --mo", "--mode"},
 		{"--door ", ":files"},
-		{"--door status ", "load fill status wait check completion man :files"},
+		{"--door status ", "load fill dump restore status wait check completion man :files"},
 		{"load --door=", ":files"},
 		{"load --mode ", "set add replace"},
 		{"load --mode=", "--mode=set --mode=add --mode=replace"},

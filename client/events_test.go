@@ -22,7 +22,7 @@ func TestProgressEvents(t *testing.T) {
 		if !req.Progress {
 			t.Error("progress was not asked for")
 		}
-		c.Progress(&door.Load{Rows: 1, Stored: 1, Bytes: 4, Seconds: 0.25})
+		c.Progress(door.Reply{Load: &door.Load{Rows: 1, Stored: 1, Bytes: 4, Seconds: 0.25}})
 		if req.From == "" {
 			c.Finish(door.Reply{Error: &door.Error{Code: door.CodeRead, Message: "out of luck", Load: &door.Load{Rows: 1, Stored: 1, Bytes: 4, Seconds: 0.5}}})
 			return
@@ -54,7 +54,7 @@ func TestProgressEventsInterrupted(t *testing.T) {
 			t.Errorf("Wait: %v", err)
 		}
 		for range 3 {
-			c.Progress(&halfway)
+			c.Progress(door.Reply{Load: &halfway})
 		}
 		canceled <- struct{}{}
 		if !<-finishes {

@@ -33,7 +33,7 @@ type status struct {
 var statuses = []status{
 	{exitDone, "every row is stored, or was skipped on request; check: it would be, natively; wait: memcached is ready"},
 	{exitFailure, "failed: the error says what was not done"},
-	{exitPartly, "some rows were rejected, the others are stored; check: by protocol only"},
+	{exitPartly, "some rows were rejected, the others are stored; dump: some items could not be read; check: by protocol only"},
 	{exitLimit, "the load ended because more rows were rejected than --max-errors allows"},
 	{exitNoDoor, "no door: no memcached answers at its path"},
 	{exitHost, "this memcached is not supported by the library, or is none"},
@@ -61,6 +61,15 @@ var (
 	// errLimited ends a load in which too many rows were rejected.
 	errLimited = errors.New("more rows were rejected than --max-errors allows: the load has ended before its input")
 
+	// errIncomplete ends a restore of what is not a whole dump.
+	errIncomplete = errors.New("the dump is not complete: what is there of it is stored, its end is missing")
+
+	// errItemsLost ends a dump without some of the items. The summary says so.
+	errItemsLost = errors.New("items are lost")
+
+	// errDumpCanceled ends a dump that memcached gave up.
+	errDumpCanceled = errors.New("memcached ended the dump before its end")
+
 	// errProtocolOnly ends a check of such a memcached. What was printed says so.
 	errProtocolOnly = errors.New("by protocol only")
 
@@ -75,6 +84,7 @@ var (
 	errDetached = errors.New("interrupted; the load goes on in memcached")
 
 	errLostLoad   = errors.New("memcached went away; what was stored before is in an unknown state")
+	errLostDump   = errors.New("memcached went away during the dump")
 	errLostStatus = errors.New("memcached went away before it answered")
 	errSilent     = errors.New("there is a door, but memcached does not answer")
 	errLoading    = errors.New("the fixtures are not loaded yet")
@@ -136,6 +146,9 @@ var explanations = []struct {
 }{
 	{err: errRejected, status: exitPartly, silent: true},
 	{err: errLimited, status: exitLimit},
+	{err: errIncomplete, status: exitFailure, hint: "take another dump; it is complete when its last line is mn"},
+	{err: errItemsLost, status: exitPartly, silent: true},
+	{err: errLostDump, status: exitFailure, hint: "see what memcached says on its standard error"},
 	{err: errProtocolOnly, status: exitPartly, silent: true},
 	{err: errInterrupted, status: exitInterrupted, silent: true},
 	{err: errNoOutcome, status: exitInterrupted},

@@ -43,6 +43,7 @@ func (c *fillCommand) fill(path string, all *outcome) error {
 // request is what the door is asked for.
 func (c *fillCommand) request(*source) door.Request {
 	request := c.storing.request()
+	c.marking.add(&request)
 	request.From = "jsonl"
 	return request
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 
 	"memcached-backdoor/preload/door"
 )
@@ -10,29 +9,9 @@ import (
 // Run loads the sources and accounts for them.
 func (c *loadCommand) Run(line *commandLine) error {
 	var all outcome
-	err := c.loadAll(line.doorPath(), &all)
+	l := loading{door: line.doorPath(), request: c.request}
+	err := l.loadFiles(c.Files, c.Progress, c.Rejects, &all)
 	return all.finish(line.JSON, err)
-}
-
-func (c *loadCommand) loadAll(path string, all *outcome) error {
-	signals := interrupts()
-	sources, err := orInterrupted(signals, func() ([]*source, error) { return openSources(c.Files) })
-	if err != nil {
-		return err
-	}
-	all.several = len(sources) > 1
-	shown, err := newProgress(c.Progress, all.several)
-	if err != nil {
-		return err
-	}
-	rejects, err := createRejects(c.Rejects)
-	if err != nil {
-		return err
-	}
-	l := loading{door: path, request: c.request, rejects: rejects, shown: shown, signals: signals}
-	err = l.loadAll(sources, all)
-	rejects.close(!errors.Is(err, errDetached) && !errors.Is(err, errNoOutcome))
-	return err
 }
 
 // request is what the door is asked for.
@@ -46,8 +25,8 @@ func (c *loadCommand) request(s *source) door.Request {
 	request.TTLColumn = c.TTLColumn
 	request.ExpiresColumn = c.ExpiresColumn
 	request.FlagsColumn = c.FlagsColumn
-	request.Rejects = c.Rejects != ""
-	request.MaxErrors = c.MaxErrors
+	c.marking.add(&request)
+	c.refusing.add(&request)
 	request.Resume = c.Resume
 	return request
 }
@@ -58,12 +37,18 @@ func (s *storing) request() door.Request {
 		Version: door.Protocol,
 		Op:      door.OpLoad,
 
-		TTL:    int64(s.TTL),
-		Flags:  s.Flags,
 		Mode:   door.Mode(s.Mode),
 		Rate:   uint64(s.Rate),
 		Gentle: s.Gentle,
 		Detach: s.Detach,
 		DryRun: s.DryRun,
 	}
+}
+
+func (m *marking) add(request *door.Request) {
+	request.TTL, request.Flags = int64(m.TTL), m.Flags
+}
+
+func (r *refusing) add(request *door.Request) {
+	request.Rejects, request.MaxErrors = r.Rejects != "", r.MaxErrors
 }

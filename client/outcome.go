@@ -48,6 +48,7 @@ func (o *outcome) add(name string, load *door.Load) error {
 	o.total.Engine, o.total.EngineReason, o.total.DryRun = load.Engine, load.EngineReason, load.DryRun
 	o.total.Canceled = o.total.Canceled || load.Canceled
 	o.total.Limited = o.total.Limited || load.Limited
+	o.total.Incomplete = o.total.Incomplete || load.Incomplete
 	for reason, rows := range load.Reasons {
 		if o.total.Reasons == nil {
 			o.total.Reasons = map[string]uint64{}
@@ -61,7 +62,7 @@ func (o *outcome) add(name string, load *door.Load) error {
 // others name something themselves, or are about all of them.
 func (o *outcome) blame(name string, err error) error {
 	_, answered := errors.AsType[*door.Error](err)
-	if o.several && (answered || errors.Is(err, errLostLoad) || errors.Is(err, errCanceled) || errors.Is(err, errLimited)) {
+	if o.several && (answered || errors.Is(err, errLostLoad) || errors.Is(err, errCanceled) || errors.Is(err, errLimited) || errors.Is(err, errIncomplete)) {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return err
@@ -188,8 +189,10 @@ func size(bytes uint64) string {
 }
 
 // printJSON prints a document on standard output.
-func printJSON(v any) error {
-	enc := json.NewEncoder(os.Stdout)
+func printJSON(v any) error { return printJSONTo(os.Stdout, v) }
+
+func printJSONTo(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)

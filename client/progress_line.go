@@ -75,7 +75,7 @@ func (p *progressLine) fields() []string {
 	size, known := p.source.size(counts.ResumedBytes)
 	before, done := first.Bytes, counts.Bytes
 	if p.source.rows > 0 { // its bytes say nothing
-		size, before, done = p.source.rows, first.Rows, counts.Rows
+		size, known, before, done = p.source.rows, true, first.Rows, counts.Rows
 	}
 	if known && size > 0 {
 		fields = append(fields, fmt.Sprintf("%d%%", min(done, size)*100/size))

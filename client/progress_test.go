@@ -35,7 +35,7 @@ func reporting(t *testing.T, progress, result door.Load) (path string, end chan<
 			t.Errorf("progress was not asked for: %+v", req)
 		}
 		for over := false; !over; {
-			c.Progress(&progress)
+			c.Progress(door.Reply{Load: &progress})
 			select {
 			case <-ended:
 				over = true
@@ -125,11 +125,11 @@ func TestProgressInterrupted(t *testing.T) {
 	t.Parallel()
 	canceled, end := make(chan struct{}), make(chan struct{})
 	path := serve(t, func(c *door.Call, _ door.Request) {
-		c.Progress(&halfway)
+		c.Progress(door.Reply{Load: &halfway})
 		if _, err := c.Wait(false, -1, -1); err != nil {
 			t.Errorf("Wait: %v", err)
 		}
-		c.Progress(&halfway)
+		c.Progress(door.Reply{Load: &halfway})
 		close(canceled)
 		select {
 		case <-end:
@@ -188,7 +188,7 @@ func TestProgressNotWanted(t *testing.T) {
 func TestProgressWhileTyping(t *testing.T) {
 	t.Parallel()
 	path := serve(t, func(c *door.Call, _ door.Request) {
-		c.Progress(&halfway)
+		c.Progress(door.Reply{Load: &halfway})
 		if _, err := io.Copy(io.Discard, c.Input); err != nil {
 			t.Error(err)
 		}

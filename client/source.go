@@ -82,6 +82,9 @@ func openSource(name string) (*source, error) {
 // size is how many bytes there are to be read behind those that an earlier load had done
 // with, if that is known: of a regular file, as long as it is now.
 func (s *source) size(done uint64) (size uint64, known bool) {
+	if s.file == nil {
+		return 0, false // it is a dump's
+	}
 	info, err := s.file.Stat()
 	if err != nil || !info.Mode().IsRegular() {
 		return 0, false

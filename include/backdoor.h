@@ -62,6 +62,7 @@ enum backdoor_proof_step {
     BACKDOOR_PROOF_LIMITS, /* the largest item, the size of the client flags */
     BACKDOOR_PROOF_CHUNKS, /* a large item's chunks */
     BACKDOOR_PROOF_TABLE,  /* where the hash table is; to be without it is no failure */
+    BACKDOOR_PROOF_LOCKS,  /* and where the items' locks are, likewise */
     BACKDOOR_PROOF_HOLDS,
 };
 
@@ -74,6 +75,8 @@ struct backdoor_proof {
     uint64_t suffix[2];     /* bytes of client flags in an item, 0 and others; none at all: text */
     uint64_t has_cas;       /* items have a CAS unique: memcached runs without -C */
     uint64_t table;         /* the address of primary_hashtable; 0: not located */
+    uint64_t locks;         /* the address of item_locks; 0: not located */
+    uint32_t lock_mask;     /* which of them a hash has */
 };
 
 /* What became of a row. */
@@ -164,6 +167,51 @@ struct backdoor_batch {
     uint32_t filled;
 };
 
+/*
+ * An item that a walk has met, in its buffer at a multiple of 8 bytes; the key, and the value
+ * if it was asked for and is not external, are behind it.
+ */
+struct backdoor_item {
+    uint32_t size;   /* bytes of all of it, a multiple of 8 */
+    uint32_t nvalue; /* bytes of the value, whether it is there or not */
+    uint64_t flags;  /* client flags */
+    uint64_t cas;    /* its CAS unique; 0: memcached has none (-C) */
+    int64_t left;    /* seconds until it expires; -1: never */
+    int64_t idle;    /* seconds since it was stored or last asked for, some 60 s more or less */
+    uint8_t nkey;
+    uint8_t slabs_clsid; /* the slab class that it is in */
+    bool external;       /* its value is in extstore, on a disk */
+};
+
+/* A walk through all items: the job of a dump. */
+struct backdoor_walk {
+    struct backdoor_job job;
+
+    /* Set by the submitter. */
+    char *data; /* items are put there, one after the other */
+    uint32_t room;
+    bool values; /* with their values */
+    uint8_t nprefix;
+    char prefix[KEY_MAX_LENGTH]; /* of the keys that are wanted */
+    char *keys; /* room for the keys of a bucket; kept from one submission to the next */
+    uint32_t keys_room;
+
+    /* What it came to. */
+    uint32_t filled;      /* bytes of items in data */
+    uint32_t needed;      /* bytes that the next item takes, more than there were left */
+    uint32_t keys_needed; /* bytes that the next bucket's keys take, likewise */
+    bool end;             /* there are no more */
+
+    /* Where it stands; the submitter may read bucket and buckets between two submissions. */
+    uint64_t bucket;     /* the next one */
+    uint64_t buckets;    /* of the table as it was at the beginning; 0: it has not begun */
+    uint32_t nkeys, key; /* bytes in keys, and of them those whose items are in data */
+    item *it;            /* being copied, or NULL */
+    item_chunk *ch;      /* its current chunk, of a large one */
+    uint32_t offset;     /* in the chunk */
+    uint32_t copied;     /* bytes of the value */
+};
+
 /* The proof: a job that forks, and the two ends that remain. */
 struct backdoor_prove {
     struct backdoor_job job;
@@ -183,6 +231,10 @@ void backdoor_bind(const struct backdoor_functions *functions, const struct back
 void backdoor_batch_start(struct backdoor_batch *batch);
 void backdoor_batch_look(struct backdoor_batch *batch);
 size_t backdoor_item_size(size_t nkey, uint32_t flags, size_t nvalue);
+
+/* preload/cache/walk.c */
+bool backdoor_can_walk(void);
+void backdoor_walk_start(struct backdoor_walk *walk);
 
 /* preload/cache/prove.c */
 void backdoor_prove_start(struct backdoor_prove *prove);

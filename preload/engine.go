@@ -11,8 +11,10 @@ import (
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/cache"
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
 	"memcached-backdoor/preload/host"
 	"memcached-backdoor/preload/protocol"
+	"memcached-backdoor/preload/walk"
 )
 
 // An engine is how rows are stored in this memcached: with its own functions, or,
@@ -75,6 +77,17 @@ func (e *engine) store() (batch.Store, *door.Error) {
 	if e.why == nil {
 		return e.native, nil
 	}
+	store, refusal := e.byProtocol(e.why.Message)
+	if refusal != nil {
+		refusal.Code, refusal.Hint = e.why.Code, e.why.Hint
+		return nil, refusal
+	}
+	return store, nil
+}
+
+// byProtocol returns memcached by its protocol, or, why being what stands against anything else,
+// why that cannot be had either.
+func (e *engine) byProtocol(why string) (*protocol.Store, *door.Error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.protocol != nil {
@@ -88,10 +101,48 @@ func (e *engine) store() (batch.Store, *door.Error) {
 		}
 		because = strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
-	return nil, &door.Error{Code: e.why.Code, Message: e.why.Message + norByProtocol + because, Hint: e.why.Hint}
+	return nil, &door.Error{Code: door.CodeHost, Message: why + norByProtocol + because}
 }
 
 const norByProtocol = "; nor by protocol: "
+
+// A walkable cache is one whose items can be met.
+type walkable struct {
+	walk.Store
+	fetch  dump.Fetch // of items in extstore
+	engine door.Engine
+	reason string // why that is not the native one
+}
+
+// walkable returns what can be walked through, or why nothing can: memcached's hash table, or, where
+// that is not to be had, what memcached itself lists and answers.
+func (e *engine) walkable() (walkable, *door.Error) {
+	w := walkable{engine: door.EngineNative}
+	if e.why == nil {
+		w.Store, w.fetch = e.native, e.fetch
+		if e.native.CanWalk() {
+			return w, nil
+		}
+		w.reason = cache.ErrNoWalk.Error()
+	} else {
+		w.reason = e.why.Message
+	}
+	store, refusal := e.byProtocol(w.reason)
+	if refusal != nil {
+		return w, refusal
+	}
+	w.Store, w.fetch, w.engine = store, store.Fetch, door.EngineProtocol
+	return w, nil
+}
+
+// fetch asks memcached for the values of items.
+func (e *engine) fetch(items []*walk.Item) error {
+	store, refusal := e.byProtocol("some items are in extstore")
+	if refusal != nil {
+		return refusal
+	}
+	return store.Fetch(items)
+}
 
 // announcement is what memcached's log is told at the start, "" of the native engine.
 // Nothing is connected to for it.

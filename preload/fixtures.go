@@ -135,6 +135,9 @@ func (p *preloading) file(store batch.Store, file fixtures.File) {
 	if err != nil {
 		p.problem("%s: %v", file.Path, err)
 	}
+	if counts.Incomplete {
+		p.problem("%s: the dump is not complete, its end is missing", file.Path)
+	}
 }
 
 // with is the total with a file's counts.

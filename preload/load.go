@@ -85,7 +85,7 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 		return l
 	}
 	if request.Progress {
-		options.Progress = func(c *load.Counts) { call.Progress(report(c)) }
+		options.Progress = func(c *load.Counts) { call.Progress(door.Reply{Load: report(c)}) }
 	}
 	counts, err := b.counted(request.DryRun, func() (load.Counts, error) { return load.Load(store, source{call}, options) })
 	outcome := report(&counts)
@@ -160,7 +160,9 @@ func report(c *load.Counts, took time.Duration) *door.Load {
 		Bytes:    c.Bytes,
 		Canceled: c.Canceled,
 		Limited:  c.Limited,
-		Seconds:  took.Seconds(),
+
+		Incomplete: c.Incomplete,
+		Seconds:    took.Seconds(),
 	}
 	for reason, n := range c.Reasons {
 		if l.Reasons == nil {

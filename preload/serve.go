@@ -149,6 +149,9 @@ func (b *backdoor) dispatch(call *door.Call) (err error) {
 	if err := b.awaitPreload(call, request.Detach); err != nil {
 		return err
 	}
+	if request.Op == door.OpDump {
+		return b.dump(call, request)
+	}
 	store, refusal := b.engine.store()
 	if refusal != nil {
 		return call.Fail(refusal)

@@ -37,6 +37,7 @@ var steps = map[C.int32_t]string{
 	C.BACKDOOR_PROOF_LIMITS: "the limits of item_alloc",
 	C.BACKDOOR_PROOF_CHUNKS: "the chunks of a large item",
 	C.BACKDOOR_PROOF_TABLE:  "the hash table",
+	C.BACKDOOR_PROOF_LOCKS:  "the locks of items",
 }
 
 // The C names of host's.

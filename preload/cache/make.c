@@ -46,6 +46,10 @@ void observe_clock(const item *it) {
     }
 }
 
+int64_t make_clock(void) {
+    return monotonic() / 1000000000 + __atomic_load_n(&clock_offset, __ATOMIC_RELAXED);
+}
+
 static rel_time_t exptime_of(uint32_t ttl) {
     if (ttl == 0) {
         return 0;
@@ -53,8 +57,7 @@ static rel_time_t exptime_of(uint32_t ttl) {
     if (ttl == BACKDOOR_PAST) {
         return 1; /* memcached.c: realtime, of a negative time */
     }
-    int64_t offset = __atomic_load_n(&clock_offset, __ATOMIC_RELAXED);
-    int64_t t = monotonic() / 1000000000 + offset + ttl;
+    int64_t t = make_clock() + ttl;
     return t < UINT_MAX ? (rel_time_t)t : UINT_MAX;
 }
 

@@ -5,6 +5,8 @@
 #include "dialect.h"
 
 void make_bind(int64_t clock);
+/* memcached's current_time. */
+int64_t make_clock(void);
 void observe_clock(const item *it);
 
 item *make_item(const struct backdoor_batch *batch, const struct backdoor_row *row);

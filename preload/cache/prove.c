@@ -8,7 +8,7 @@
  * or a wrong answer ends the child and is an answer.
  */
 #define _GNU_SOURCE
-#include "dialect.h"
+#include "locks.h"
 #include "table.h"
 
 #include <errno.h>
@@ -279,6 +279,10 @@ static _Noreturn void child(void) {
     prove_chunks(key);
     reach(BACKDOOR_PROOF_TABLE);
     proof.table = locate_table(worker);
+    reach(BACKDOOR_PROOF_LOCKS);
+    if (!locate_locks(worker, &proof.locks, &proof.lock_mask)) {
+        proof.locks = 0;
+    }
     reach(BACKDOOR_PROOF_HOLDS);
     _exit(0);
 }

@@ -5,6 +5,7 @@
  * (proto_text.c: process_update_command), the data (memcached.c:
  * read_into_chunked_item), store_item, item_remove (complete_nread_ascii).
  */
+#include "locks.h"
 #include "make.h"
 #include "table.h"
 
@@ -39,6 +40,7 @@ void backdoor_bind(const struct backdoor_functions *functions, const struct back
     item_size_max = proof->item_size_max;
     make_bind(proof->clock);
     table_bind(proof->table);
+    walk_bind(proof->locks, proof->lock_mask);
 }
 
 /* A stale value is worse than none: proto_text.c: process_update_command does the same. */

@@ -105,6 +105,20 @@ static bool is_moving(int64_t now) {
     return now - moving < END_LIMIT;
 }
 
+bool table_settled(void ***array, uint64_t *n) {
+    static void **settled; /* the table in which all items were when we last knew */
+    pthread_mutex_t *lock = (pthread_mutex_t *)mc_functions.maintenance_lock;
+    look(monotonic());
+    /* Who else holds the lock is a dump of all keys, and the table is the same then. */
+    if (pthread_mutex_trylock(lock) == 0) {
+        pthread_mutex_unlock(lock);
+        settled = table;
+    }
+    *array = table;
+    *n = buckets;
+    return settled == table;
+}
+
 /* Whether there are more than 1.5 items in a bucket, when memcached lets the table grow: 1/e^1.5
  * are empty then. */
 static bool is_full(void) {

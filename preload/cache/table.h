@@ -15,6 +15,11 @@ bool table_located(void);
 uint32_t table_hash(const char *key, size_t nkey);
 
 /* All that follows is for the worker that has the turn. */
+/*
+ * Whether no items are being moved into a larger table; then *array is the table, of *n
+ * buckets, until the worker returns to its loop.
+ */
+bool table_settled(void ***array, uint64_t *n);
 bool table_has_room(struct backdoor_expected expected);
 void table_took(uint32_t rows);
 void table_fetch_bucket(uint32_t hv);

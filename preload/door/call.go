@@ -40,6 +40,9 @@ type Call struct {
 	// Rejects and Reasons are the files that a load writes, or nil. Close closes them.
 	Rejects, Reasons *Output
 
+	// Output is what a dump is written to, or nil. Close closes it.
+	Output *Stream
+
 	fd            int // the connection; -1 after Close
 	request       Request
 	gone          bool // Wait has seen the client go
@@ -114,7 +117,7 @@ func (c *Call) Wait(input bool, done int, limit time.Duration) (Ready, error) {
 // waits: a message is dropped while the client has not read the one before.
 // So a client that does not read finds at most one stale message before its
 // result, and leaves room for the result. It reports whether it sent one.
-func (c *Call) Progress(l *Load) bool {
+func (c *Call) Progress(r Reply) bool {
 	if !c.request.Progress {
 		return false
 	}
@@ -123,7 +126,8 @@ func (c *Call) Progress(l *Load) bool {
 	if unread, err := unix.IoctlGetInt(c.fd, unix.TIOCOUTQ); err != nil || unread > 0 {
 		return false
 	}
-	data, err := json.Marshal(Reply{Version: Protocol, Type: TypeProgress, Load: l})
+	r.Version, r.Type = Protocol, TypeProgress
+	data, err := json.Marshal(r)
 	if err != nil || len(data) > MaxReply {
 		return false
 	}
@@ -131,7 +135,7 @@ func (c *Call) Progress(l *Load) bool {
 }
 
 // Finish sends the final reply, whose Version and Type it fills in: the Type
-// follows from which of Error, Status and Load is set. It waits for a client
+// follows from which of Error, Status, Load and Dump is set. It waits for a client
 // that does not read for a bounded time (30 s), and returns [ErrGone] when
 // there is no client any more. The call is still to be closed.
 func (c *Call) Finish(r Reply) error {
@@ -166,7 +170,7 @@ func encode(r Reply) ([]byte, error) {
 		r.Type = TypeError
 	case r.Status != nil:
 		r.Type = TypeStatus
-	case r.Load != nil:
+	case r.Load != nil, r.Dump != nil:
 		r.Type = TypeResult
 	default:
 		return nil, errors.New("it is empty")
@@ -216,6 +220,9 @@ func (c *Call) Close() error {
 		if out != nil {
 			err = errors.Join(err, out.close())
 		}
+	}
+	if c.Output != nil {
+		err = errors.Join(err, c.Output.close())
 	}
 	return err
 }

@@ -135,18 +135,18 @@ func TestWaitWakes(t *testing.T) {
 func TestProgress(t *testing.T) {
 	f := file(t, "")
 	c, client := call(t, `{"version":1,"op":"load","progress":true}`, int(f.Fd()))
-	if !c.Progress(&Load{Rows: 1, Stored: 1}) {
+	if !c.Progress(Reply{Load: &Load{Rows: 1, Stored: 1}}) {
 		t.Error("the first message was not sent")
 	}
 	for range 1000 {
-		if c.Progress(&Load{Rows: 2, Stored: 2}) {
+		if c.Progress(Reply{Load: &Load{Rows: 2, Stored: 2}}) {
 			t.Fatal("a message was sent while one is unread")
 		}
 	}
 	if r, err := next(t, client); err != nil || r.Version != Protocol || r.Type != TypeProgress || r.Load == nil || r.Load.Rows != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if !c.Progress(&Load{Rows: 3, Stored: 3}) {
+	if !c.Progress(Reply{Load: &Load{Rows: 3, Stored: 3}}) {
 		t.Error("no message was sent to a client that reads")
 	}
 	if err := c.Finish(Reply{Load: &Load{Rows: 4, Stored: 4}}); err != nil {
@@ -168,7 +168,7 @@ func TestProgress(t *testing.T) {
 
 func TestProgressNotAskedFor(t *testing.T) {
 	c, client := call(t, loadRequest, int(file(t, "").Fd()))
-	if c.Progress(&Load{Rows: 1, Stored: 1}) {
+	if c.Progress(Reply{Load: &Load{Rows: 1, Stored: 1}}) {
 		t.Error("progress was sent")
 	}
 	if err := c.Finish(Reply{Load: &Load{}}); err != nil {
@@ -182,7 +182,7 @@ func TestProgressNotAskedFor(t *testing.T) {
 func TestProgressToNobody(t *testing.T) {
 	c, client := call(t, `{"version":1,"op":"load","progress":true}`, int(file(t, "").Fd()))
 	hangUp(t, client)
-	if c.Progress(&Load{}) {
+	if c.Progress(Reply{Load: &Load{}}) {
 		t.Error("progress was sent to nobody")
 	}
 }

@@ -84,7 +84,7 @@ func TestConversation(t *testing.T) {
 	if n, err := c.Input.Read(p); err != nil || string(p[:n]) != "a\t1\n" {
 		t.Errorf("read %q, %v", p[:n], err)
 	}
-	c.Progress(&Load{Rows: 1, Stored: 1})
+	c.Progress(Reply{Load: &Load{Rows: 1, Stored: 1}})
 	if r, err := conn.Next(); err != nil || r.Type != TypeProgress || r.Load.Rows != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}

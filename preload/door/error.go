@@ -14,7 +14,7 @@ const (
 	CodeBusy       = "busy"       // not now
 	CodeInternal   = "internal"   // a fault of the library
 	CodeRead       = "read"       // reading the input failed
-	CodeWrite      = "write"      // writing the rejected rows failed
+	CodeWrite      = "write"      // writing the rejected rows, or the dump, failed
 )
 
 // Error is a failed call, as the library reports it and as the client gets it.
@@ -30,6 +30,7 @@ type Error struct {
 
 	// Load is what had been done before the call failed, nil if nothing.
 	Load *Load `json:"load,omitempty"`
+	Dump *Dump `json:"dump,omitempty"`
 }
 
 // Error returns the message. The hint is kept apart, for a line of its own.

@@ -23,6 +23,7 @@ const (
 // What a Request can ask for.
 const (
 	OpLoad   = "load"   // store the rows of the descriptor that is passed along
+	OpDump   = "dump"   // write the items of the cache to the descriptor that is passed along
 	OpStatus = "status" // say what the library is and what it has done
 )
 
@@ -42,7 +43,7 @@ type Request struct {
 	// Version is the protocol version, [Protocol].
 	Version int `json:"version"`
 
-	// Op is the operation, [OpLoad] or [OpStatus].
+	// Op is the operation, [OpLoad], [OpDump] or [OpStatus].
 	Op string `json:"op"`
 
 	// TTL is the time to live in seconds from the moment a row is stored, 0
@@ -103,14 +104,29 @@ type Request struct {
 	// Gentle lets the load take a tenth of one worker thread's time at most.
 	Gentle bool `json:"gentle,omitempty"`
 
+	// To is the format in which items are dumped; empty means "ms". The formats are those of
+	// package dump.
+	To string `json:"to,omitempty"`
+
+	// Prefix and Match are what the keys of dumped items begin with, and a pattern of all of a
+	// key with * for any bytes and ? for one.
+	Prefix string `json:"prefix,omitempty"`
+	Match  string `json:"match,omitempty"`
+
+	// MinTTL leaves items out of a dump that expire within so many seconds.
+	MinTTL int64 `json:"min_ttl,omitempty"`
+
+	// KeysOnly leaves the values out of a dump.
+	KeysOnly bool `json:"keys_only,omitempty"`
+
 	// Progress asks for progress messages. Without it exactly one reply comes.
 	Progress bool `json:"progress,omitempty"`
 }
 
 // What a Reply can be.
 const (
-	TypeProgress = "progress" // Load: the counts so far; more replies follow
-	TypeResult   = "result"   // Load: the outcome of a load
+	TypeProgress = "progress" // Load or Dump: the counts so far; more replies follow
+	TypeResult   = "result"   // Load or Dump: the outcome
 	TypeStatus   = "status"   // Status
 	TypeError    = "error"    // Error
 )
@@ -120,6 +136,7 @@ type Reply struct {
 	Version int     `json:"version"`
 	Type    string  `json:"type"`
 	Load    *Load   `json:"load,omitempty"`
+	Dump    *Dump   `json:"dump,omitempty"`
 	Status  *Status `json:"status,omitempty"`
 	Error   *Error  `json:"error,omitempty"`
 }
@@ -158,6 +175,9 @@ type Load struct {
 
 	// Limited says that it did because more rows were rejected than may be.
 	Limited bool `json:"limited"`
+
+	// Incomplete says that the input is of the format dump, and that its end is missing.
+	Incomplete bool `json:"incomplete,omitempty"`
 
 	// Reasons counts the rejected and the skipped rows by reason.
 	Reasons map[string]uint64 `json:"reasons,omitempty"`
@@ -236,6 +256,48 @@ func (l *Load) Check() error {
 	if l.Rows != l.Stored+l.Rejected+l.Skipped {
 		return fmt.Errorf("the counts do not add up: %d rows read, but %d stored, %d rejected and %d skipped",
 			l.Rows, l.Stored, l.Rejected, l.Skipped)
+	}
+	return nil
+}
+
+// Dump counts what became of the items of a dump. Each item that was met is written, filtered or
+// lost.
+type Dump struct {
+	// Items is how many live items were met.
+	Items uint64 `json:"items"`
+
+	// Written items are in the dump.
+	Written uint64 `json:"written"`
+
+	// Filtered items are not what was asked for.
+	Filtered uint64 `json:"filtered"`
+
+	// Lost items have values in extstore that could not be read; Keys are some of them.
+	Lost uint64   `json:"lost"`
+	Keys []string `json:"keys,omitempty"`
+
+	// Bytes is how much was written.
+	Bytes uint64 `json:"bytes"`
+
+	// Part is how much of the cache lies behind, from 0 to 1.
+	Part float64 `json:"part"`
+
+	// Canceled says that the dump ended before its end, because the client went.
+	Canceled bool `json:"canceled"`
+
+	// Seconds is how long the dump took.
+	Seconds float64 `json:"seconds"`
+
+	// Engine is how the items were read; EngineReason says why that was not [EngineNative].
+	Engine       Engine `json:"engine"`
+	EngineReason string `json:"engine_reason,omitempty"`
+}
+
+// Check reports an error when the counts do not add up.
+func (d *Dump) Check() error {
+	if d.Items != d.Written+d.Filtered+d.Lost {
+		return fmt.Errorf("the counts do not add up: %d items met, but %d written, %d filtered and %d lost",
+			d.Items, d.Written, d.Filtered, d.Lost)
 	}
 	return nil
 }

@@ -35,8 +35,8 @@ func (c *Call) Receive() (Request, error) {
 		return Request{}, err
 	}
 	req, err := judge(m)
-	if err == nil && req.Op == OpLoad {
-		err = c.adopt(m.fds)
+	if err == nil {
+		err = c.adopt(req.Op, m.fds)
 	}
 	if err != nil {
 		closeAll(m.fds)
@@ -105,9 +105,19 @@ func descriptors(control []byte) []int {
 	return fds
 }
 
-// adopt makes the call own the descriptors of a load. They stay the caller's when it
+// adopt makes the call own the descriptors of its op. They stay the caller's when it
 // returns an error.
-func (c *Call) adopt(fds []int) error {
+func (c *Call) adopt(op string, fds []int) (err error) {
+	switch op {
+	case OpLoad:
+		return c.adoptLoad(fds)
+	case OpDump:
+		c.Output, err = newStream(fds[0], c)
+	}
+	return err
+}
+
+func (c *Call) adoptLoad(fds []int) error {
 	input, err := newInput(fds[0])
 	if err != nil {
 		return err
@@ -132,12 +142,12 @@ func judge(m message) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	wanted := 0
-	if req.Op == OpLoad {
-		wanted = 1
-		if req.Rejects {
-			wanted = 3
-		}
+	wanted := 1
+	switch {
+	case req.Op == OpStatus:
+		wanted = 0
+	case req.Rejects:
+		wanted = 3
 	}
 	switch {
 	case len(m.fds) > wanted && wanted == 0:
@@ -152,7 +162,7 @@ func judge(m message) (Request, error) {
 		return Request{}, fail(CodeDescriptor, "pass the input, the file for the rejected rows and the file for the reasons, in this order",
 			"the op %s with rejects takes %d descriptors, and %d came", req.Op, wanted, len(m.fds))
 	case len(m.fds) < wanted:
-		return Request{}, fail(CodeDescriptor, "pass the descriptor that is to be read in the same message (SCM_RIGHTS)",
+		return Request{}, fail(CodeDescriptor, "pass the descriptor that is to be read, or written, in the same message (SCM_RIGHTS)",
 			"the op %s takes a descriptor, and none came", req.Op)
 	}
 	return req, nil

@@ -67,14 +67,58 @@ func jsonError(err error) *Error {
 // check reports what is wrong with the values of a request, as an [*Error].
 func (r *Request) check() error {
 	switch r.Op {
-	case OpLoad:
-		return r.checkLoad()
-	case OpStatus:
-		return r.checkStatus()
+	case OpLoad, OpDump, OpStatus:
 	case "":
-		return fail(CodeRequest, "", "the request does not say its op: load or status")
+		return fail(CodeRequest, "", "the request does not say its op: load, dump or status")
+	default:
+		return fail(CodeRequest, hintNewer, "this library does not know the op %q", clip(r.Op))
 	}
-	return fail(CodeRequest, hintNewer, "this library does not know the op %q", clip(r.Op))
+	if err := r.checkOptions(); err != nil {
+		return err
+	}
+	if r.Op == OpLoad {
+		return r.checkLoad()
+	}
+	return nil
+}
+
+// checkOptions refuses options that mean nothing for the op.
+func (r *Request) checkOptions() error {
+	for _, option := range []struct {
+		name string
+		set  bool
+		ops  string
+	}{
+		{"ttl", r.TTL != 0, OpLoad},
+		{"flags", r.Flags != 0, OpLoad},
+		{"mode", r.Mode != "", OpLoad},
+		{"from", r.From != "", OpLoad},
+		{"null", r.Null != "", OpLoad},
+		{"header", r.Header, OpLoad},
+		{"key", r.Key != "", OpLoad},
+		{"value", r.Value != "", OpLoad},
+		{"ttl_column", r.TTLColumn != "", OpLoad},
+		{"expires_column", r.ExpiresColumn != "", OpLoad},
+		{"flags_column", r.FlagsColumn != "", OpLoad},
+		{"rejects", r.Rejects, OpLoad},
+		{"max_errors", r.MaxErrors != "", OpLoad},
+		{"resume", r.Resume, OpLoad},
+		{"dry_run", r.DryRun, OpLoad},
+		{"detach", r.Detach, OpLoad},
+		{"rate", r.Rate != 0, OpLoad},
+		{"gentle", r.Gentle, OpLoad},
+		{"to", r.To != "", OpDump},
+		{"prefix", r.Prefix != "", OpDump},
+		{"match", r.Match != "", OpDump},
+		{"min_ttl", r.MinTTL != 0, OpDump},
+		{"keys_only", r.KeysOnly, OpDump},
+		{"progress", r.Progress, OpLoad + " " + OpDump},
+	} {
+		if option.set && !strings.Contains(option.ops, r.Op) {
+			return fail(CodeRequest, "", "the op %s does not take the option %s", r.Op, option.name)
+		}
+	}
+	return nil
 }
 
 func (r *Request) checkLoad() error {
@@ -92,39 +136,6 @@ func (r *Request) checkLoad() error {
 	if r.TTL > MaxTTL {
 		return fail(CodeRequest, "the ttl is a number of seconds from now, never a date; 0 means for ever",
 			"the ttl is too large: %d s; the largest is %d s", r.TTL, MaxTTL)
-	}
-	return nil
-}
-
-// checkStatus refuses the options of a load: they would have no effect.
-func (r *Request) checkStatus() error {
-	for _, option := range []struct {
-		name string
-		set  bool
-	}{
-		{"ttl", r.TTL != 0},
-		{"flags", r.Flags != 0},
-		{"mode", r.Mode != ""},
-		{"from", r.From != ""},
-		{"null", r.Null != ""},
-		{"header", r.Header},
-		{"key", r.Key != ""},
-		{"value", r.Value != ""},
-		{"ttl_column", r.TTLColumn != ""},
-		{"expires_column", r.ExpiresColumn != ""},
-		{"flags_column", r.FlagsColumn != ""},
-		{"rejects", r.Rejects},
-		{"max_errors", r.MaxErrors != ""},
-		{"resume", r.Resume},
-		{"dry_run", r.DryRun},
-		{"detach", r.Detach},
-		{"rate", r.Rate != 0},
-		{"gentle", r.Gentle},
-		{"progress", r.Progress},
-	} {
-		if option.set {
-			return fail(CodeRequest, "", "the op status does not take the option %s", option.name)
-		}
 	}
 	return nil
 }

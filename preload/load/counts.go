@@ -40,6 +40,8 @@ type Counts struct {
 	Bytes    uint64 // of input read
 	Canceled bool   // the client went before the end of the input
 	Limited  bool   // more rows were rejected than MaxErrors has
+	// Incomplete says that the input is a dump without its end.
+	Incomplete bool
 
 	Reasons map[record.Reason]uint64 // of rejected and skipped rows
 	Rejects []Reject                 // the first, in the order of their lines

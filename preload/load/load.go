@@ -153,6 +153,7 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	err = cmp.Or(err, l.rejects.flush())
 	l.counts.Canceled = l.gone
 	l.counts.Limited = l.limited || err == nil && !l.gone && options.MaxErrors.exceeded(l.counts.Rejected, l.counts.Rows, true)
+	l.counts.Incomplete = err == nil && !l.gone && !l.counts.Limited && l.parser.Incomplete()
 	if err == nil {
 		err = l.counts.check()
 	}

@@ -45,7 +45,7 @@ type part struct {
 // newLayout makes the layout of a format that has columns.
 func newLayout(o *Options) (layout, error) {
 	l := layout{options: *o, base64: -1, ttl: -1, expires: -1, flags: -1}
-	if o.Format == Raw || o.Format == Memcached {
+	if o.Format == Raw || o.Format == Memcached || o.Format == Dump {
 		return l, nil
 	}
 	key, value := o.Key, o.Value

@@ -18,10 +18,11 @@ const (
 	TSV       Format = "tsv"       // columns between tabs, raw bytes
 	JSONL     Format = "jsonl"     // a JSON object on each line
 	Memcached Format = "memcached" // set, add, replace and ms commands
+	Dump      Format = "dump"      // what a dump writes: ms commands with checksums, and their end
 )
 
 // Formats are all of them.
-var Formats = []Format{Raw, MySQL, PSQL, CSV, TSV, JSONL, Memcached}
+var Formats = []Format{Raw, MySQL, PSQL, CSV, TSV, JSONL, Memcached, Dump}
 
 // Null is what becomes of SQL's NULL.
 type Null string
@@ -98,7 +99,7 @@ func New(o Options) (*Parser, error) {
 	}
 	p := &Parser{
 		marked: o.Format == CSV || o.Format == TSV || o.Format == JSONL,
-		broken: o.Format == CSV || o.Format == PSQL || o.Format == Memcached,
+		broken: o.Format == CSV || o.Format == PSQL || o.Format == Memcached || o.Format == Dump,
 	}
 	switch o.Format {
 	case Raw:
@@ -115,6 +116,8 @@ func New(o Options) (*Parser, error) {
 		p.format = newObjects(l)
 	case Memcached:
 		p.format = &commands{options: o}
+	case Dump:
+		p.format = &dumped{commands: commands{options: o}}
 	}
 	p.rowMax = rowMax(o)
 	return p, nil
@@ -126,7 +129,7 @@ func rowMax(o Options) int {
 	switch o.Format {
 	case Raw:
 		return min(o.ValueMax, most) + KeyMax + 1
-	case Memcached:
+	case Memcached, Dump:
 		return min(o.ValueMax, most) + headMax
 	}
 	// A byte takes six at most: \u0000 in JSON.
@@ -139,7 +142,7 @@ func (o *Options) check() error {
 	default:
 		return optionError("NULL can be skip, empty or literal", "there is no %q for NULL", o.Null)
 	}
-	if o.Format == Raw || o.Format == Memcached {
+	if o.Format == Raw || o.Format == Memcached || o.Format == Dump {
 		for _, option := range []struct {
 			name string
 			set  bool

@@ -9,7 +9,7 @@ import (
 func TestOptionErrors(t *testing.T) {
 	t.Parallel()
 	const (
-		formats = "the formats are raw, mysql, psql, csv, tsv, jsonl, memcached"
+		formats = "the formats are raw, mysql, psql, csv, tsv, jsonl, memcached, dump"
 		columns = "the formats mysql, psql, csv, tsv and jsonl have columns: --from says which it is"
 		names   = "--header says that the first row has the names; without it columns have numbers, from 1"
 		braces  = "a column is {name} or {number}; {{ and }} are braces"

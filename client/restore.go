@@ -1,0 +1,29 @@
+package main
+
+import "memcached-backdoor/preload/door"
+
+type restoreCommand struct {
+	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Dumps to read, one after the other; - is standard input."`
+
+	Resume bool `group:"Input:" help:"Go on behind what an earlier restore of the same file, with the same options, had stored when it was broken off; without one, at the beginning."`
+
+	storing
+	refusing
+}
+
+// Run stores the items of dumps and accounts for them.
+func (c *restoreCommand) Run(line *commandLine) error {
+	var all outcome
+	l := loading{door: line.doorPath(), request: c.request}
+	err := l.loadFiles(c.Files, c.Progress, c.Rejects, &all)
+	return all.finish(line.JSON, err)
+}
+
+// request is what the door is asked for.
+func (c *restoreCommand) request(*source) door.Request {
+	request := c.storing.request()
+	request.From = "dump"
+	c.refusing.add(&request)
+	request.Resume = c.Resume
+	return request
+}

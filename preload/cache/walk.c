@@ -1,0 +1,278 @@
+/*
+ * A walk through all items, on one of memcached's workers.
+ *
+ * The keys in a bucket are copied while its lock is held; then each is asked for with
+ * memcached's own item_get, which knows what has expired or was flushed and keeps the
+ * item while its bytes are copied.  Between two slices nothing is locked, and between
+ * two submissions nothing is kept.
+ *
+ * The table may grow meanwhile: a bucket's items are then in those of the new table whose
+ * numbers are the same in its lower bits.  So buckets are counted by the table that there
+ * was at the beginning, and each stands for all of them: whoever is there from the
+ * beginning to the end is met once.
+ */
+#define _GNU_SOURCE
+#include "locks.h"
+#include "make.h"
+#include "table.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* So many keys at least are collected at once, so that their items' memory is fetched together. */
+#define KEYS_AT_ONCE 64
+/* So many buckets ahead of the current one the first item is fetched. */
+#define FETCHED 16
+/* How many small items go between two looks at the clock, and how much of a large one. */
+#define ITEMS_PER_LOOK 16
+#define BYTES_PER_LOOK (1u << 18)
+
+static pthread_mutex_t *locks; /* item_locks, or NULL */
+static uint32_t lock_mask;
+
+void walk_bind(uint64_t array, uint32_t mask) {
+    locks = (pthread_mutex_t *)array;
+    lock_mask = mask;
+}
+
+/* Whether all that a walk needs was found. */
+bool backdoor_can_walk(void) {
+    return locks != NULL && table_located() && mc_functions.maintenance_lock != 0;
+}
+
+/* The client flags of an item (memcached.h: FLAGS_CONV). */
+static uint64_t flags_of(const item *it) {
+    const char *suffix = mc_key((item *)it) + it->nkey + 1;
+    uint64_t wide;
+    uint32_t narrow;
+    switch (mc_data((item *)it) - suffix) {
+    case 0:
+        return 0;
+    case sizeof wide:
+        if (!mc_functions.old_layout) {
+            memcpy(&wide, suffix, sizeof wide);
+            return wide;
+        }
+        break;
+    case sizeof narrow:
+        memcpy(&narrow, suffix, sizeof narrow);
+        return narrow;
+    }
+    return strtoul(suffix, NULL, 10); /* to 1.5.14: " flags length\r\n" */
+}
+
+static bool wanted(const struct backdoor_walk *walk, item *it) {
+    return it->nkey >= walk->nprefix && memcmp(mc_key(it), walk->prefix, walk->nprefix) == 0;
+}
+
+/*
+ * Copies the keys of one bucket of the table that there was at the beginning; answers false
+ * if there is no room for them.  Items that the crawler has put there have no key.
+ */
+static bool collect(struct backdoor_walk *walk, void **table, uint64_t buckets) {
+    uint32_t from = walk->nkeys, needed = 0;
+    bool any = false;
+    for (uint64_t b = walk->bucket; b < buckets; b += walk->buckets) {
+        any |= table[b] != NULL;
+    }
+    if (!any) {
+        return true;
+    }
+    pthread_mutex_t *lock = &locks[walk->bucket & lock_mask];
+    pthread_mutex_lock(lock);
+    for (uint64_t b = walk->bucket; b < buckets; b += walk->buckets) {
+        for (item *it = table[b]; it != NULL; it = it->h_next) {
+            if (it->nkey == 0 || !wanted(walk, it)) {
+                continue;
+            }
+            uint32_t size = 1u + it->nkey;
+            if (walk->nkeys + size <= walk->keys_room) {
+                walk->keys[walk->nkeys] = (char)it->nkey;
+                memcpy(walk->keys + walk->nkeys + 1, mc_key(it), it->nkey);
+                walk->nkeys += size;
+            }
+            needed += size;
+        }
+    }
+    pthread_mutex_unlock(lock);
+    if (walk->nkeys - from == needed) {
+        return true;
+    }
+    walk->nkeys = from; /* not a part of a bucket */
+    walk->keys_needed = needed;
+    return false;
+}
+
+static void fetch_ahead(const struct backdoor_walk *walk, void **table) {
+    uint64_t b = walk->bucket + FETCHED;
+    if (b < walk->buckets && table[b] != NULL) {
+        const char *it = table[b];
+        __builtin_prefetch(it);
+        __builtin_prefetch(it + 64);
+    }
+}
+
+/* The bytes that an item takes in the buffer, with its value or without. */
+static uint32_t size_of(const item *it, bool value) {
+    uint64_t size =
+        sizeof(struct backdoor_item) + it->nkey + (value ? (uint32_t)it->nbytes - 2 : 0);
+    return (uint32_t)((size + 7) & ~UINT64_C(7));
+}
+
+/* item_get has found it alive by memcached's clock, which may be behind ours. */
+static int64_t left(const item *it, int64_t now) {
+    if (it->exptime == 0) {
+        return -1;
+    }
+    return it->exptime > now ? (int64_t)it->exptime - now : 0;
+}
+
+/* Begins with the next key's item; answers false if there is no room for it. */
+static bool begin(struct backdoor_walk *walk, struct backdoor_worker *worker) {
+    const char *key = walk->keys + walk->key;
+    uint8_t nkey = (uint8_t)*key++;
+    item *it = mc_item_get(key, nkey, worker);
+    if (it == NULL) {
+        walk->key += 1u + nkey;
+        return true;
+    }
+    bool external = (mc_flags(it) & ITEM_HDR) != 0;
+    uint32_t size = size_of(it, walk->values && !external);
+    if (size > walk->room - walk->filled) {
+        walk->needed = size;
+        mc_item_remove(it);
+        return false;
+    }
+    int64_t now = make_clock();
+    struct backdoor_item *to = (struct backdoor_item *)(walk->data + walk->filled);
+    *to = (struct backdoor_item){
+        .size = size,
+        .nvalue = (uint32_t)it->nbytes - 2,
+        .flags = flags_of(it),
+        .left = left(it, now),
+        .idle = now - (int64_t)it->time,
+        .nkey = nkey,
+        .slabs_clsid = it->slabs_clsid & 63,
+        .external = external,
+    };
+    if (mc_flags(it) & ITEM_CAS) {
+        memcpy(&to->cas, it->data, sizeof to->cas);
+    }
+    memcpy(to + 1, key, nkey);
+    walk->it = it;
+    walk->copied = 0;
+    walk->ch = (mc_flags(it) & ITEM_CHUNKED) && !external ? (item_chunk *)mc_data(it) : NULL;
+    walk->offset = 0;
+    return true;
+}
+
+/* Copies the item's value; answers false when the slice ends before that. */
+static bool copy(struct backdoor_walk *walk, int64_t until) {
+    struct backdoor_item *to = (struct backdoor_item *)(walk->data + walk->filled);
+    char *value = (char *)(to + 1) + to->nkey;
+    uint32_t nvalue = walk->values && !to->external ? to->nvalue : 0;
+    while (walk->copied < nvalue) {
+        uint32_t n = nvalue - walk->copied;
+        if (n > BYTES_PER_LOOK) {
+            n = BYTES_PER_LOOK;
+        }
+        const char *from = mc_data(walk->it) + walk->copied;
+        if (walk->ch != NULL) {
+            uint32_t used = (uint32_t)walk->ch->used;
+            if (walk->offset == used) {
+                walk->ch = walk->ch->next;
+                walk->offset = 0;
+                continue;
+            }
+            if (n > used - walk->offset) {
+                n = used - walk->offset;
+            }
+            from = mc_chunk_data(walk->ch) + walk->offset;
+            walk->offset += n;
+        }
+        memcpy(value + walk->copied, from, n);
+        walk->copied += n;
+        if (walk->copied < nvalue && monotonic() >= until) {
+            return false;
+        }
+    }
+    walk->filled += to->size;
+    walk->key += 1u + to->nkey;
+    mc_item_remove(walk->it);
+    walk->it = NULL;
+    return true;
+}
+
+/* Copies the items of the keys that were collected. */
+static enum backdoor_progress copy_items(struct backdoor_walk *walk, struct backdoor_worker *worker,
+                                         int64_t until) {
+    for (unsigned n = 1; walk->key < walk->nkeys; n++) {
+        if (walk->it == NULL && !begin(walk, worker)) {
+            return BACKDOOR_FINISHED;
+        }
+        bool large = walk->it != NULL && walk->it->nbytes > 4096;
+        if (walk->it != NULL && !copy(walk, until)) {
+            return BACKDOOR_MORE;
+        }
+        if ((large || n % ITEMS_PER_LOOK == 0) && monotonic() >= until) {
+            return BACKDOOR_MORE;
+        }
+    }
+    walk->key = walk->nkeys = 0;
+    return BACKDOOR_FINISHED;
+}
+
+static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_worker *worker,
+                                  int64_t until) {
+    struct backdoor_walk *walk = (struct backdoor_walk *)job;
+    if (worker == NULL) {
+        if (walk->it != NULL) {
+            mc_item_remove(walk->it);
+            walk->it = NULL;
+        }
+        return BACKDOOR_FINISHED;
+    }
+    void **table;
+    uint64_t buckets;
+    if (!table_settled(&table, &buckets)) {
+        return BACKDOOR_LATER;
+    }
+    if (walk->buckets == 0) {
+        walk->buckets = buckets;
+    }
+    for (;;) {
+        enum backdoor_progress progress = copy_items(walk, worker, until);
+        if (progress == BACKDOOR_MORE || walk->nkeys != 0) {
+            return progress;
+        }
+        if (walk->bucket == walk->buckets) {
+            walk->end = true;
+            return BACKDOOR_FINISHED;
+        }
+        for (unsigned n = 0; n < KEYS_AT_ONCE && walk->bucket < walk->buckets; n++) {
+            fetch_ahead(walk, table);
+            if (!collect(walk, table, buckets)) {
+                if (walk->nkeys == 0) {
+                    return BACKDOOR_FINISHED;
+                }
+                break;
+            }
+            walk->bucket++;
+        }
+        if (monotonic() >= until) {
+            return BACKDOOR_MORE;
+        }
+    }
+}
+
+/*
+ * Submits a walk, to begin or to go on: job.done, the buffers and what is wanted are set by
+ * the caller.  It is finished when it is at its end, or when a buffer has no room for what
+ * comes next.
+ */
+void backdoor_walk_start(struct backdoor_walk *walk) {
+    walk->job.run = run;
+    walk->filled = walk->needed = walk->keys_needed = 0;
+    backdoor_submit(&walk->job);
+}

@@ -1,0 +1,183 @@
+package cache
+
+/*
+#include <stdlib.h>
+#include "backdoor.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"io"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/walk"
+)
+
+const (
+	// walkBytes is what a buffer holds, unless an item needs more.
+	walkBytes = 1 << 20
+	// keysBytes is what the keys of a bucket may take, unless they need more.
+	keysBytes = 64 << 10
+)
+
+// ErrNoWalk says that the cache cannot be walked through with memcached's functions.
+var ErrNoWalk = errors.New("memcached's hash table or the locks of its items were not found")
+
+// walker is a walk: while the items of one buffer are looked at, the other is filled.
+type walker struct {
+	c       *C.struct_backdoor_walk
+	done    int // eventfd: the buffer that is being filled is
+	buffers [2]buffer
+	filling int     // which of them is being filled; -1: none
+	part    float64 // of the hash table that lies behind
+}
+
+// buffer is memory of C's.
+type buffer struct {
+	data *C.char
+	room C.uint32_t
+}
+
+// resize makes the buffer another one of n bytes.
+func (b *buffer) resize(n C.uint32_t) error {
+	data := (*C.char)(C.realloc(unsafe.Pointer(b.data), C.size_t(n)))
+	if data == nil {
+		return batch.ErrNoMemory
+	}
+	b.data, b.room = data, n
+	return nil
+}
+
+// CanWalk says that Walk works here.
+func (c *Cache) CanWalk() bool { return bool(C.backdoor_can_walk()) }
+
+// Walk begins to walk through all items. Its error is ErrNoWalk where that cannot be done.
+func (c *Cache) Walk(o walk.Options) (walk.Walker, error) {
+	if !c.CanWalk() {
+		return nil, ErrNoWalk
+	}
+	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	w := &walker{done: done, filling: -1, c: (*C.struct_backdoor_walk)(C.calloc(1, C.sizeof_struct_backdoor_walk))}
+	if w.c == nil {
+		w.Close()
+		return nil, batch.ErrNoMemory
+	}
+	w.c.job.done = C.int(done)
+	w.c.values = C.bool(!o.KeysOnly)
+	for i := range o.Prefix {
+		w.c.prefix[i] = C.char(o.Prefix[i])
+	}
+	w.c.nprefix = C.uint8_t(len(o.Prefix))
+	if w.buffers[0].resize(walkBytes) != nil || w.buffers[1].resize(walkBytes) != nil || w.growKeys(keysBytes) != nil {
+		w.Close()
+		return nil, batch.ErrNoMemory
+	}
+	w.fill(0)
+	return w, nil
+}
+
+func (w *walker) growKeys(n C.uint32_t) error {
+	keys := buffer{w.c.keys, w.c.keys_room}
+	err := keys.resize(n)
+	w.c.keys, w.c.keys_room = keys.data, keys.room
+	return err
+}
+
+// fill goes on with the walk, into a buffer.
+func (w *walker) fill(i int) {
+	w.filling = i
+	w.c.data, w.c.room = w.buffers[i].data, w.buffers[i].room
+	C.backdoor_walk_start(w.c)
+}
+
+// Next calls each for the items of the next buffer.
+func (w *walker) Next(each func(*walk.Item) error) error {
+	if w.filling < 0 {
+		return io.EOF
+	}
+	full := w.filling
+	w.filling = -1
+	if err := read(w.done, make([]byte, 8)); err != nil {
+		return err
+	}
+	if w.c.job.finished != 1 {
+		return batch.ErrStopping
+	}
+	filled := w.c.filled
+	w.part = float64(w.c.bucket) / float64(max(w.c.buckets, 1))
+	if !w.c.end {
+		if err := w.makeRoom(1 - full); err != nil {
+			return err
+		}
+		w.fill(1 - full)
+	}
+	return w.items(unsafe.Slice((*byte)(unsafe.Pointer(w.buffers[full].data)), filled), each)
+}
+
+// makeRoom makes the buffers as large as what comes next needs.
+func (w *walker) makeRoom(next int) error {
+	if w.c.keys_needed > w.c.keys_room {
+		if err := w.growKeys(w.c.keys_needed); err != nil {
+			return err
+		}
+	}
+	b := &w.buffers[next]
+	switch {
+	case w.c.needed > b.room:
+		return b.resize(w.c.needed)
+	case b.room > walkBytes && w.c.needed <= walkBytes: // a large item has gone by
+		return b.resize(walkBytes)
+	}
+	return nil
+}
+
+// items calls each for what is in a buffer's bytes.
+func (w *walker) items(data []byte, each func(*walk.Item) error) error {
+	for len(data) > 0 {
+		header := (*C.struct_backdoor_item)(unsafe.Pointer(&data[0]))
+		bytes := data[C.sizeof_struct_backdoor_item:header.size]
+		item := walk.Item{
+			Key:      bytes[:header.nkey],
+			Flags:    uint64(header.flags),
+			CAS:      uint64(header.cas),
+			TTL:      int64(header.left),
+			Idle:     int64(header.idle),
+			Size:     int(header.nvalue),
+			External: bool(header.external),
+		}
+		if bool(w.c.values) && !item.External {
+			item.Value = bytes[header.nkey:][:header.nvalue]
+		}
+		if err := each(&item); err != nil {
+			return err
+		}
+		data = data[header.size:]
+	}
+	return nil
+}
+
+// Part is how much of the hash table lies behind.
+func (w *walker) Part() float64 { return w.part }
+
+// Close waits for what is under way, some milliseconds, and frees the walk.
+func (w *walker) Close() {
+	if w.filling >= 0 {
+		_ = read(w.done, make([]byte, 8))
+	}
+	for _, b := range w.buffers {
+		C.free(unsafe.Pointer(b.data))
+	}
+	if w.c != nil {
+		C.free(unsafe.Pointer(w.c.keys))
+	}
+	C.free(unsafe.Pointer(w.c))
+	unix.Close(w.done)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
+)
+
+// dump carries a dump out and reports it.
+func (b *backdoor) dump(call *door.Call, request door.Request) error {
+	store, refusal := b.engine.walkable()
+	if refusal != nil {
+		return call.Fail(refusal)
+	}
+	began := time.Now()
+	report := func(c *dump.Counts) *door.Dump {
+		return &door.Dump{
+			Items: c.Items, Written: c.Written, Filtered: c.Filtered, Lost: c.Lost, Keys: quoted(c.Keys),
+			Bytes: c.Bytes, Part: c.Part, Seconds: time.Since(began).Seconds(), Engine: store.engine, EngineReason: store.reason,
+		}
+	}
+	options := dump.Options{
+		Format: dump.Format(request.To), Prefix: request.Prefix, Match: request.Match,
+		MinTTL: request.MinTTL, KeysOnly: request.KeysOnly,
+	}
+	if request.Progress {
+		options.Progress = func(c *dump.Counts) { call.Progress(door.Reply{Dump: report(c)}) }
+	}
+	counts, err := dump.Dump(store, call.Output, store.fetch, options)
+	outcome := report(&counts)
+	if errors.Is(err, door.ErrGone) {
+		outcome.Canceled, err = true, nil
+	}
+	if wrong, ok := errors.AsType[*dump.OptionError](err); ok {
+		return call.Fail(&door.Error{Code: door.CodeRequest, Message: wrong.Message, Hint: wrong.Hint})
+	}
+	if err != nil {
+		return call.Fail(&door.Error{Code: door.CodeWrite, Message: err.Error(), Dump: outcome})
+	}
+	return call.Finish(door.Reply{Dump: outcome})
+}
+
+// quoted are keys as a terminal can show them.
+func quoted(keys []string) []string {
+	var shown []string
+	for _, key := range keys {
+		shown = append(shown, strconv.Quote(key[:min(len(key), keyShown)]))
+	}
+	return shown
+}

@@ -1,0 +1,163 @@
+// Package dump writes the items of a cache down.
+package dump
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"memcached-backdoor/preload/walk"
+)
+
+const (
+	// writeBytes is how much is written at once, about.
+	writeBytes = 256 << 10
+	// progressEvery is the time between two reports of progress.
+	progressEvery = 200 * time.Millisecond
+	// keysKept is how many keys of lost items are kept.
+	keysKept = 10
+)
+
+// Options say what is written, and how.
+type Options struct {
+	Format   Format // "": MS
+	Prefix   string // of the keys
+	Match    string // a pattern of keys: * is any bytes, ? is one; "": all
+	MinTTL   int64  // seconds that an item must have to live
+	KeysOnly bool
+	// Progress, if not nil, is called now and then with the counts so far.
+	Progress func(*Counts)
+}
+
+// An OptionError is an option that makes no sense.
+type OptionError struct{ Message, Hint string }
+
+func (e *OptionError) Error() string { return e.Message }
+
+// Counts accounts for the items that were met: Items = Written + Filtered + Lost.
+type Counts struct {
+	Items    uint64 // live ones
+	Written  uint64
+	Filtered uint64  // not what was asked for
+	Lost     uint64  // their values are in extstore, and could not be read
+	Bytes    uint64  // written
+	Part     float64 // of the cache that lies behind
+	Keys     []string
+}
+
+// Fetch fills in the values of external items, in place; those that it cannot stay External.
+type Fetch func([]*walk.Item) error
+
+type dumper struct {
+	options Options
+	match   *pattern
+	encoder encoder
+	walker  walk.Walker
+	fetch   Fetch
+	out     io.Writer
+	buffer  []byte
+	now     int64        // seconds since 1970
+	outside []*walk.Item // external items whose values are to be fetched
+	counts  Counts
+}
+
+// Dump writes the items of store to out. Its error is an *OptionError, the walk's, or out's; the
+// counts are true also then. fetch may be nil: items in extstore are lost.
+func Dump(store walk.Store, out io.Writer, fetch Fetch, o Options) (Counts, error) {
+	encoder, err := newEncoder(o)
+	if err != nil {
+		return Counts{}, err
+	}
+	if len(o.Prefix) > 250 {
+		return Counts{}, &OptionError{Message: fmt.Sprintf("a prefix of %d bytes is longer than any key", len(o.Prefix))}
+	}
+	walker, err := store.Walk(walk.Options{Prefix: o.Prefix, KeysOnly: o.KeysOnly})
+	if err != nil {
+		return Counts{}, err
+	}
+	defer walker.Close()
+	d := &dumper{options: o, match: newPattern(o.Match), encoder: encoder, walker: walker, fetch: fetch, out: out}
+	err = d.run()
+	return d.counts, err
+}
+
+func (d *dumper) run() error {
+	d.buffer = d.encoder.begin(d.buffer)
+	next := time.Now().Add(progressEvery)
+	for {
+		d.now = time.Now().Unix()
+		switch err := d.walker.Next(d.item); err {
+		case nil:
+		case io.EOF:
+			d.counts.Part = 1
+			if d.counts.Lost == 0 { // otherwise it is not complete
+				d.buffer = d.encoder.end(d.buffer)
+			}
+			return d.flush()
+		default:
+			return err
+		}
+		if err := d.fetchOutside(); err != nil {
+			return err
+		}
+		d.counts.Part = d.walker.Part()
+		if d.options.Progress != nil && !time.Now().Before(next) {
+			d.options.Progress(&d.counts)
+			next = time.Now().Add(progressEvery)
+		}
+	}
+}
+
+// item writes one item, if it is wanted.
+func (d *dumper) item(i *walk.Item) error {
+	d.counts.Items++
+	if !d.match.matches(i.Key) || i.TTL >= 0 && i.TTL < d.options.MinTTL {
+		d.counts.Filtered++
+		return nil
+	}
+	if i.External && !d.options.KeysOnly {
+		kept := *i
+		kept.Key = append([]byte(nil), i.Key...)
+		d.outside = append(d.outside, &kept)
+		return nil
+	}
+	return d.write(i)
+}
+
+func (d *dumper) write(i *walk.Item) error {
+	d.buffer = d.encoder.item(d.buffer, i, d.now)
+	d.counts.Written++
+	if len(d.buffer) < writeBytes {
+		return nil
+	}
+	return d.flush()
+}
+
+// fetchOutside writes the external items that were met.
+func (d *dumper) fetchOutside() error {
+	items := d.outside
+	d.outside = nil
+	if len(items) > 0 && d.fetch != nil {
+		if err := d.fetch(items); err != nil {
+			return err
+		}
+	}
+	for _, i := range items {
+		if i.External {
+			d.counts.Lost++
+			if len(d.counts.Keys) < keysKept {
+				d.counts.Keys = append(d.counts.Keys, string(i.Key))
+			}
+		} else if err := d.write(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *dumper) flush() error {
+	n, err := d.out.Write(d.buffer)
+	d.counts.Bytes += uint64(n)
+	d.buffer = d.buffer[:0]
+	return err
+}

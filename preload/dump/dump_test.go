@@ -1,0 +1,305 @@
+package dump
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/walk"
+)
+
+// items are a store that is walked through in parts of two.
+type items []walk.Item
+
+func (s items) Walk(o walk.Options) (walk.Walker, error) { return &walker{s, o, 0}, nil }
+
+type walker struct {
+	items
+	options walk.Options
+	at      int
+}
+
+func (w *walker) Next(each func(*walk.Item) error) error {
+	if w.at == len(w.items) {
+		return io.EOF
+	}
+	for range min(2, len(w.items)-w.at) {
+		i := w.items[w.at]
+		w.at++
+		if w.options.KeysOnly {
+			i.Value = nil
+		}
+		i.Size = len(w.items[w.at-1].Value)
+		if err := each(&i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walker) Part() float64 { return float64(w.at) / float64(len(w.items)) }
+func (w *walker) Close()        {}
+
+var some = items{
+	{Key: []byte("plain"), Value: []byte("value"), TTL: -1},
+	{Key: []byte("empty"), Value: []byte{}, TTL: 100, Flags: 1<<32 - 1},
+	{Key: []byte("binary value"[:6]), Value: []byte("\x00\xff\r\nmn\r\nms a 1\r\n"), TTL: -1, Flags: 5},
+	{Key: []byte("ключ"), Value: []byte(`"quoted", and \ escaped`), TTL: 3600},
+}
+
+func dumped(t *testing.T, store walk.Store, o Options) (string, Counts) {
+	t.Helper()
+	var out bytes.Buffer
+	counts, err := Dump(store, &out, nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if counts.Items != counts.Written+counts.Filtered+counts.Lost || counts.Bytes != uint64(out.Len()) || counts.Part != 1 {
+		t.Errorf("%+v, %d bytes", counts, out.Len())
+	}
+	return out.String(), counts
+}
+
+// read reads a text as a load would.
+func read(t *testing.T, text string, o record.Options) (rows []string, complete bool) {
+	t.Helper()
+	o.ValueMax = 1 << 20
+	p, err := record.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for data := []byte(text); len(data) > 0; {
+		var row record.Row
+		switch kind := p.Next(data, true, &row); kind {
+		case record.Item:
+			rows = append(rows, fmt.Sprintf("%s=%q f%d t%d", row.Key.Of(data), row.Value.Of(data), row.Flags, row.TTL))
+		case record.Nothing:
+		default:
+			t.Fatalf("%d at %.100q: %s", kind, data, row.Reason)
+		}
+		data = data[row.Size:]
+	}
+	return rows, !p.Incomplete()
+}
+
+// What is dumped in any format is read again as what it was.
+func TestDumpAgain(t *testing.T) {
+	var want []string
+	for _, i := range some {
+		want = append(want, fmt.Sprintf("%s=%q f%d t%d", i.Key, i.Value, i.Flags, max(i.TTL, 0)))
+	}
+	for _, tt := range []struct {
+		format Format
+		record record.Options
+	}{
+		{"", record.Options{Format: record.Dump}},
+		{MS, record.Options{Format: record.Memcached}},
+		{JSONL, record.Options{Format: record.JSONL}},
+		{CSV, record.Options{Format: record.CSV, Header: true, Key: "key", Value: "value", FlagsColumn: "flags", ExpiresColumn: "expires"}},
+	} {
+		// The times to live are dates meanwhile: they may be a second less.
+		for try := range 3 {
+			text, _ := dumped(t, some, Options{Format: tt.format})
+			got, complete := read(t, text, tt.record)
+			if !complete {
+				t.Errorf("%s: it is not complete", tt.format)
+			}
+			if fmt.Sprint(got) == fmt.Sprint(want) {
+				break
+			}
+			if try == 2 {
+				t.Errorf("%s:\n%s\nwant\n%s\nof %s", tt.format, got, want, text)
+			}
+		}
+	}
+}
+
+// The format is memcached's, to the byte.
+func TestCommands(t *testing.T) {
+	now := time.Now().Unix()
+	for _, tt := range []struct {
+		item walk.Item
+		want string
+	}{
+		{walk.Item{Key: []byte("k"), Value: []byte("v"), TTL: -1}, "ms k 1 O%08x q\r\nv\r\n"},
+		{walk.Item{Key: []byte("k"), Value: []byte{}, TTL: 0}, fmt.Sprintf("ms k 0 T%d O%%08x q\r\n\r\n", now)},
+		{walk.Item{Key: []byte("a b"), Value: []byte("v"), TTL: -1, Flags: 7}, "ms YSBi 1 b F7 O%08x q\r\nv\r\n"},
+	} {
+		head, _, _ := strings.Cut(tt.want, " O")
+		want := fmt.Sprintf(strings.ReplaceAll(tt.want, "%%", "%"), Checksum([]byte(head), tt.item.Value))
+		if got := string((&commands{}).item(nil, &tt.item, now)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	// CRC-32C of "123456789", as everybody has it (RFC 3720, appendix B.4, has others).
+	if sum := Checksum([]byte("1234"), []byte("56789")); sum != 0xe3069283 {
+		t.Errorf("%08x", sum)
+	}
+}
+
+// Any single bit that is changed is noticed: no row is what it was not.
+func TestBits(t *testing.T) {
+	text, _ := dumped(t, some, Options{})
+	good, _ := read(t, text, record.Options{Format: record.Dump})
+	known := map[string]bool{}
+	for _, row := range good {
+		known[row] = true
+	}
+	for bit := range 8 * len(text) {
+		data := []byte(text)
+		data[bit/8] ^= 1 << (bit % 8)
+		p, err := record.New(record.Options{Format: record.Dump, ValueMax: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := 0
+		for len(data) > 0 {
+			var row record.Row
+			if p.Next(data, true, &row) == record.Item {
+				what := fmt.Sprintf("%s=%q f%d t%d", row.Key.Of(data), row.Value.Of(data), row.Flags, row.TTL)
+				whole++
+				if !known[what] && row.TTL == 0 { // with a date it may be a second less
+					t.Fatalf("bit %d: %s", bit, what)
+				}
+			}
+			data = data[row.Size:]
+		}
+		if whole == len(good) && !p.Incomplete() && !harmless(text, bit) {
+			t.Fatalf("bit %d of %q is changed, and nobody notices", bit, text[max(0, bit/8-20):][:30])
+		}
+	}
+}
+
+// harmless says that a bit is of a checksum's letter case, or of what is behind the checksum.
+func harmless(text string, bit int) bool {
+	line := text[strings.LastIndex(text[:bit/8+1], "\n")+1:]
+	at := bit/8 - (len(text) - len(line))
+	o := strings.Index(line, " O")
+	return o >= 0 && at > o && at < strings.Index(line, "\n")
+}
+
+func TestKeysOnly(t *testing.T) {
+	for format, want := range map[Format]string{
+		"":    "plain\nempty\nbinary\n%D0%BA%D0%BB%D1%8E%D1%87\n",
+		JSONL: `{"key":"plain","size":5}` + "\n",
+		CSV:   "key,size,flags,expires\n\"plain\",5,0,0\n",
+	} {
+		if got, _ := dumped(t, some, Options{Format: format, KeysOnly: true}); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q, want %q", format, got, want)
+		}
+	}
+}
+
+func TestFilters(t *testing.T) {
+	for want, o := range map[string]Options{
+		"plain\nempty\nbinary\n%D0%BA%D0%BB%D1%8E%D1%87\n": {Match: "*"},
+		"plain\n": {Match: "pl*n"},
+		"empty\n": {Match: "?m*ty*"},
+		"":        {Match: "plai"},
+	} {
+		o.KeysOnly = true
+		got, counts := dumped(t, some, o)
+		if got != want || counts.Filtered != uint64(4-strings.Count(want, "\n")) {
+			t.Errorf("%+v: %q, want %q; %+v", o, got, want, counts)
+		}
+	}
+	if got, _ := dumped(t, some, Options{KeysOnly: true, MinTTL: 101}); got != "plain\nbinary\n%D0%BA%D0%BB%D1%8E%D1%87\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestPattern(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, key string
+		want         bool
+	}{
+		{"a", "a", true}, {"a", "b", false}, {"a", "aa", false}, {"?", "", false}, {"*", "", true},
+		{"**", "x", true}, {"*a*b", "xaybzb", true}, {"*a*b", "xaybz", false}, {"a*", "ba", false},
+		{"*.html", "/a/b.html", true}, {"[a]", "[a]", true}, {"[a]", "a", false}, {"a?c", "a\xffc", true},
+		{strings.Repeat("*a", 40) + "b", strings.Repeat("a", 250), false},
+	} {
+		if got := newPattern(tt.pattern).matches([]byte(tt.key)); got != tt.want {
+			t.Errorf("%q matches %q: %t", tt.pattern, tt.key, got)
+		}
+	}
+}
+
+// Items in extstore are fetched; those that cannot be are counted and named, and the dump is not complete.
+func TestExternal(t *testing.T) {
+	store := items{
+		{Key: []byte("here"), Value: []byte("1"), TTL: -1},
+		{Key: []byte("far"), TTL: -1, External: true},
+		{Key: []byte("gone"), TTL: -1, External: true},
+	}
+	var out bytes.Buffer
+	fetch := func(items []*walk.Item) error {
+		for _, i := range items {
+			if string(i.Key) == "far" {
+				i.Value, i.External = []byte("fetched"), false
+			}
+		}
+		return nil
+	}
+	counts, err := Dump(store, &out, fetch, Options{})
+	if err != nil || counts.Written != 2 || counts.Lost != 1 || fmt.Sprint(counts.Keys) != "[gone]" {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	if text := out.String(); !strings.Contains(text, "fetched\r\n") || strings.HasSuffix(text, "mn\r\n") {
+		t.Errorf("%q", text)
+	}
+	failed := errors.New("failed")
+	if _, err := Dump(store, &out, func([]*walk.Item) error { return failed }, Options{}); !errors.Is(err, failed) {
+		t.Errorf("%v", err)
+	}
+	if got, counts := dumped(t, store, Options{KeysOnly: true}); got != "here\nfar\ngone\n" || counts.Lost != 0 {
+		t.Errorf("%q, %+v", got, counts)
+	}
+}
+
+// What readers of JSON and CSV make of it.
+func TestOracles(t *testing.T) {
+	text, _ := dumped(t, some, Options{Format: JSONL})
+	for n, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		var row struct {
+			Key, Value string
+			Base64     []byte `json:"value_base64"`
+		}
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			t.Fatal(err)
+		}
+		if row.Key != string(some[n].Key) || row.Value+string(row.Base64) != string(some[n].Value) {
+			t.Errorf("%+v", row)
+		}
+	}
+	text, _ = dumped(t, some, Options{Format: CSV})
+	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, row := range rows[1:] {
+		// encoding/csv makes a line feed of a carriage return and a line feed.
+		if row[0] != string(some[n].Key) || row[1] != strings.ReplaceAll(string(some[n].Value), "\r\n", "\n") {
+			t.Errorf("%q", row)
+		}
+	}
+}
+
+func TestOptionErrors(t *testing.T) {
+	for _, o := range []Options{{Format: "xml"}, {Prefix: strings.Repeat("x", 251)}} {
+		if _, err := Dump(some, io.Discard, nil, o); !isOption(err) {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+}
+
+func isOption(err error) bool {
+	_, ok := errors.AsType[*OptionError](err)
+	return ok
+}

@@ -1,0 +1,198 @@
+package dump
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"hash/crc32"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"memcached-backdoor/preload/walk"
+)
+
+// Format is how items are written down.
+type Format string
+
+// The formats. Each can be loaded again.
+const (
+	MS    Format = "ms"    // memcached's own commands to store them, with a checksum; package record: Dump
+	JSONL Format = "jsonl" // a JSON object on each line
+	CSV   Format = "csv"   // with a header: key, value, flags, expires
+)
+
+// An encoder writes items. Dates are in seconds since 1970, 0 for never.
+type encoder interface {
+	begin(dst []byte) []byte
+	item(dst []byte, i *walk.Item, now int64) []byte
+	end(dst []byte) []byte // behind the last item of a complete dump
+}
+
+func newEncoder(o Options) (encoder, error) {
+	switch o.Format {
+	case "", MS:
+		if o.KeysOnly {
+			return lines{}, nil
+		}
+		return &commands{}, nil
+	case JSONL:
+		return objects{keysOnly: o.KeysOnly}, nil
+	case CSV:
+		return table{keysOnly: o.KeysOnly}, nil
+	}
+	return nil, &OptionError{Message: "there is no format " + strconv.Quote(string(o.Format)), Hint: "the formats are ms, jsonl and csv"}
+}
+
+// expires is an item's date.
+func expires(i *walk.Item, now int64) int64 {
+	if i.TTL < 0 {
+		return 0
+	}
+	return now + i.TTL
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// commands are memcached's ms, for 1.6.10 on (protocol.txt: "Meta Set"):
+//
+//	ms KEY LENGTH[ b][ FFLAGS][ TDATE] OCHECKSUM q
+//
+// The checksum is the CRC-32C, in eight hexadecimal digits, of the line up to the blank before
+// O, and of the data; memcached takes it for an opaque token, which means nothing to it. The
+// last line of a complete dump is "mn". Rows are quiet (q): memcached says only what it has not stored.
+type commands struct{}
+
+func (*commands) begin(dst []byte) []byte { return dst }
+
+func (*commands) item(dst []byte, i *walk.Item, now int64) []byte {
+	from := len(dst)
+	dst = append(dst, "ms "...)
+	text := walk.IsText(i.Key)
+	if text {
+		dst = append(dst, i.Key...)
+	} else {
+		dst = base64.StdEncoding.AppendEncode(dst, i.Key)
+	}
+	dst = strconv.AppendInt(append(dst, ' '), int64(len(i.Value)), 10)
+	if !text {
+		dst = append(dst, " b"...)
+	}
+	if i.Flags != 0 {
+		dst = strconv.AppendUint(append(dst, " F"...), i.Flags, 10)
+	}
+	if date := expires(i, now); date != 0 {
+		dst = strconv.AppendInt(append(dst, " T"...), date, 10)
+	}
+	sum := Checksum(dst[from:], i.Value)
+	dst = append(dst, " O"...)
+	for shift := 28; shift >= 0; shift -= 4 {
+		dst = append(dst, "0123456789abcdef"[sum>>shift&15])
+	}
+	dst = append(dst, " q\r\n"...)
+	dst = append(dst, i.Value...)
+	return append(dst, "\r\n"...)
+}
+
+// Checksum is the CRC-32C of an item: of its command up to the checksum, and of its data.
+func Checksum(command, data []byte) uint32 {
+	return crc32.Update(crc32.Checksum(command, castagnoli), castagnoli, data)
+}
+
+func (*commands) end(dst []byte) []byte { return append(dst, "mn\r\n"...) }
+
+// lines are keys, a line each; what is not printable is percent-encoded, as memcached's own lists
+// of keys have it (protocol.txt: "lru_crawler metadump").
+type lines struct{}
+
+func (lines) begin(dst []byte) []byte { return dst }
+
+func (lines) item(dst []byte, i *walk.Item, _ int64) []byte {
+	for _, b := range i.Key {
+		if b <= ' ' || b >= 0x7f || b == '%' {
+			dst = append(dst, '%', "0123456789ABCDEF"[b>>4], "0123456789ABCDEF"[b&15])
+		} else {
+			dst = append(dst, b)
+		}
+	}
+	return append(dst, '\n')
+}
+
+func (lines) end(dst []byte) []byte { return dst }
+
+// objects are JSON, as the format jsonl of a load reads them. A key that is no UTF-8 is
+// one in base64, which no load reads: nothing in JSON is.
+type objects struct{ keysOnly bool }
+
+func (objects) begin(dst []byte) []byte { return dst }
+
+func (o objects) item(dst []byte, i *walk.Item, now int64) []byte {
+	dst = appendText(append(dst, '{'), "key", i.Key)
+	if o.keysOnly {
+		dst = strconv.AppendInt(append(dst, `,"size":`...), int64(i.Size), 10)
+	} else {
+		dst = appendText(append(dst, ','), "value", i.Value)
+	}
+	if i.Flags != 0 {
+		dst = strconv.AppendUint(append(dst, `,"flags":`...), i.Flags, 10)
+	}
+	if date := expires(i, now); date != 0 {
+		dst = strconv.AppendInt(append(dst, `,"expires":`...), date, 10)
+	}
+	return append(dst, "}\n"...)
+}
+
+func (objects) end(dst []byte) []byte { return dst }
+
+// appendText appends a member, in base64 if it is no text.
+func appendText(dst []byte, name string, value []byte) []byte {
+	if !utf8.Valid(value) {
+		dst = append(append(append(dst, '"'), name...), `_base64":"`...)
+		return append(base64.StdEncoding.AppendEncode(dst, value), '"')
+	}
+	dst = append(append(append(dst, '"'), name...), `":`...)
+	if !slices.ContainsFunc(value, func(b byte) bool { return b < ' ' || b == '"' || b == '\\' }) {
+		return append(append(append(dst, '"'), value...), '"')
+	}
+	var quoted bytes.Buffer
+	encoder := json.NewEncoder(&quoted)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(string(value)) // text can always be
+	return append(dst, bytes.TrimSuffix(quoted.Bytes(), []byte("\n"))...)
+}
+
+// table is CSV (RFC 4180) with a header.
+type table struct{ keysOnly bool }
+
+func (t table) begin(dst []byte) []byte {
+	if t.keysOnly {
+		return append(dst, "key,size,flags,expires\n"...)
+	}
+	return append(dst, "key,value,flags,expires\n"...)
+}
+
+func (t table) item(dst []byte, i *walk.Item, now int64) []byte {
+	dst = append(appendQuoted(dst, i.Key), ',')
+	if t.keysOnly {
+		dst = strconv.AppendInt(dst, int64(i.Size), 10)
+	} else {
+		dst = appendQuoted(dst, i.Value)
+	}
+	dst = strconv.AppendUint(append(dst, ','), i.Flags, 10)
+	dst = strconv.AppendInt(append(dst, ','), expires(i, now), 10)
+	return append(dst, '\n')
+}
+
+func (table) end(dst []byte) []byte { return dst }
+
+// appendQuoted quotes always: an empty field without quotes is a NULL.
+func appendQuoted(dst, field []byte) []byte {
+	dst = append(dst, '"')
+	for _, b := range field {
+		if b == '"' {
+			dst = append(dst, '"')
+		}
+		dst = append(dst, b)
+	}
+	return append(dst, '"')
+}

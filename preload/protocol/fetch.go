@@ -1,0 +1,132 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/walk"
+)
+
+// fetched is how many items are asked for at once.
+const fetched = 256
+
+// Fetch asks memcached for items by their keys, wherever their values are. Items that are not
+// there any more stay as they are; the others get everything but their keys, and are not External.
+func (s *Store) Fetch(items []*walk.Item) error { return s.fetch(items, true) }
+
+func (s *Store) fetch(items []*walk.Item, values bool) error {
+	c, err := dial(s.at)
+	if err != nil {
+		return fmt.Errorf("memcached at %v: %w", s.at, err)
+	}
+	defer c.close()
+	for len(items) > 0 {
+		n := min(len(items), fetched)
+		if err := c.fetch(items[:n], values); err != nil {
+			return err
+		}
+		items = items[n:]
+	}
+	return nil
+}
+
+// fetch asks with meta gets that leave the LRU as it is (protocol.txt: "Meta Get", flag u).
+func (c *conn) fetch(items []*walk.Item, values bool) error {
+	w := writer{conn: c}
+	for _, i := range items {
+		w.write([]byte("mg "))
+		if walk.IsText(i.Key) {
+			w.write(i.Key)
+		} else {
+			w.write(append(base64.StdEncoding.AppendEncode(nil, i.Key), " b"...))
+		}
+		w.write([]byte(" u f t s c"))
+		if values {
+			w.write([]byte(" v"))
+		}
+		w.write([]byte("\r\n"))
+	}
+	if err := w.end(); err != nil {
+		return err
+	}
+	for _, i := range items {
+		if err := c.answer(i); err != nil {
+			return err
+		}
+	}
+	return c.noop()
+}
+
+// answer reads what memcached says of one item.
+func (c *conn) answer(i *walk.Item) error {
+	line, err := c.line()
+	if err != nil {
+		return err
+	}
+	words := bytes.Fields(line)
+	switch {
+	case len(words) == 1 && string(words[0]) == "EN":
+		return nil
+	case len(words) > 1 && string(words[0]) == "VA", len(words) > 0 && string(words[0]) == "HD":
+	default:
+		return unexpected(line)
+	}
+	got := walk.Item{Key: i.Key, TTL: -1, Idle: i.Idle}
+	value := string(words[0]) == "VA"
+	flags := words[1:]
+	length := -1
+	if value {
+		if length, err = strconv.Atoi(string(words[1])); err != nil || length < 0 || uint64(length) > c.itemSizeMax {
+			return unexpected(line)
+		}
+		flags = words[2:]
+	}
+	for _, word := range flags {
+		n, err := strconv.ParseInt(string(word[1:]), 10, 64)
+		switch word[0] {
+		case 'f':
+			got.Flags, err = strconv.ParseUint(string(word[1:]), 10, 64)
+		case 'c':
+			got.CAS, err = strconv.ParseUint(string(word[1:]), 10, 64)
+		case 't':
+			got.TTL = n
+		case 's':
+			got.Size = int(n)
+		default:
+			err = nil // b, of a key in base64
+		}
+		if err != nil {
+			return unexpected(bytes.Clone(line))
+		}
+	}
+	if value {
+		if got.Value, err = c.data(length); err != nil {
+			return err
+		}
+		got.Size = length
+	}
+	*i = got
+	return nil
+}
+
+// data reads n bytes, and the end of their line.
+func (c *conn) data(n int) ([]byte, error) {
+	for len(c.in) < n+2 {
+		if _, err := c.poll(unix.POLLIN); err != nil {
+			return nil, err
+		}
+		if err := c.read(); err != nil {
+			return nil, err
+		}
+	}
+	if string(c.in[n:n+2]) != "\r\n" {
+		return nil, fmt.Errorf("the data that it answers has no end after %d bytes", n)
+	}
+	data := bytes.Clone(c.in[:n])
+	c.in = c.in[n+2:]
+	return data, nil
+}

@@ -1,0 +1,165 @@
+package protocol
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"memcached-backdoor/preload/walk"
+)
+
+// crawlerWait is how long memcached's crawler may be busy with something else.
+const crawlerWait = time.Minute
+
+// walker is a walk by memcached's own list of keys (protocol.txt: "LRU Crawler"), of whose items
+// each is then asked for. The list is read at once, for memcached may stand still while
+// nobody reads it, and kept in a file.
+type walker struct {
+	store   *Store
+	options walk.Options
+	list    *os.File
+	lines   *bufio.Scanner
+	read    int64
+	size    int64
+}
+
+// Walk lists all keys, and begins to walk through their items.
+func (s *Store) Walk(o walk.Options) (walk.Walker, error) {
+	list, err := os.CreateTemp("", "memcached-backdoor")
+	if err != nil {
+		return nil, fmt.Errorf("a file for the list of keys: %w", err)
+	}
+	if err := os.Remove(list.Name()); err != nil {
+		list.Close()
+		return nil, err
+	}
+	w := &walker{store: s, options: o, list: list}
+	if err := w.listKeys(); err != nil {
+		list.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// listKeys asks until the crawler is free.
+func (w *walker) listKeys() error {
+	deadline := time.Now().Add(crawlerWait)
+	for {
+		busy, err := w.crawl()
+		if !busy || err == nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// crawl lists the keys through the hash table, in which each is once.
+func (w *walker) crawl() (busy bool, err error) {
+	c, err := dial(w.store.at)
+	if err != nil {
+		return false, fmt.Errorf("memcached at %v: %w", w.store.at, err)
+	}
+	defer c.close()
+	if err := c.send([]byte("lru_crawler metadump hash\r\n")); err != nil {
+		return false, err
+	}
+	out := bufio.NewWriter(w.list)
+	for {
+		line, err := c.line()
+		if err != nil {
+			return false, err
+		}
+		switch {
+		case bytes.HasPrefix(line, []byte("key=")):
+			if _, err := out.Write(append(line, '\n')); err != nil {
+				return false, err
+			}
+		case string(line) == "END":
+			if err := out.Flush(); err != nil {
+				return false, err
+			}
+			if w.size, err = w.list.Seek(0, io.SeekCurrent); err != nil {
+				return false, err
+			}
+			_, err := w.list.Seek(0, io.SeekStart)
+			w.lines = bufio.NewScanner(w.list)
+			return false, err
+		case string(line) == "OK": // from 1.6.43 on
+		case bytes.HasPrefix(line, []byte("BUSY")), bytes.HasPrefix(line, []byte("ERROR locked")):
+			return true, fmt.Errorf("its crawler is busy: %s", line)
+		default:
+			return false, fmt.Errorf("its list of keys: %s", line)
+		}
+	}
+}
+
+// Next asks for some more of the items on the list.
+func (w *walker) Next(each func(*walk.Item) error) error {
+	var items []*walk.Item
+	for len(items) < fetched && w.lines.Scan() {
+		w.read += int64(len(w.lines.Bytes())) + 1
+		i, err := listed(w.lines.Bytes())
+		if err != nil {
+			return err
+		}
+		if bytes.HasPrefix(i.Key, []byte(w.options.Prefix)) {
+			items = append(items, i)
+		}
+	}
+	if err := w.lines.Err(); err != nil {
+		return err
+	}
+	if len(items) == 0 {
+		return io.EOF
+	}
+	if err := w.store.fetch(items, !w.options.KeysOnly); err != nil {
+		return err
+	}
+	for _, i := range items {
+		if i.External {
+			continue // it has gone meanwhile
+		}
+		if err := each(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listed reads a line of the list: key=KEY exp=DATE la=DATE and more.
+func listed(line []byte) (*walk.Item, error) {
+	i := &walk.Item{External: true} // nothing of it is there yet
+	for _, word := range bytes.Fields(line) {
+		name, value, _ := bytes.Cut(word, []byte("="))
+		switch string(name) {
+		case "key":
+			key, err := url.PathUnescape(string(value))
+			if err != nil {
+				return nil, fmt.Errorf("its list of keys: %w", err)
+			}
+			i.Key = []byte(key)
+		case "la":
+			date, err := strconv.ParseInt(string(value), 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("its list of keys: %w", err)
+			}
+			i.Idle = max(time.Now().Unix()-date, 0)
+		}
+	}
+	if len(i.Key) == 0 {
+		return nil, errors.New("its list of keys has a line without one")
+	}
+	return i, nil
+}
+
+// Part is how much of the list lies behind.
+func (w *walker) Part() float64 { return float64(w.read) / float64(max(w.size, 1)) }
+
+// Close ends the walk.
+func (w *walker) Close() { w.list.Close() }
