@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -29,6 +30,17 @@ int high_descriptor(int fd) {
     return high;
 }
 
+void absolute_path(char *to, size_t room, const char *path) {
+    char directory[PATH_MAX];
+    if (path[0] == '/' || getcwd(directory, sizeof directory) == NULL) {
+        directory[0] = '\0';
+    }
+    int n = snprintf(to, room, "%s%s%s", directory, directory[0] != '\0' ? "/" : "", path);
+    if (n < 0 || (size_t)n >= room) {
+        to[0] = '\0';
+    }
+}
+
 /* Before Go's initialiser: see `constructor` in gcc's manual for the number. */
 __attribute__((constructor(101))) static void before_go(void) {
     host_recognize();
@@ -45,6 +57,7 @@ __attribute__((constructor)) static void after_go(void) {
     say_hold();
     host_open();
     fixtures_note();
+    save_note();
     door_attach();
 }
 
@@ -69,6 +82,22 @@ static const char *start(void) {
     return objection;
 }
 
+/* Says that nothing of ours will be done, and why. */
+static void step_aside(const char *objection) {
+    if (door_socket() >= 0) {
+        door_abandon("%s", objection);
+        say("no door: %s", door_reason());
+    }
+    if (save_wanted()) {
+        say("nothing will be saved: %s", objection);
+    }
+    if (fixtures_wanted()) {
+        say("fixtures: they cannot be loaded: %s", objection);
+        fixtures_incomplete();
+    }
+    say_release();
+}
+
 void memcached_ready(const char *unheld) {
     if (fixtures_wanted() && unheld == NULL) {
         connections_hold();
@@ -79,21 +108,12 @@ void memcached_ready(const char *unheld) {
     if (door_socket() < 0) {
         say("no door: %s", door_reason());
     }
-    if (connections_refused() || (door_socket() < 0 && !fixtures_wanted())) {
+    if (connections_refused() || (door_socket() < 0 && !fixtures_wanted() && !save_wanted())) {
         say_release();
         return;
     }
     const char *objection = start();
-    if (objection == NULL) {
-        return;
+    if (objection != NULL) {
+        step_aside(objection);
     }
-    if (door_socket() >= 0) {
-        door_abandon("%s", objection);
-        say("no door: %s", door_reason());
-    }
-    if (fixtures_wanted()) {
-        say("fixtures: they cannot be loaded: %s", objection);
-        fixtures_incomplete();
-    }
-    say_release();
 }

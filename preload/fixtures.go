@@ -90,7 +90,10 @@ func (p *preloading) load() (store batch.Store) {
 		p.problem("they cannot be loaded: %s", refusal.Message)
 		return nil
 	}
-	found := fixtures.Find(C.GoString(C.fixtures_paths()), C.GoString(C.fixtures_directory()))
+	found := fixtures.Find(C.GoString(C.fixtures_paths()), C.GoString(C.fixtures_directory()), saveFile())
+	if found.Unsaved {
+		p.say("%s: nothing is saved there yet", saveFile())
+	}
 	for _, path := range found.Alone {
 		p.say("%s: left alone, its name ends with no format's", path)
 	}

@@ -88,6 +88,20 @@ void fixtures_incomplete(void);
  */
 int connections_wait(int timeout);
 
+/* Saving the cache when memcached is told to end (MEMCACHED_BACKDOOR_SAVE), noted when we are
+ * loaded: the file, an absolute path, and for how many seconds memcached's end may wait. */
+void save_note(void);
+bool save_wanted(void);
+const char *save_file(void);
+int save_limit(void);
+/* For Go: takes the signals that end memcached, and waits for one of them.  Then save_done
+ * hands it on to memcached. */
+void save_await(void);
+void save_done(void);
+
+/* path, or path in the current directory: memcached's -d changes that later. */
+void absolute_path(char *to, size_t room, const char *path);
+
 /* The real functions behind the names that we interpose; see interpose.c. */
 typedef int pthread_create_fn(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
                               void *arg);

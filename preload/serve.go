@@ -42,16 +42,19 @@ func serve(socket, program int, path string, bias uintptr) {
 	if line := b.engine.announcement(); line != "" {
 		say("%s", line)
 	}
+	if saveFile() != "" {
+		go b.saveOnExit()
+	}
 	debug.FreeOSMemory() // the analysis of the program leaves some MB behind
-	if !fixturesWanted() {
-		releaseStderr()
-		close(b.preloaded)
-	} else if socket < 0 {
-		b.preload()
-		return
-	} else {
+	if fixturesWanted() {
 		b.status.Preload = &door.Preload{}
 		go b.preload()
+	} else {
+		releaseStderr()
+		close(b.preloaded)
+	}
+	if socket < 0 {
+		return
 	}
 
 	listener, err := door.NewListener(socket)

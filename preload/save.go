@@ -1,0 +1,135 @@
+package main
+
+/*
+const char *save_file(void);
+int save_limit(void);
+void save_await(void);
+void save_done(void);
+*/
+import "C"
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
+)
+
+// errLate ends a save that takes too long.
+var errLate = errors.New("it takes too long (MEMCACHED_BACKDOOR_SAVE_LIMIT)")
+
+// saveFile is where the cache is saved, "" nowhere.
+func saveFile() string {
+	if path := C.GoString(C.save_file()); path != "" {
+		return filepath.Clean(path)
+	}
+	return ""
+}
+
+// saveOnExit waits until memcached is told to end, saves the cache, and lets it end.
+func (b *backdoor) saveOnExit() {
+	defer rescue("saving: ")
+	path, limit := saveFile(), time.Duration(C.save_limit())*time.Second
+	if limit == 0 {
+		say("MEMCACHED_BACKDOOR_SAVE_LIMIT is not a number of seconds, from 1: 60 are taken")
+		limit = time.Minute
+	}
+	if err := unix.Access(filepath.Dir(path), unix.W_OK); err != nil {
+		say("the cache cannot be saved: %s: %v", filepath.Dir(path), err)
+	}
+	C.save_await()
+	// memcached ends at last, whatever becomes of us: a disk may keep a write for ever.
+	end := sync.OnceFunc(func() { C.save_done() })
+	timer := time.AfterFunc(limit, end)
+	defer end()
+	defer timer.Stop()
+	began := time.Now()
+	counts, err := b.save(path, began.Add(limit))
+	switch {
+	case err != nil:
+		say("not saved: %v", err)
+	case counts.Lost > 0:
+		say("saved without %s that could not be read from extstore", door.Count(counts.Lost, "item"))
+		fallthrough
+	default:
+		say("saved: %s in %s (%d bytes, %.2f s)", door.Count(counts.Written, "item"), path, counts.Bytes, time.Since(began).Seconds())
+	}
+}
+
+// save writes a dump beside path, which takes its place when it is on the disk. Its errors
+// name a file, where they are about one.
+func (b *backdoor) save(path string, deadline time.Time) (counts dump.Counts, err error) {
+	select {
+	case <-b.preloaded:
+	default:
+		return counts, errors.New("the fixtures are still being loaded")
+	}
+	if b.preloadFailed(path) {
+		path += "~" // what could not be loaded is kept
+		say("%s was not loaded, and is kept: the cache is saved beside it, in %s", saveFile(), path)
+	}
+	store, refusal := b.engine.walkable()
+	if refusal != nil {
+		return counts, refusal
+	}
+	// What an earlier one has left, of which memcached was killed, is written over.
+	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".part")
+	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return counts, err
+	}
+	defer file.Close()
+	counts, err = dump.Dump(store, punctual{file, deadline}, store.fetch, dump.Options{})
+	if err == nil {
+		err = file.Sync()
+	}
+	if err == nil && !time.Now().Before(deadline) {
+		err = errLate
+	}
+	if err == nil {
+		err = os.Rename(part, path)
+	}
+	if err != nil {
+		os.Remove(part)
+		return counts, err
+	}
+	// The name is to survive a crash, too; the file is there in any case.
+	if dir, err := os.Open(filepath.Dir(path)); err == nil {
+		_ = dir.Sync()
+		dir.Close()
+	}
+	return counts, nil
+}
+
+// preloadFailed says that there is something at path which was to be loaded and was not.
+func (b *backdoor) preloadFailed(path string) bool {
+	b.mu.Lock()
+	preload := b.status.Preload
+	b.mu.Unlock()
+	if preload == nil || preload.Complete {
+		return false
+	}
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// punctual is a Writer up to a deadline.
+type punctual struct {
+	io.Writer
+	deadline time.Time
+}
+
+func (w punctual) Write(p []byte) (int, error) {
+	if !time.Now().Before(w.deadline) {
+		return 0, errLate
+	}
+	return w.Writer.Write(p)
+}
