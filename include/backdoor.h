@@ -51,6 +51,7 @@ struct backdoor_functions {
     enum backdoor_store_abi store_abi;
     enum backdoor_chunks chunks;
     bool alloc_hash; /* to 1.4.28: do_item_alloc takes cur_hv */
+    bool marks_keys; /* from 1.6.10 on: binary keys are marked (ITEM_KEY_BINARY) */
     bool old_layout; /* to 1.5.14: nsuffix and 8-bit it_flags */
 };
 
@@ -152,6 +153,7 @@ struct backdoor_batch {
     struct backdoor_row *rows;
     uint32_t nrows;
     struct backdoor_expected expected;
+    bool binary; /* some of the keys are not such as stand in commands */
 
     uint32_t counts[BACKDOOR_OUTCOMES];
 

@@ -23,8 +23,9 @@ typedef unsigned int rel_time_t;
 #define ITEM_LINKED 1
 #define ITEM_CAS 2
 #define ITEM_CHUNKED 32
-#define ITEM_HDR 128    /* 1.5.4 on: the value is in extstore */
-#define ITEM_CFLAGS 256 /* 1.5.15 on: client flags stand behind the key */
+#define ITEM_HDR 128         /* 1.5.4 on: the value is in extstore */
+#define ITEM_CFLAGS 256      /* 1.5.15 on: client flags stand behind the key */
+#define ITEM_KEY_BINARY 4096 /* 1.6.10 on: the key travels in base64 */
 
 /*
  * Which of its class's LRU lists an item is linked into: the upper bits of

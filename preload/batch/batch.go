@@ -63,6 +63,7 @@ type Row struct {
 	Command       Command
 	Flags         uint32 // memcached's client flags
 	TTL           uint32 // seconds from the moment of storing, MaxInt32 at most; 0: never expires; or Past
+	Binary        bool   // the key is not such as stands in commands
 	CAS           int    // offset of the item's CAS unique, 8 bytes in the machine's order; 0: memcached draws one
 }
 
@@ -210,7 +211,7 @@ func (b *Batch) Full() bool { return b.Len() == len(b.rows) || b.used-b.room >= 
 // Reset takes all rows and what was appended out.
 func (b *Batch) Reset() {
 	b.used = b.room
-	b.c.nrows = 0
+	b.c.nrows, b.c.binary = 0, false
 	b.c.counts = [outcomes]C.uint32_t{}
 	b.c.job.finished = 0
 	b.err = nil
@@ -223,6 +224,7 @@ func (b *Batch) Add(r Row) {
 	row.value, row.nvalue = C.uint32_t(r.Value), C.uint32_t(r.NValue)
 	row.comm, row.flags, row.ttl = C.uint8_t(r.Command), C.uint32_t(r.Flags), C.uint32_t(r.TTL)
 	row.cas = C.uint32_t(r.CAS)
+	b.c.binary = b.c.binary || C.bool(r.Binary)
 	row.outcome, row.made, row.it = C.BACKDOOR_PENDING, false, nil
 	b.c.nrows++
 }

@@ -142,6 +142,7 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		chunks:              chunks[abi.Chunks],
 		alloc_hash:          abi.ItemAlloc == host.AllocHash,
 		old_layout:          abi.Header == host.HeaderSuffix,
+		marks_keys:          C.bool(facts.Version.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 10})),
 	}
 }
 

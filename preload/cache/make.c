@@ -61,6 +61,17 @@ static rel_time_t exptime_of(uint32_t ttl) {
     return t < UINT_MAX ? (rel_time_t)t : UINT_MAX;
 }
 
+/* Can the row's key stand in a command as it is (protocol.txt: "Keys")? */
+static bool is_text(const struct backdoor_batch *batch, const struct backdoor_row *row) {
+    for (uint32_t i = 0; i < row->nkey; i++) {
+        unsigned char byte = (unsigned char)batch->data[row->key + i];
+        if (byte <= ' ' || byte == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* An item for the row, without its data; or NULL.  The caller gives it back with item_remove. */
 item *make_item(const struct backdoor_batch *batch, const struct backdoor_row *row) {
     item *it = mc_item_alloc(batch->data + row->key, row->nkey, row->flags, exptime_of(row->ttl),
@@ -69,6 +80,9 @@ item *make_item(const struct backdoor_batch *batch, const struct backdoor_row *r
         return NULL;
     }
     mc_set_cas(it, 0);
+    if (batch->binary && mc_functions.marks_keys && !is_text(batch, row)) {
+        it->it_flags |= ITEM_KEY_BINARY;
+    }
     /* Nobody has asked for it yet: memcached would move it from HOT to COLD (items.c:
      * lru_pull_tail), which costs a load more than anything else that its LRU maintainer does. */
     if (ITEM_lru(it->slabs_clsid) == HOT_LRU) {

@@ -56,7 +56,7 @@ func (w *work) reset() {
 func (w *work) add(row *record.Row, command batch.Command, o origin) error {
 	r := batch.Row{
 		NKey: row.Key.Len, NValue: row.Value.Len,
-		Command: command, Flags: row.Flags, TTL: uint32(row.TTL),
+		Command: command, Flags: row.Flags, TTL: uint32(row.TTL), Binary: row.Binary,
 	}
 	var err error
 	if row.CAS != 0 {

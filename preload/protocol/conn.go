@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/walk"
 )
 
 const (
@@ -225,8 +228,17 @@ func (w *writer) write(p []byte) {
 // remove asks for a key to be deleted.
 func (w *writer) remove(key []byte) {
 	w.write([]byte("md "))
-	w.write(key)
+	w.write(appendKey(nil, key))
 	w.write([]byte("\r\n"))
+}
+
+// appendKey appends a key as meta commands have it: in base64, with the flag that says so,
+// where it cannot stand there as it is (protocol.txt: "Meta Commands", flag b).
+func appendKey(dst, key []byte) []byte {
+	if walk.IsText(key) {
+		return append(dst, key...)
+	}
+	return append(base64.StdEncoding.AppendEncode(dst, key), " b"...)
 }
 
 // end sends what is left, with a no-op behind it.

@@ -2,11 +2,13 @@ package protocol
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"strconv"
 	"time"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/walk"
 )
 
 const (
@@ -136,7 +138,13 @@ func (e *exchange) write() error {
 			continue
 		}
 		head = append(append(append(head[:0], "ms "...), key...), ' ')
-		w.write(e.appendFlags(strconv.AppendInt(head, int64(len(value)), 10), i))
+		if walk.IsText(key) {
+			head = strconv.AppendInt(head, int64(len(value)), 10)
+		} else { // as appendKey has it, with the length in between
+			head = append(base64.StdEncoding.AppendEncode(head[:len("ms ")], key), ' ')
+			head = append(strconv.AppendInt(head, int64(len(value)), 10), " b"...)
+		}
+		w.write(e.appendFlags(head, i))
 		w.write(value)
 		w.write([]byte("\r\n"))
 	}

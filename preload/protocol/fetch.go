@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"strconv"
 
@@ -39,11 +38,7 @@ func (c *conn) fetch(items []*walk.Item, values bool) error {
 	w := writer{conn: c}
 	for _, i := range items {
 		w.write([]byte("mg "))
-		if walk.IsText(i.Key) {
-			w.write(i.Key)
-		} else {
-			w.write(append(base64.StdEncoding.AppendEncode(nil, i.Key), " b"...))
-		}
+		w.write(appendKey(nil, i.Key))
 		w.write([]byte(" u f t s c"))
 		if values {
 			w.write([]byte(" v"))

@@ -178,7 +178,11 @@ func (c *commands) begin(head *command, row *Row) Kind {
 	if kind == Reject {
 		return kind
 	}
-	if reason, at := badKey(row.Key.Of(head.text)); reason != "" {
+	key := row.Key.Of(head.text)
+	if row.Binary && len(key) > 0 && len(key) <= KeyMax {
+		return kind
+	}
+	if reason, at := badKey(key); reason != "" {
 		return row.reject(reason, head.words[1].at+at)
 	}
 	return kind
@@ -262,7 +266,7 @@ func (c *commands) flag(flag byte, token []byte, at int, row *Row, head *command
 		if c.key, err = base64.StdEncoding.AppendDecode(c.key[:0], head.word(1)); err != nil {
 			return row.reject(BadBase64, head.words[1].at)
 		}
-		row.Key = made(c.key)
+		row.Key, row.Binary = made(c.key), true
 	default:
 		return row.reject(BadFlag, at)
 	}

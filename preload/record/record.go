@@ -91,6 +91,9 @@ type Row struct {
 	Lines int
 
 	Key, Value Bytes
+	// Binary says that the key has any bytes, as one in base64 may; otherwise it is such as
+	// stands in commands.
+	Binary bool
 	// Oversize says that the value is longer than Options.ValueMax, and not there.
 	Oversize bool
 	Command  Command
