@@ -36,23 +36,24 @@ func TestARM64(t *testing.T) {
 			if status := s.waitDoor(); status.Engine != door.EngineNative || status.Route != route {
 				t.Errorf("status %+v, want route %s\n%s", status, route, s.output.String())
 			}
-			const rows, large = 20_000, 20
+			const rows, large = 20_000, 97
 			if stdout, stderr, status := s.client(rowsOf("k", rows)); status != 0 {
 				t.Fatalf("status %d: %s%s", status, stdout, stderr)
 			}
 			var input bytes.Buffer
 			for i := range large {
-				fmt.Fprintf(&input, "large_%d\t%s\n", i, largeValue(5*i)) // up to 950 kB: in chunks
+				fmt.Fprintf(&input, "large_%d\t%s\n", i, largeValue(i)) // up to 960 kB: in chunks
 			}
 			if l := s.load(door.Request{}, input.Bytes()); l.Stored != large {
 				t.Fatalf("%+v", l)
 			}
 			readBack(t, s, "k", rows, plain)
 			for i := range large {
-				if s.get(fmt.Sprintf("large_%d", i)) != largeValue(5*i) {
+				if s.get(fmt.Sprintf("large_%d", i)) != largeValue(i) {
 					t.Errorf("large_%d differs", i)
 				}
 			}
+			dumpedAll(t, s, rows, large)
 			if got := s.end(syscall.SIGTERM); got != want {
 				t.Errorf("it ended with %v, want %v\n%s", got, want, s.output.String())
 			}

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/record"
 )
 
 var (
@@ -174,6 +175,55 @@ func loadAndReadBack(t *testing.T, s *server) {
 		if got := s.get(fmt.Sprintf("large_%d", i)); got != largeValue(i) {
 			t.Fatalf("large_%d differs", i)
 		}
+	}
+	dumpedAll(t, s, rows, large)
+}
+
+// dumpedAll dumps what was loaded, and sees to it that each row is there once; with memcached's functions, where these are
+// what it was loaded with.
+func dumpedAll(t *testing.T, s *server, rows, large int) {
+	t.Helper()
+	file := fileOf(t, nil)
+	reply, err := call(s.door, door.Request{Op: door.OpDump}, file)
+	if err != nil || reply.Dump == nil || reply.Dump.Written != uint64(rows+large) || reply.Dump.Check() != nil {
+		t.Fatalf("dump: %+v, %v, %v", reply.Dump, reply.Error, err)
+	}
+	if engine := s.waitDoor().Engine; reply.Dump.Engine != engine {
+		t.Errorf("dumped %s, loaded %s: %s", reply.Dump.Engine, engine, reply.Dump.EngineReason)
+	}
+	want := map[string]string{}
+	for i := range rows {
+		key, value := rowOf("k", i)
+		want[key] = value
+	}
+	for i := range large {
+		want[fmt.Sprintf("large_%d", i)] = largeValue(i)
+	}
+	parser, err := record.New(record.Options{Format: record.Dump, ValueMax: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(data) > 0 {
+		var row record.Row
+		switch kind := parser.Next(data, true, &row); kind {
+		case record.Item:
+			key := string(row.Key.Of(data))
+			if value, ok := want[key]; !ok || value != string(row.Value.Of(data)) {
+				t.Fatalf("%s is in the dump twice, or with another value", key)
+			}
+			delete(want, key)
+		case record.Nothing:
+		default:
+			t.Fatalf("%s at %.60q", row.Reason, data)
+		}
+		data = data[row.Size:]
+	}
+	if len(want) > 0 || parser.Incomplete() {
+		t.Errorf("%d rows are not in the dump; incomplete %t", len(want), parser.Incomplete())
 	}
 }
 
