@@ -22,11 +22,13 @@
 //     moment is another (interpose.c), and workers cannot be reached.
 //  6. That thread serves the door (serve.go): it finds memcached's functions
 //     (host), proves them in a forked child (cache), loads the fixtures (fixtures), and
-//     takes calls (door).  Each of these is a load (load): it reads rows (record) into
-//     batches (batch), and says what memory they need (slabs) and where it broke off
-//     (resume.go).  Where there is no using the functions, rows go over a connection to
-//     memcached itself (protocol); engine.go decides.
-//  7. memcached ends as it decides.  at_exit unlinks the door, if it may.
+//     takes calls (door).  A load (load) reads rows (record) into batches (batch), and
+//     says what memory they need (slabs) and where it broke off (resume.go); a dump
+//     (dump) walks through all items (walk) and writes them down.  Where there is no using
+//     the functions, both go over a connection to memcached itself (protocol); engine.go
+//     decides.
+//  7. memcached ends as it decides, or, if it is told to, when its cache has been saved
+//     (save.c, save.go).  at_exit unlinks the door, if it may.
 //
 // No Go runs on a thread of memcached's, and no C of ours waits there.  Items are
 // touched by memcached's workers only: in slices between their connections' work,
