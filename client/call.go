@@ -76,10 +76,15 @@ func (l *loading) load(s *source) (*door.Load, error) {
 	s.sent()
 
 	answers := answersOf(conn)
-	a, came := await(answers, l.signals, nil, func(r door.Reply) { l.shown.show(s, r.Load) })
+	a, came := await(answers, l.signals, nil, func(r door.Reply) {
+		if r.Load != nil {
+			l.shown.show(s, r.Load)
+		}
+	})
 	l.shown.clear()
 	if came {
-		counts, err := judge(a)
+		reply, err := judge(a, door.OpLoad, errLostLoad)
+		counts := reply.Load
 		if err == nil && counts.Canceled {
 			err = errCanceled
 		}
@@ -140,25 +145,26 @@ func (l *loading) cancel(conn *door.Conn, answers <-chan answer[door.Reply]) (*d
 	if !came {
 		return nil, errNoOutcome
 	}
-	if counts, _ := judge(a); counts != nil {
-		return counts, errInterrupted
+	if reply, _ := judge(a, door.OpLoad, errLostLoad); reply.Load != nil {
+		return reply.Load, errInterrupted
 	}
 	return nil, errNoOutcome
 }
 
-// judge takes the counts out of a reply. A failed call may have some as well.
-func judge(a answer[door.Reply]) (*door.Load, error) {
+// judge returns the reply that ends a call of an op, with the counts in it; a failed call may
+// have some as well. lost is what it means that the connection was lost.
+func judge(a answer[door.Reply], op string, lost error) (door.Reply, error) {
 	if errors.Is(a.err, door.ErrLost) {
-		return nil, errLostLoad
+		return door.Reply{}, lost
 	}
 	if e, ok := errors.AsType[*door.Error](a.err); ok {
-		return e.Load, e
+		return door.Reply{Load: e.Load, Dump: e.Dump}, e
 	}
 	if a.err != nil {
-		return nil, a.err
+		return door.Reply{}, a.err
 	}
-	if a.value.Type != door.TypeResult {
-		return nil, fmt.Errorf("memcached answered a load with %q", a.value.Type)
+	if has := map[string]bool{door.OpLoad: a.value.Load != nil, door.OpDump: a.value.Dump != nil}; !has[op] {
+		return door.Reply{}, fmt.Errorf("memcached answered a %s with %q", op, a.value.Type)
 	}
-	return a.value.Load, nil
+	return a.value, nil
 }

@@ -81,28 +81,11 @@ func (c *dumpCommand) dump(path string, to *target, shown progress, signals <-ch
 		}
 		return a.value.Dump, errInterrupted
 	}
-	counts, err := judgeDump(a)
-	if err == nil && counts.Canceled {
+	reply, err := judge(a, door.OpDump, errLostDump)
+	if err == nil && reply.Dump.Canceled {
 		err = errDumpCanceled
 	}
-	return counts, err
-}
-
-// judgeDump takes the counts out of a reply. A failed call may have some as well.
-func judgeDump(a answer[door.Reply]) (*door.Dump, error) {
-	if errors.Is(a.err, door.ErrLost) {
-		return nil, errLostDump
-	}
-	if e, ok := errors.AsType[*door.Error](a.err); ok {
-		return e.Dump, e
-	}
-	if a.err != nil {
-		return nil, a.err
-	}
-	if a.value.Type != door.TypeResult || a.value.Dump == nil {
-		return nil, fmt.Errorf("memcached answered a dump with %q", a.value.Type)
-	}
-	return a.value.Dump, nil
+	return reply.Dump, err
 }
 
 // dumpDocument is what --json prints of a dump.

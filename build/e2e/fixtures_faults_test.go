@@ -125,54 +125,54 @@ func TestFixturesStrictServesNobody(t *testing.T) {
 	}
 }
 
-// By protocol rows go over a connection, so that none can be held back; that is said, and strict fixtures are refused.
-func TestFixturesByProtocol(t *testing.T) {
-	program := built(t, "hosts/unknown/memcached")
-	path := fixture(t, "rows.raw", rowsOf("k", 1000))
-	for _, strict := range []bool{false, true} {
-		t.Run(fmt.Sprint(strict), func(t *testing.T) {
-			t.Parallel()
-			s := withFixtures(t, program, []string{path})
-			if strict {
-				s.strict()
-			}
-			s.start()
-			if strict {
-				if status := s.end(0); !status.Exited() || status.ExitStatus() != 1 {
-					t.Errorf("memcached ended with %v", status)
+// Where connections cannot be held back, or a fault of ours keeps fixtures from being loaded, that is said; memcached
+// serves, or, where they are strict, ends.
+func TestFixturesNotHeld(t *testing.T) {
+	for name, tt := range map[string]struct {
+		program func(testing.TB) string
+		preload string
+		env     string
+		says    string
+		stored  uint64
+	}{
+		// Rows go over a connection.
+		"by protocol": {
+			program: func(t testing.TB) string { return built(t, "hosts/unknown/memcached") }, preload: "backdoor.so",
+			says: "fixtures: connections are accepted before they are loaded: ", stored: 1000,
+		},
+		"without epoll": {
+			program: stock, preload: "backdoor.so", env: "EVENT_NOEPOLL=1",
+			says: "fixtures: connections are accepted before they are loaded: libevent does not wait with epoll here", stored: 1000,
+		},
+		"panic": {
+			program: stock, preload: "backdoor-faulty.so", env: "MEMCACHED_BACKDOOR_FAULT=" + fixture(t, "fault", []byte("preload")),
+			says: "fixtures: panic: as asked",
+		},
+	} {
+		for _, strict := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/strict=%t", name, strict), func(t *testing.T) {
+				t.Parallel()
+				s := withFixtures(t, tt.program(t), []string{fixture(t, "rows.raw", rowsOf("k", 1000))})
+				s.preload = built(t, tt.preload)
+				if tt.env != "" {
+					s.env = append(s.env, tt.env)
 				}
-			} else if preload := s.awaitFixtures(); !preload.Complete || preload.Stored != 1000 {
-				t.Errorf("%+v", preload)
-			}
-			if !strings.Contains(s.output.String(), "fixtures: connections are accepted before they are loaded: ") {
-				t.Errorf("memcached's stderr: %q", s.output.String())
-			}
-		})
-	}
-}
-
-// Where libevent does not wait with epoll, connections cannot be held back either.
-func TestFixturesWithoutEpoll(t *testing.T) {
-	for _, strict := range []bool{false, true} {
-		t.Run(fmt.Sprint(strict), func(t *testing.T) {
-			t.Parallel()
-			s := withFixtures(t, stock(t), []string{fixture(t, "rows.raw", rowsOf("k", 1000))})
-			s.env = append(s.env, "EVENT_NOEPOLL=1")
-			if strict {
-				s.strict()
-			}
-			s.start()
-			if strict {
-				if status := s.end(0); !status.Exited() || status.ExitStatus() != 1 {
-					t.Errorf("memcached ended with %v", status)
+				if strict {
+					s.strict()
 				}
-			} else if preload := s.awaitFixtures(); !preload.Complete || preload.Stored != 1000 {
-				t.Errorf("%+v", preload)
-			}
-			if !strings.Contains(s.output.String(), "libevent does not wait with epoll here") {
-				t.Errorf("memcached's stderr: %q", s.output.String())
-			}
-		})
+				s.start()
+				if strict {
+					if status := s.end(0); !status.Exited() || status.ExitStatus() != 1 {
+						t.Errorf("memcached ended with %v", status)
+					}
+				} else if preload := s.awaitFixtures(); preload.Stored != tt.stored || preload.Complete != (tt.stored > 0) {
+					t.Errorf("%+v", preload)
+				}
+				if !strings.Contains(s.output.String(), tt.says) {
+					t.Errorf("memcached's stderr: %q", s.output.String())
+				}
+			})
+		}
 	}
 }
 
@@ -201,31 +201,5 @@ func TestFixturesWithoutDoor(t *testing.T) {
 	}
 	if !strings.Contains(limited.output.String(), "fixtures: they cannot be loaded: memcached's memory is limited") {
 		t.Errorf("memcached's stderr: %q", limited.output.String())
-	}
-}
-
-// A fault of ours while fixtures load does not keep memcached from serving.
-func TestFixturesPanic(t *testing.T) {
-	for _, strict := range []bool{false, true} {
-		t.Run(fmt.Sprint(strict), func(t *testing.T) {
-			t.Parallel()
-			s := withFixtures(t, stock(t), []string{fixture(t, "rows.raw", []byte("k\tv\n"))})
-			s.preload = built(t, "backdoor-faulty.so")
-			s.env = append(s.env, "MEMCACHED_BACKDOOR_FAULT="+fixture(t, "fault", []byte("preload")))
-			if strict {
-				s.strict()
-			}
-			s.start()
-			if strict {
-				if status := s.end(0); !status.Exited() || status.ExitStatus() != 1 {
-					t.Errorf("memcached ended with %v", status)
-				}
-			} else if preload := s.awaitFixtures(); preload.Complete {
-				t.Errorf("%+v", preload)
-			}
-			if !strings.Contains(s.output.String(), "fixtures: panic: as asked") {
-				t.Errorf("memcached's stderr: %q", s.output.String())
-			}
-		})
 	}
 }

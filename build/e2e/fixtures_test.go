@@ -92,7 +92,7 @@ func (s *server) onceOpen(key string, connected func()) (answer string) {
 func TestFixturesNoMiss(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		if !h.native() {
-			t.Skip("by protocol connections cannot be held back: TestFixturesByProtocol")
+			t.Skip("by protocol connections cannot be held back: TestFixturesNotHeld")
 		}
 		const starts, rows = 100, 20_000
 		path := fixture(t, "rows.raw", rowsOf("k", rows))
