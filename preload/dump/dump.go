@@ -50,7 +50,6 @@ type Fetch func([]*walk.Item) error
 
 type dumper struct {
 	options Options
-	match   *pattern
 	encoder encoder
 	walker  walk.Walker
 	fetch   Fetch
@@ -71,12 +70,13 @@ func Dump(store walk.Store, out io.Writer, fetch Fetch, o Options) (Counts, erro
 	if len(o.Prefix) > 250 {
 		return Counts{}, &OptionError{Message: fmt.Sprintf("a prefix of %d bytes is longer than any key", len(o.Prefix))}
 	}
+	o.KeysOnly = o.KeysOnly || o.Format == List
 	walker, err := store.Walk(walk.Options{Prefix: o.Prefix, KeysOnly: o.KeysOnly})
 	if err != nil {
 		return Counts{}, err
 	}
 	defer walker.Close()
-	d := &dumper{options: o, match: newPattern(o.Match), encoder: encoder, walker: walker, fetch: fetch, out: out}
+	d := &dumper{options: o, encoder: encoder, walker: walker, fetch: fetch, out: out}
 	err = d.run()
 	return d.counts, err
 }
@@ -111,7 +111,7 @@ func (d *dumper) run() error {
 // item writes one item, if it is wanted.
 func (d *dumper) item(i *walk.Item) error {
 	d.counts.Items++
-	if !d.match.matches(i.Key) || i.TTL >= 0 && i.TTL < d.options.MinTTL {
+	if !Match(d.options.Match, i.Key) || i.TTL >= 0 && i.TTL < d.options.MinTTL {
 		d.counts.Filtered++
 		return nil
 	}

@@ -225,7 +225,7 @@ func TestPattern(t *testing.T) {
 		{"*.html", "/a/b.html", true}, {"[a]", "[a]", true}, {"[a]", "a", false}, {"a?c", "a\xffc", true},
 		{strings.Repeat("*a", 40) + "b", strings.Repeat("a", 250), false},
 	} {
-		if got := newPattern(tt.pattern).matches([]byte(tt.key)); got != tt.want {
+		if got := Match(tt.pattern, []byte(tt.key)); got != tt.want {
 			t.Errorf("%q matches %q: %t", tt.pattern, tt.key, got)
 		}
 	}

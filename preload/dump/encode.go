@@ -15,11 +15,12 @@ import (
 // Format is how items are written down.
 type Format string
 
-// The formats. Each can be loaded again.
+// The formats. Each can be loaded again, but for List, which has no values.
 const (
 	MS    Format = "ms"    // memcached's own commands to store them, with a checksum; package record: Dump
 	JSONL Format = "jsonl" // a JSON object on each line
 	CSV   Format = "csv"   // with a header: key, value, flags, expires
+	List  Format = "list"  // what is known of each item; Listed
 )
 
 // An encoder writes items. Dates are in seconds since 1970, 0 for never.
@@ -40,8 +41,10 @@ func newEncoder(o Options) (encoder, error) {
 		return objects{keysOnly: o.KeysOnly}, nil
 	case CSV:
 		return table{keysOnly: o.KeysOnly}, nil
+	case List:
+		return list{}, nil
 	}
-	return nil, &OptionError{Message: "there is no format " + strconv.Quote(string(o.Format)), Hint: "the formats are ms, jsonl and csv"}
+	return nil, &OptionError{Message: "there is no format " + strconv.Quote(string(o.Format)), Hint: "the formats are ms, jsonl, csv and list"}
 }
 
 // expires is an item's date.
@@ -101,21 +104,13 @@ func Checksum(command, data []byte) uint32 {
 
 func (*commands) end(dst []byte) []byte { return append(dst, "mn\r\n"...) }
 
-// lines are keys, a line each; what is not printable is percent-encoded, as memcached's own lists
-// of keys have it (protocol.txt: "lru_crawler metadump").
+// lines are keys, a line each.
 type lines struct{}
 
 func (lines) begin(dst []byte) []byte { return dst }
 
 func (lines) item(dst []byte, i *walk.Item, _ int64) []byte {
-	for _, b := range i.Key {
-		if b <= ' ' || b >= 0x7f || b == '%' {
-			dst = append(dst, '%', "0123456789ABCDEF"[b>>4], "0123456789ABCDEF"[b&15])
-		} else {
-			dst = append(dst, b)
-		}
-	}
-	return append(dst, '\n')
+	return append(appendEncoded(dst, i.Key), '\n')
 }
 
 func (lines) end(dst []byte) []byte { return dst }
