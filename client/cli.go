@@ -20,6 +20,9 @@ type commandLine struct {
 	Fill    fillCommand    `cmd:"" help:"Fill the cache with items that stand for nothing."`
 	Dump    dumpCommand    `cmd:"" help:"Write all items of the cache to a file, or to standard output."`
 	Restore restoreCommand `cmd:"" help:"Store the items of dumps, from files or standard input."`
+	Keys    keysCommand    `cmd:"" help:"Say what the cache is full of: its items by the beginnings of their keys."`
+	Top     topCommand     `cmd:"" help:"List the largest items of the cache, or those that live longest or have not been used for longest."`
+	Diff    diffCommand    `cmd:"" help:"Say in what a dump and the cache differ: a line for each key that the cache does not have any more (-), that the dump does not have (+), or whose value, flags or time to live is another (~)."`
 	Status  statusCommand  `cmd:"" help:"Say what memcached and the library in it are, and what has been loaded."`
 	Wait    waitCommand    `cmd:"" help:"Wait until the door answers and the fixtures are loaded (MEMCACHED_BACKDOOR_PRELOAD), for scripts and health checks."`
 	Check   checkCommand   `cmd:"" help:"Say, without starting it, what the library would do in a memcached."`
@@ -75,7 +78,12 @@ type storing struct {
 	Gentle bool    `group:"Pace:" help:"Take a tenth of the time of one of memcached's threads at most."`
 	Detach bool    `group:"Pace:" help:"Let memcached finish even when the client ends before it."`
 
-	DryRun   bool   `group:"Output:" help:"Do everything but store, and say what memory the rows would need."`
+	DryRun bool `group:"Output:" help:"Do everything but store, and say what memory the rows would need."`
+	watching
+}
+
+// watching is how the user can see how far a call is.
+type watching struct {
 	Progress string `group:"Output:" enum:"auto,none,json" default:"auto" placeholder:"HOW" help:"Progress on standard error: auto, a line if it is a terminal; none; json, an event a line."`
 }
 
@@ -119,12 +127,21 @@ type rowRate uint64
 
 // UnmarshalText reads a number from 1.
 func (r *rowRate) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseUint(string(text), 10, 63)
-	if err != nil || n == 0 {
+	n, err := parseCount(text)
+	if err != nil {
 		return fmt.Errorf("%q is not a number of rows a second: 1 or more", text)
 	}
 	*r = rowRate(n)
 	return nil
+}
+
+// parseCount reads a number from 1.
+func parseCount(text []byte) (uint64, error) {
+	n, err := strconv.ParseUint(string(text), 10, 63)
+	if err == nil && n == 0 {
+		err = strconv.ErrRange
+	}
+	return n, err
 }
 
 // timeToLive is a number of seconds from now.

@@ -28,7 +28,7 @@ func TestChoices(t *testing.T) {
 		words string // the last is the one to be completed
 		want  string // those of the choices that begin with it
 	}{
-		{"", "load fill dump restore status wait check completion man :files"},
+		{"", "load fill dump restore keys top diff status wait check completion man :files"},
 		{"c", "check completion :files"},
 		{"status ", ""},
 		{"load ", ":files"},
@@ -42,7 +42,7 @@ func TestChoices(t *testing.T) {
 		{"status --", "--help --door --json --version"},
 		{"load a --mo", "--mode"},
 		{"--door ", ":files"},
-		{"--door status ", "load fill dump restore status wait check completion man :files"},
+		{"--door status ", "load fill dump restore keys top diff status wait check completion man :files"},
 		{"load --door=", ":files"},
 		{"load --mode ", "set add replace"},
 		{"load --mode=", "--mode=set --mode=add --mode=replace"},
@@ -58,6 +58,14 @@ func TestChoices(t *testing.T) {
 			"--ttl --flags --mode --rate --gentle --detach --dry-run --progress --rejects --max-errors"},
 		{"fill -", "--help --door --json --version --count --bytes --key --size --seed --ttl --flags --mode --rate --gentle --detach --dry-run --progress"},
 		{"fill ", ""},
+		{"keys -", "--help --door --json --version --delimiter --depth --sort --limit --prefix --match --progress"},
+		{"keys --sort ", "bytes keys ttl prefix"},
+		{"keys ", ""},
+		{"top -", "--help --door --json --version --by --limit --prefix --match --progress"},
+		{"top --by=", "--by=size --by=ttl --by=idle"},
+		{"diff -", "--help --door --json --version --ttl-tolerance --prefix --match"},
+		{"diff ", ":files"},
+		{"diff a ", ""},
 	} {
 		words := strings.Split(test.words, " ")
 		last := len(words) - 1

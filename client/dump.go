@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -8,18 +9,34 @@ import (
 	"time"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
 )
 
 type dumpCommand struct {
 	File string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"The file to write, which appears when it is complete. Otherwise, or if it is -, standard output."`
 
-	Format   string     `group:"Items:" placeholder:"FORMAT" complete:"ms,jsonl,csv" help:"How the items are written: ms, memcached's own commands with a checksum each, which restore reads; jsonl, an object a line; csv, with a header. Otherwise ms."`
-	Prefix   string     `group:"Items:" placeholder:"TEXT" help:"Only items whose keys begin with that."`
-	Match    string     `group:"Items:" placeholder:"PATTERN" help:"Only items whose keys are like that: * stands for any bytes, ? for one."`
+	Format string `group:"Items:" placeholder:"FORMAT" complete:"ms,jsonl,csv,list" help:"How the items are written: ms, memcached's own commands with a checksum each, which restore reads; jsonl, an object a line; csv, with a header; list, a line of the key, its value's size, flags, and the dates when it expires and was used. Otherwise ms."`
+	selecting
 	MinTTL   timeToLive `group:"Items:" name:"min-ttl" placeholder:"TIME" help:"Only items that do not expire within that time: seconds, or a duration such as 10m or 24h."`
 	KeysOnly bool       `group:"Items:" help:"No values: a key a line, or with the formats jsonl and csv also its value's size, flags and date."`
 
-	Progress string `group:"Output:" enum:"auto,none,json" default:"auto" placeholder:"HOW" help:"Progress on standard error: auto, a line if it is a terminal; none; json, an event a line."`
+	watching
+}
+
+// selecting says which items of the cache are meant.
+type selecting struct {
+	Prefix string `group:"Items:" placeholder:"TEXT" help:"Only items whose keys begin with that."`
+	Match  string `group:"Items:" placeholder:"PATTERN" help:"Only items whose keys are like that: * stands for any bytes, ? for one."`
+}
+
+// request asks the door for the items, in a format.
+func (s *selecting) request(format string) door.Request {
+	return door.Request{Version: door.Protocol, Op: door.OpDump, To: format, Prefix: s.Prefix, Match: s.Match}
+}
+
+// means says that a key is one of them.
+func (s *selecting) means(key []byte) bool {
+	return bytes.HasPrefix(key, []byte(s.Prefix)) && dump.Match(s.Match, key)
 }
 
 // Run dumps the cache and accounts for the items.
@@ -33,48 +50,62 @@ func (c *dumpCommand) Run(line *commandLine) error {
 	if err != nil {
 		return err
 	}
-	counts, err := c.dump(line.doorPath(), to, shown, signals)
-	err = to.finish(err)
+	d := dumping{door: line.doorPath(), request: c.request(c.Format), shown: shown, signals: signals}
+	d.request.MinTTL, d.request.KeysOnly = int64(c.MinTTL), c.KeysOnly
+	counts, err := d.dump(cmp.Or(c.File, "standard output"), to)
 	if counts == nil {
 		return err
 	}
-	err = cmp.Or(err, counts.Check())
 	if err == nil && counts.Lost > 0 {
 		err = errItemsLost
 	}
 	return printDump(counts, to, line.JSON, err)
 }
 
-// dump makes the call. It returns the counts, if there are any, also with an error.
-func (c *dumpCommand) dump(path string, to *target, shown progress, signals <-chan os.Signal) (*door.Dump, error) {
-	conn, err := orInterrupted(signals, func() (*door.Conn, error) { return door.Dial(path) })
+// dumping is a call for items of the cache.
+type dumping struct {
+	door    string // its path
+	request door.Request
+	shown   progress
+	signals <-chan os.Signal
+}
+
+// dump makes the call, and finishes the target, which has this name for who watches. It returns
+// the counts, if there are any, also with an error.
+func (d *dumping) dump(name string, to *target) (*door.Dump, error) {
+	counts, err := d.call(name, to)
+	err = to.finish(err)
+	if counts != nil {
+		err = cmp.Or(err, counts.Check())
+	}
+	return counts, err
+}
+
+func (d *dumping) call(name string, to *target) (*door.Dump, error) {
+	conn, err := orInterrupted(d.signals, func() (*door.Conn, error) { return door.Dial(d.door) })
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	request := door.Request{
-		Version: door.Protocol, Op: door.OpDump,
-		To: c.Format, Prefix: c.Prefix, Match: c.Match, MinTTL: int64(c.MinTTL), KeysOnly: c.KeysOnly,
-		Progress: shown != noProgress{},
-	}
-	if err := conn.Call(request, to.passed()); err != nil {
+	d.request.Progress = d.shown != noProgress{}
+	if err := conn.Call(d.request, to.passed()); err != nil {
 		return nil, err
 	}
 	to.sent()
 	// Of a dump it is not bytes that are known beforehand, but how much of the cache lies behind.
-	s := &source{name: cmp.Or(c.File, "standard output")}
+	s := &source{name: name}
 	show := func(r door.Reply) {
-		if d := r.Dump; d != nil && d.Part > 0 {
-			s.rows = uint64(float64(d.Items) / d.Part)
-			shown.show(s, &door.Load{Rows: d.Items, Stored: d.Written, Skipped: d.Filtered, Rejected: d.Lost, Bytes: d.Bytes, Seconds: d.Seconds})
+		if c := r.Dump; c != nil && c.Part > 0 {
+			s.rows = uint64(float64(c.Items) / c.Part)
+			d.shown.show(s, &door.Load{Rows: c.Items, Stored: c.Written, Skipped: c.Filtered, Rejected: c.Lost, Bytes: c.Bytes, Seconds: c.Seconds})
 		}
 	}
 	answers := answersOf(conn)
-	a, came := await(answers, signals, nil, show)
-	shown.clear()
+	a, came := await(answers, d.signals, nil, show)
+	d.shown.clear()
 	if !came {
 		if conn.Cancel() == nil {
-			a, came = await(answers, signals, time.After(cancelLimit), func(door.Reply) {})
+			a, came = await(answers, d.signals, time.After(cancelLimit), func(door.Reply) {})
 		}
 		if !came || a.value.Dump == nil {
 			return nil, errInterrupted

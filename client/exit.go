@@ -31,9 +31,9 @@ type status struct {
 }
 
 var statuses = []status{
-	{exitDone, "every row is stored, or was skipped on request; check: it would be, natively; wait: memcached is ready"},
+	{exitDone, "every row is stored, or was skipped on request; check: it would be, natively; diff: there is no difference; wait: memcached is ready"},
 	{exitFailure, "failed: the error says what was not done"},
-	{exitPartly, "some rows were rejected, the others are stored; dump: some items could not be read; check: by protocol only"},
+	{exitPartly, "some rows were rejected, the others are stored; dump: some items could not be read; diff: there are differences; check: by protocol only"},
 	{exitLimit, "the load ended because more rows were rejected than --max-errors allows"},
 	{exitNoDoor, "no door: no memcached answers at its path"},
 	{exitHost, "this memcached is not supported by the library, or is none"},
@@ -69,6 +69,12 @@ var (
 
 	// errDumpCanceled ends a dump that memcached gave up.
 	errDumpCanceled = errors.New("memcached ended the dump before its end")
+
+	// errDiffer ends a comparison that found differences, which have been listed.
+	errDiffer = errors.New("there are differences")
+
+	// errDumpCut ends a comparison with what is not a whole dump.
+	errDumpCut = errors.New("the dump is not complete: what is there of it was compared, its end is missing")
 
 	// errProtocolOnly ends a check of such a memcached. What was printed says so.
 	errProtocolOnly = errors.New("by protocol only")
@@ -147,6 +153,8 @@ var explanations = []struct {
 	{err: errRejected, status: exitPartly, silent: true},
 	{err: errLimited, status: exitLimit},
 	{err: errIncomplete, status: exitFailure, hint: "take another dump; it is complete when its last line is mn"},
+	{err: errDumpCut, status: exitFailure, hint: "take another dump; it is complete when its last line is mn"},
+	{err: errDiffer, status: exitPartly, silent: true},
 	{err: errItemsLost, status: exitPartly, silent: true},
 	{err: errLostDump, status: exitFailure, hint: "see what memcached says on its standard error"},
 	{err: errProtocolOnly, status: exitPartly, silent: true},

@@ -92,8 +92,8 @@ type itemCount uint64
 
 // UnmarshalText reads a number from 1.
 func (n *itemCount) UnmarshalText(text []byte) error {
-	count, err := strconv.ParseUint(string(text), 10, 63)
-	if err != nil || count == 0 {
+	count, err := parseCount(text)
+	if err != nil {
 		return fmt.Errorf("%q is not a number of items: 1 or more", text)
 	}
 	*n = itemCount(count)

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"memcached-backdoor/preload/door"
 )
 
 // target is where a dump goes: standard output, or a file that gets its name when it is complete.
@@ -15,10 +18,9 @@ type target struct {
 	name     string   // "": it has its name already
 	file     *os.File // what is written
 
-	// Standard output may be something that memcached does not write to, such as a terminal;
-	// then it writes into a pipe, and the client copies.
-	pipe   *os.File
-	copied chan error
+	// Where it is the client that reads, memcached writes into a pipe.
+	pipe *os.File
+	read chan error
 }
 
 // openTarget opens what is to be written. A file is one beside its name until it is complete.
@@ -54,15 +56,32 @@ func standardTarget() (*target, error) {
 		widen(os.Stdout, pipeSize)
 		return t, nil
 	}
+	// memcached does not write to it, be it a terminal: the client does.
+	t, err = pipeTarget(func(r io.Reader) error {
+		if _, err := io.Copy(os.Stdout, r); err != nil && !errors.Is(err, syscall.EPIPE) {
+			return fileError("standard output", err)
+		}
+		return nil
+	})
+	if err == nil {
+		t.standard = true
+	}
+	return t, err
+}
+
+// pipeTarget is what a function reads, beside the caller. When it returns, memcached cannot write
+// any more.
+func pipeTarget(read func(io.Reader) error) (*target, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	t.pipe, t.copied = w, make(chan error, 1)
+	widen(w, pipeSize)
+	t := &target{pipe: w, read: make(chan error, 1)}
 	go func() {
-		_, err := io.Copy(os.Stdout, r)
+		err := read(r)
 		r.Close()
-		t.copied <- err
+		t.read <- err
 	}()
 	return t, nil
 }
@@ -83,16 +102,12 @@ func (t *target) sent() {
 	}
 }
 
-// finish ends the writing, after err. A complete file gets its name, once its bytes are on the
-// disk; what is not complete is removed.
+// finish ends the writing, after err, and the reading of a pipe, unless the user does not wait. A
+// complete file gets its name, once its bytes are on the disk; what is not complete is removed.
 func (t *target) finish(err error) error {
 	switch {
 	case t.pipe != nil:
-		t.pipe.Close()
-		if copied := <-t.copied; err == nil && copied != nil && !errors.Is(copied, syscall.EPIPE) {
-			return fileError("standard output", copied)
-		}
-		return err
+		return t.finishPipe(err)
 	case t.standard:
 		return err
 	case t.name == "":
@@ -106,6 +121,18 @@ func (t *target) finish(err error) error {
 		os.Remove(t.file.Name())
 	}
 	return err
+}
+
+func (t *target) finishPipe(err error) error {
+	t.pipe.Close()
+	if interrupted(err) {
+		return err // memcached may still hold the pipe, and the reader be held up by its own output
+	}
+	read := <-t.read
+	if e, ok := errors.AsType[*door.Error](err); ok && e.Code == door.CodeWrite && read != nil {
+		return read // this is why nobody took what memcached wrote
+	}
+	return cmp.Or(err, read)
 }
 
 func (t *target) publish() error {

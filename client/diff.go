@@ -1,0 +1,235 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
+)
+
+type diffCommand struct {
+	Dump string `arg:"" name:"DUMP" complete:"FILE" help:"The dump, which is read twice; - is standard input, if that is a file."`
+
+	TTLTolerance timeToLive `group:"Items:" name:"ttl-tolerance" placeholder:"TIME" default:"2s" help:"By how much an item may expire earlier or later: seconds, or a duration such as 10m. Otherwise 2s, since dates are known to a second."`
+	selecting
+}
+
+// Run compares, lists what differs, and accounts for all items.
+func (c *diffCommand) Run(line *commandLine) error {
+	signals := interrupts()
+	file, err := orInterrupted(signals, c.open)
+	if err != nil {
+		return err
+	}
+	// Before a dump is read, which can take long, somebody must be there to compare it with.
+	if _, err := orInterrupted(signals, func() (*door.Status, error) { return askStatus(line.doorPath()) }); err != nil {
+		return err
+	}
+	out := newDifferences(os.Stdout, line.JSON)
+	d := &difference{command: c, name: file.name, file: file.file, start: file.start, out: out}
+	dumping := dumping{door: line.doorPath(), request: c.request(string(dump.MS)), shown: noProgress{}, signals: signals}
+	err = d.compare(&dumping)
+	if interrupted(err) {
+		return err // what lists the differences may not have ended yet
+	}
+	done := err == nil
+	if done {
+		err = d.verdict()
+	}
+	printed := out.end(&d.diffCounts, done, err)
+	if printed != nil && (err == nil || errors.Is(err, errDiffer)) {
+		return fileError("standard output", printed)
+	}
+	return err
+}
+
+// open opens the dump, which must be something that can be read twice.
+func (c *diffCommand) open() (*source, error) {
+	s, err := openSource(c.Dump)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := s.file.Stat(); err != nil {
+		return nil, fileError(s.name, err)
+	} else if !info.Mode().IsRegular() {
+		return nil, hintError{fmt.Errorf("%s: is not a regular file: a dump is read twice, for its items and then for the keys of those that are missing", s.name),
+			"write it to a file, and name that"}
+	}
+	return s, nil
+}
+
+// diffCounts accounts for items: Dump = Same + Changed + Missing + Expired, and
+// Cache = Same + Changed + Added.
+type diffCounts struct {
+	Dump    uint64 `json:"dump"`  // different keys, of those that are meant
+	Cache   uint64 `json:"cache"` // items
+	Same    uint64 `json:"same"`
+	Changed uint64 `json:"changed"`
+	Missing uint64 `json:"missing"`
+	Expired uint64 `json:"expired"` // of the dump, since then
+	Added   uint64 `json:"added"`
+	Damaged uint64 `json:"damaged"` // items of the dump that are not what was dumped, and were not compared
+	Lost    uint64 `json:"lost"`    // items of the cache whose values could not be read, and which may count as missing
+
+	Complete bool    `json:"complete"` // the dump has its end
+	Seconds  float64 `json:"seconds"`
+}
+
+func (c *diffCounts) check() error {
+	if c.Dump != c.Same+c.Changed+c.Missing+c.Expired || c.Cache != c.Same+c.Changed+c.Added {
+		return fmt.Errorf("the counts do not add up: %+v", *c)
+	}
+	return nil
+}
+
+// verdict is the error that the client ends with.
+func (c *diffCounts) verdict() error {
+	switch {
+	case !c.Complete:
+		return errDumpCut
+	case c.Lost > 0:
+		return fmt.Errorf("the values of %s of the cache could not be read: they are not compared", door.Count(c.Lost, "item"))
+	case c.Changed+c.Missing+c.Added+c.Damaged > 0:
+		return errDiffer
+	}
+	return nil
+}
+
+func (c *diffCounts) summary() string {
+	s := fmt.Sprintf("%s in the dump, %d in the cache: %d same, %d changed, %d missing, %d added, %d expired since the dump",
+		door.Count(c.Dump, "item"), c.Cache, c.Same, c.Changed, c.Missing, c.Added, c.Expired)
+	if c.Damaged > 0 {
+		s += fmt.Sprintf("; %d damaged in the dump, which are among the added where the cache has them", c.Damaged)
+	}
+	return fmt.Sprintf("%s (%.2f s)", s, c.Seconds)
+}
+
+// difference is a comparison under way.
+type difference struct {
+	command *diffCommand
+	name    string
+	file    *os.File
+	start   int64 // where in the file the dump begins
+	out     *differences
+	notes   notes
+	diffCounts
+}
+
+// compare reads the dump, then the cache, and then the dump again if items of it are missing.
+func (d *difference) compare(cache *dumping) error {
+	began := time.Now()
+	d.notes = newNotes()
+	if _, err := orInterrupted(cache.signals, func() (bool, error) { return true, d.readDump() }); err != nil {
+		return err
+	}
+	to, err := pipeTarget(func(r io.Reader) error { return readItems(r, itemMax, d.live).err })
+	if err != nil {
+		return err
+	}
+	counts, err := cache.dump("the cache", to)
+	if err != nil {
+		return err
+	}
+	d.Lost = counts.Lost
+	d.account(time.Now().Unix())
+	if err := d.check(); err != nil {
+		return err
+	}
+	if d.Cache != counts.Written {
+		return fmt.Errorf("the counts do not add up: %d items were sent, and %d came", counts.Written, d.Cache)
+	}
+	if d.Missing > 0 {
+		if _, err := orInterrupted(cache.signals, func() (bool, error) { return true, d.listMissing() }); err != nil {
+			return err
+		}
+	}
+	d.Seconds = time.Since(began).Seconds()
+	return nil
+}
+
+// readDump makes notes of the dump's items.
+func (d *difference) readDump() error {
+	end := d.eachDumped(func(i *item) { d.notes.add(i) })
+	if end.err != nil {
+		return end.err
+	}
+	d.Damaged, d.Complete = end.damaged, end.complete
+	if end.items == 0 && !end.complete {
+		return hintError{fmt.Errorf("%s: is not a dump", d.name), "dump without --format writes one"}
+	}
+	d.Dump = d.notes.sort()
+	return nil
+}
+
+// eachDumped calls each for the dump's items that are meant, from its beginning.
+func (d *difference) eachDumped(each func(*item)) itemsEnd {
+	if _, err := d.file.Seek(d.start, io.SeekStart); err != nil {
+		return itemsEnd{err: fileError(d.name, err)}
+	}
+	end := readItems(d.file, itemMax, func(i *item) {
+		if d.command.means(i.key) {
+			each(i)
+		}
+	})
+	if end.err != nil {
+		end.err = fileError(d.name, end.err)
+	}
+	return end
+}
+
+// live compares an item of the cache with the notes.
+func (d *difference) live(i *item) {
+	d.Cache++
+	n := d.notes.find(i.key)
+	if n == nil {
+		d.Added++
+		d.out.add('+', i.key, "")
+		return
+	}
+	n.met = true
+	if what := n.differs(d.notes.note(i), int64(d.command.TTLTolerance)); what != "" {
+		d.Changed++
+		d.out.add('~', i.key, what)
+	} else {
+		d.Same++
+	}
+}
+
+// account counts the items that were not met, by a date.
+func (d *difference) account(now int64) {
+	for n := range d.notes.all {
+		switch {
+		case n.met:
+		case d.expired(n, now):
+			d.Expired++
+			n.met = true
+		default:
+			d.Missing++
+		}
+	}
+}
+
+// expired says that it is no wonder that an item is not there any more.
+func (d *difference) expired(n *note, now int64) bool {
+	return n.expires != 0 && int64(n.expires) <= now+int64(d.command.TTLTolerance)
+}
+
+// listMissing lists what was not met, whose keys are in the dump only.
+func (d *difference) listMissing() error {
+	var listed uint64
+	end := d.eachDumped(func(i *item) {
+		if n := d.notes.find(i.key); n != nil && !n.met {
+			n.met = true
+			listed++
+			d.out.add('-', i.key, "")
+		}
+	})
+	if end.err == nil && listed != d.Missing {
+		return fmt.Errorf("%s: was changed while it was read", d.name)
+	}
+	return end.err
+}

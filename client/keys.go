@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
+)
+
+type keysCommand struct {
+	Delimiter delimiter   `group:"Table:" placeholder:"TEXT" default:":" help:"What stands between the parts of a key. Otherwise a colon."`
+	Depth     partCount   `group:"Table:" placeholder:"NUMBER" default:"1" help:"How many parts, with the delimiters behind them, make a prefix. Otherwise 1."`
+	Sort      prefixOrder `group:"Table:" placeholder:"WHAT" default:"bytes" enum:"bytes,keys,ttl,prefix" help:"What is first: bytes, the prefix with the largest values in all; keys, that with the most keys; ttl, that whose keys expire first; prefix, the alphabet. Otherwise bytes."`
+	Limit     uint64      `group:"Table:" placeholder:"LINES" default:"20" help:"How many prefixes are shown; 0, all of them. What the others have is added up. Otherwise 20."`
+
+	selecting
+	watching
+}
+
+// delimiter is what stands between the parts of a key.
+type delimiter string
+
+// UnmarshalText takes any text but none.
+func (d *delimiter) UnmarshalText(text []byte) error {
+	if *d = delimiter(text); len(text) == 0 {
+		return errors.New("a delimiter has at least one byte")
+	}
+	return nil
+}
+
+// partCount is how many parts of a key make a prefix.
+type partCount uint64
+
+// UnmarshalText reads a number from 1.
+func (n *partCount) UnmarshalText(text []byte) error {
+	count, err := parseCount(text)
+	if err != nil {
+		return fmt.Errorf("%q is not a number of parts: 1 or more", text)
+	}
+	*n = partCount(count)
+	return nil
+}
+
+// Run shows the prefixes.
+func (c *keysCommand) Run(line *commandLine) error {
+	signals := interrupts()
+	shown, err := newProgress(c.Progress, false)
+	if err != nil {
+		return err
+	}
+	p := newPrefixes(c.Sort)
+	now := time.Now().Unix()
+	d := dumping{door: line.doorPath(), request: c.request(string(dump.List)), shown: shown, signals: signals}
+	counts, err := d.list(func(i *dump.Listed) { p.add(c.prefixOf(i.Key), i, now) })
+	if err != nil {
+		return err
+	}
+	table := p.table(c.Limit)
+	if err := table.check(counts); err != nil {
+		return err
+	}
+	if line.JSON {
+		err = printJSON(table.document(counts))
+	} else {
+		err = table.print(os.Stdout, counts)
+	}
+	if err != nil {
+		return fileError("standard output", err)
+	}
+	c.hint(os.Stderr, table)
+	return nil
+}
+
+// prefixOf is the beginning of a key, up to the last delimiter that counts, and with it: so it can
+// be told from a key, and be given to --prefix. It is empty where there is no delimiter.
+func (c *keysCommand) prefixOf(key []byte) []byte {
+	end := 0
+	for range c.Depth {
+		at := bytes.Index(key[end:], []byte(c.Delimiter))
+		if at < 0 {
+			break
+		}
+		end += at + len(c.Delimiter)
+	}
+	return key[:end]
+}
+
+// hint says what the table does not show by itself.
+func (c *keysCommand) hint(w io.Writer, t *prefixTable) {
+	if t.merged {
+		fmt.Fprintf(w, "warning: there are more than %d prefixes: again and again the smallest were put into the rest, so that what is shown is at least so much\n", prefixesMax)
+		fmt.Fprintln(w, "hint: --delimiter, --depth and --prefix make them fewer")
+	}
+	// Keys such as user_123 are usual, too.
+	if none := t.none.keys; none > 0 && none >= t.all.keys/2 {
+		fmt.Fprintf(w, "hint: %d of %s have no %q in them: --delimiter says what stands between the parts of a key\n",
+			none, door.Count(t.all.keys, "key"), string(c.Delimiter))
+	}
+}
+
+// print prints the table, and a line that accounts for all items. Prefixes can be of any length:
+// they come last.
+func (t *prefixTable) print(to io.Writer, counts *door.Dump) error {
+	var out bytes.Buffer
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(w, "keys\tvalues\tleast TTL\tmost TTL\tnever expire\t  prefix\n")
+	row := func(g *prefixGroup, name string) {
+		least, most := "-", "-"
+		if g.expiring() {
+			least, most = span(g.least), span(g.most)
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t  %s\n", g.keys, size(g.bytes), least, most, g.never, name)
+	}
+	for _, g := range t.shown {
+		if g.prefix == "" {
+			row(g, "(none)")
+		} else {
+			row(g, shownKey([]byte(g.prefix)))
+		}
+	}
+	switch {
+	case t.merged:
+		row(&t.rest, "(the rest)")
+	case t.others > 0:
+		row(&t.rest, fmt.Sprintf("(the rest: %d)", t.others))
+	}
+	w.Flush()
+	fmt.Fprintf(&out, "%s: %d shown, %d in the rest (%s of values, %.2f s, %s)\n",
+		door.Count(t.all.keys, "item"), t.all.keys-t.rest.keys, t.rest.keys, size(t.all.bytes), counts.Seconds, counts.Engine)
+	_, err := to.Write(out.Bytes())
+	return err
+}
+
+// prefixDocument is what --json prints.
+type prefixDocument struct {
+	Items    uint64       `json:"items"`
+	Bytes    uint64       `json:"bytes"` // of values
+	Prefixes []prefixJSON `json:"prefixes"`
+	Rest     prefixJSON   `json:"rest"`
+	Merged   bool         `json:"merged"` // some of what is shown may be in the rest
+	Seconds  float64      `json:"seconds"`
+	Engine   door.Engine  `json:"engine"`
+}
+
+type prefixJSON struct {
+	Prefix *string `json:"prefix,omitempty"` // "": none
+	Base64 []byte  `json:"prefix_base64,omitempty"`
+	Keys   uint64  `json:"keys"`
+	Bytes  uint64  `json:"bytes"`
+	Least  *int64  `json:"ttl_least,omitempty"` // in seconds; not there: none expires
+	Most   *int64  `json:"ttl_most,omitempty"`
+	Never  uint64  `json:"never_expire"`
+}
+
+func (t *prefixTable) document(counts *door.Dump) prefixDocument {
+	d := prefixDocument{
+		Items: t.all.keys, Bytes: t.all.bytes, Prefixes: []prefixJSON{}, Rest: t.rest.json(), Merged: t.merged,
+		Seconds: counts.Seconds, Engine: counts.Engine,
+	}
+	for _, g := range t.shown {
+		j := g.json()
+		j.Prefix, j.Base64 = jsonText([]byte(g.prefix))
+		d.Prefixes = append(d.Prefixes, j)
+	}
+	return d
+}
+
+func (g *prefixGroup) json() prefixJSON {
+	j := prefixJSON{Keys: g.keys, Bytes: g.bytes, Never: g.never}
+	if g.expiring() {
+		j.Least, j.Most = &g.least, &g.most
+	}
+	return j
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"cmp"
+	"hash/maphash"
+	"math"
+	"runtime/debug"
+	"slices"
+	"strings"
+)
+
+// note is what is kept of an item of a dump: 24 bytes, however long its key and its value are.
+type note struct {
+	key     uint64 // a hash of it
+	value   uint32 // a hash of it
+	flags   uint32
+	expires uint32 // in seconds since 1970; 0: never
+	met     bool   // the cache has the key, or it is accounted for otherwise
+}
+
+// notes are those of all items, by the hashes of their keys. Two keys with the same hash would be
+// taken for one, and a difference of one of them be missed, or listed for the other. Of n keys in
+// dump and cache that happens with a probability of n*n/2^65: of a hundred million, once in 3700
+// comparisons. A value that has changed passes for the same once in 2^32. The seed is drawn for
+// each run: nobody can choose keys or values for that.
+type notes struct {
+	seed maphash.Seed
+	// shelves hold the notes whose hashes begin with the same bits, so that none of them has to
+	// grow by much at once.
+	shelves [][]note
+}
+
+const shelfBits = 10
+
+func newNotes() notes {
+	// They are nearly all of the heap, and there is no pointer in them to be followed: it costs
+	// little to look for garbage more often than usual, and saves a third of the memory.
+	debug.SetGCPercent(25)
+	return notes{maphash.MakeSeed(), make([][]note, 1<<shelfBits)}
+}
+
+func (s *notes) shelf(key uint64) *[]note { return &s.shelves[key>>(64-shelfBits)] }
+
+// note makes a note of an item.
+func (s *notes) note(i *item) note {
+	return note{
+		key:   maphash.Bytes(s.seed, i.key),
+		value: uint32(maphash.Bytes(s.seed, i.value)),
+		flags: i.flags, expires: uint32(min(i.expires, math.MaxUint32)),
+	}
+}
+
+// add adds an item's note. sort is called before anything is looked for.
+func (s *notes) add(i *item) {
+	n := s.note(i)
+	shelf := s.shelf(n.key)
+	*shelf = append(*shelf, n)
+}
+
+// sort sorts the notes and returns how many there are. Of several of one key the last stays, as
+// it does when they are stored.
+func (s *notes) sort() (count uint64) {
+	for at, shelf := range s.shelves {
+		slices.Reverse(shelf)
+		slices.SortStableFunc(shelf, func(a, b note) int { return cmp.Compare(a.key, b.key) })
+		s.shelves[at] = slices.CompactFunc(shelf, func(a, b note) bool { return a.key == b.key })
+		count += uint64(len(s.shelves[at]))
+	}
+	return count
+}
+
+// find returns the note of a key, nil if there is none.
+func (s *notes) find(key []byte) *note {
+	hash := maphash.Bytes(s.seed, key)
+	shelf := *s.shelf(hash)
+	at, ok := slices.BinarySearchFunc(shelf, hash, func(n note, hash uint64) int { return cmp.Compare(n.key, hash) })
+	if !ok {
+		return nil
+	}
+	return &shelf[at]
+}
+
+// all yields every note.
+func (s *notes) all(yield func(*note) bool) {
+	for _, shelf := range s.shelves {
+		for at := range shelf {
+			if !yield(&shelf[at]) {
+				return
+			}
+		}
+	}
+}
+
+// differs says in what an item differs from another, "" if in nothing; in times, by more than so
+// many seconds.
+func (n *note) differs(o note, tolerance int64) string {
+	var what []string
+	if n.value != o.value {
+		what = append(what, "value")
+	}
+	if n.flags != o.flags {
+		what = append(what, "flags")
+	}
+	later := int64(n.expires) - int64(o.expires)
+	if (n.expires == 0) != (o.expires == 0) || max(later, -later) > tolerance {
+		what = append(what, "ttl")
+	}
+	return strings.Join(what, ",")
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
+)
+
+// prefixesMax is how many prefixes are kept apart, at least. With prefixes of the longest keys
+// twice as many take some 100 MB.
+const prefixesMax = 100_000
+
+// prefixOrder is how prefixes are sorted: "bytes", "keys", "ttl" or "prefix".
+type prefixOrder string
+
+// prefixGroup adds up the items of a prefix, "" for those that have none.
+type prefixGroup struct {
+	prefix      string
+	keys        uint64
+	bytes       uint64 // of values
+	least, most int64  // seconds to live, if it is expiring
+	never       uint64 // how many do not expire
+}
+
+// expiring says that there are items that expire.
+func (g *prefixGroup) expiring() bool { return g.keys > g.never }
+
+// add adds what another group has.
+func (g *prefixGroup) add(o *prefixGroup) {
+	if o.expiring() {
+		if g.expiring() {
+			g.least, g.most = min(g.least, o.least), max(g.most, o.most)
+		} else {
+			g.least, g.most = o.least, o.most
+		}
+	}
+	g.keys += o.keys
+	g.bytes += o.bytes
+	g.never += o.never
+}
+
+// prefixes adds items up by their prefixes, of which it keeps no more than twice prefixesMax.
+type prefixes struct {
+	order  prefixOrder
+	groups map[string]*prefixGroup
+	rest   prefixGroup // of the smallest, where there were too many
+}
+
+func newPrefixes(order prefixOrder) *prefixes {
+	return &prefixes{order: order, groups: map[string]*prefixGroup{}}
+}
+
+func (p *prefixes) add(prefix []byte, i *dump.Listed, now int64) {
+	g := p.groups[string(prefix)]
+	if g == nil {
+		if len(p.groups) == 2*prefixesMax {
+			p.merge()
+		}
+		g = &prefixGroup{prefix: string(prefix)}
+		p.groups[g.prefix] = g
+	}
+	item := prefixGroup{keys: 1, bytes: i.Size}
+	if i.Expires == 0 {
+		item.never = 1
+	} else {
+		item.least = left(i.Expires, now)
+		item.most = item.least
+	}
+	g.add(&item)
+}
+
+// merge puts the smallest prefixes into the rest. One of them that grows later begins anew.
+func (p *prefixes) merge() {
+	order := p.order
+	if order != "keys" {
+		order = "bytes"
+	}
+	for _, g := range p.sorted(order)[prefixesMax:] {
+		if g.prefix != "" { // those without are no prefix to be rid of
+			p.rest.add(g)
+			delete(p.groups, g.prefix)
+		}
+	}
+}
+
+func (p *prefixes) sorted(order prefixOrder) []*prefixGroup {
+	list := make([]*prefixGroup, 0, len(p.groups))
+	for _, g := range p.groups {
+		list = append(list, g)
+	}
+	slices.SortFunc(list, func(a, b *prefixGroup) int { return cmp.Or(order.compare(a, b), cmp.Compare(a.prefix, b.prefix)) })
+	return list
+}
+
+func (o prefixOrder) compare(a, b *prefixGroup) int {
+	switch o {
+	case "bytes":
+		return cmp.Compare(b.bytes, a.bytes)
+	case "keys":
+		return cmp.Compare(b.keys, a.keys)
+	case "ttl":
+		switch {
+		case a.expiring() && b.expiring():
+			return cmp.Compare(a.least, b.least)
+		case a.expiring():
+			return -1
+		case b.expiring():
+			return 1
+		}
+	}
+	return 0
+}
+
+// prefixTable is what is shown of prefixes: all = shown + rest.
+type prefixTable struct {
+	shown     []*prefixGroup
+	rest, all prefixGroup
+	none      prefixGroup // items without a prefix, wherever they are
+	others    int         // prefixes in the rest, if nothing was merged
+	merged    bool
+}
+
+// table shows so many prefixes, all for 0.
+func (p *prefixes) table(limit uint64) *prefixTable {
+	t := &prefixTable{shown: p.sorted(p.order), rest: p.rest, merged: p.rest.keys > 0}
+	if limit > 0 && limit < uint64(len(t.shown)) {
+		t.others = len(t.shown) - int(limit)
+		for _, g := range t.shown[limit:] {
+			t.rest.add(g)
+		}
+		t.shown = t.shown[:limit]
+	}
+	for _, g := range t.shown {
+		t.all.add(g)
+	}
+	t.all.add(&t.rest)
+	if g := p.groups[""]; g != nil {
+		t.none = *g
+	}
+	return t
+}
+
+// check reports an error when an item is lost.
+func (t *prefixTable) check(counts *door.Dump) error {
+	if t.all.keys != counts.Written {
+		return fmt.Errorf("the counts do not add up: of %s %d are in the table", door.Count(counts.Written, "item"), t.all.keys)
+	}
+	return nil
+}

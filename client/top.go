@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
+)
+
+type topCommand struct {
+	By    string   `group:"Table:" placeholder:"WHAT" default:"size" enum:"size,ttl,idle" help:"Which items are listed: size, the largest; ttl, those that live longest, for ever before all; idle, those that were neither stored nor asked for for longest. Otherwise size."`
+	Limit topCount `group:"Table:" placeholder:"NUMBER" default:"10" help:"How many items are listed. Otherwise 10."`
+
+	selecting
+	watching
+}
+
+// topMax is how many items the client keeps at most: some 100 MB of the longest keys.
+const topMax = 100_000
+
+// topCount is how many items are listed.
+type topCount int
+
+// UnmarshalText reads a number from 1 to topMax.
+func (n *topCount) UnmarshalText(text []byte) error {
+	count, err := parseCount(text)
+	if err != nil || count > topMax {
+		return fmt.Errorf("%q is not a number of items to be listed: 1 to %d", text, topMax)
+	}
+	*n = topCount(count)
+	return nil
+}
+
+// Run lists the items.
+func (c *topCommand) Run(line *commandLine) error {
+	signals := interrupts()
+	shown, err := newProgress(c.Progress, false)
+	if err != nil {
+		return err
+	}
+	top := ranking{by: c.By, limit: int(c.Limit), now: time.Now().Unix()}
+	d := dumping{door: line.doorPath(), request: c.request(string(dump.List)), shown: shown, signals: signals}
+	counts, err := d.list(top.add)
+	if err != nil {
+		return err
+	}
+	top.cut()
+	if line.JSON {
+		err = printJSON(top.document(counts))
+	} else {
+		err = top.print(os.Stdout, counts)
+	}
+	if err != nil {
+		return fileError("standard output", err)
+	}
+	return nil
+}
+
+// ranking keeps the first items by something.
+type ranking struct {
+	by    string // "size", "ttl" or "idle"
+	limit int
+	now   int64 // seconds since 1970
+	first []dump.Listed
+	last  *dump.Listed // what does not come before it is not among the first; nil: not known yet
+	bytes uint64       // of all values
+}
+
+// add takes an item, whose key stays the caller's.
+func (r *ranking) add(i *dump.Listed) {
+	r.bytes += i.Size
+	if r.last != nil && r.compare(i, r.last) >= 0 {
+		return
+	}
+	kept := *i
+	kept.Key = bytes.Clone(i.Key)
+	r.first = append(r.first, kept)
+	if len(r.first) >= 2*r.limit {
+		r.cut()
+	}
+}
+
+// cut leaves the first items, in their order.
+func (r *ranking) cut() {
+	slices.SortFunc(r.first, func(a, b dump.Listed) int { return r.compare(&a, &b) })
+	if len(r.first) >= r.limit {
+		clear(r.first[r.limit:])
+		r.first = r.first[:r.limit]
+		last := r.first[r.limit-1]
+		r.last = &last
+	}
+}
+
+// compare orders items; those that are equal, with the largest first.
+func (r *ranking) compare(a, b *dump.Listed) int {
+	order := 0
+	switch r.by {
+	case "ttl":
+		if order = cmp.Compare(b.Expires, a.Expires); a.Expires == 0 || b.Expires == 0 {
+			order = -order
+		}
+	case "idle":
+		order = cmp.Compare(a.Used, b.Used)
+	}
+	return cmp.Or(order, cmp.Compare(b.Size, a.Size), bytes.Compare(a.Key, b.Key))
+}
+
+// print prints the items, and a line that says of how many. Keys can be of any length: they come last.
+func (r *ranking) print(to io.Writer, counts *door.Dump) error {
+	var out bytes.Buffer
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(w, "value\tTTL\tidle\tflags\t  key\n")
+	var shown uint64
+	for _, i := range r.first {
+		ttl := "never"
+		if i.Expires != 0 {
+			ttl = span(left(i.Expires, r.now))
+		}
+		shown += i.Size
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t  %s\n", size(i.Size), ttl, span(left(r.now, i.Used)), i.Flags, shownKey(i.Key))
+	}
+	w.Flush()
+	fmt.Fprintf(&out, "%d of %s shown (%s of %s of values, %.2f s, %s)\n",
+		len(r.first), door.Count(counts.Written, "item"), size(shown), size(r.bytes), counts.Seconds, counts.Engine)
+	_, err := to.Write(out.Bytes())
+	return err
+}
+
+// topDocument is what --json prints.
+type topDocument struct {
+	Items   uint64      `json:"items"`
+	Bytes   uint64      `json:"bytes"` // of all values
+	Top     []topItem   `json:"top"`
+	Seconds float64     `json:"seconds"`
+	Engine  door.Engine `json:"engine"`
+}
+
+type topItem struct {
+	Key    *string `json:"key,omitempty"`
+	Base64 []byte  `json:"key_base64,omitempty"`
+	Bytes  uint64  `json:"bytes"`         // of the value
+	TTL    *int64  `json:"ttl,omitempty"` // in seconds; not there: it does not expire
+	Idle   int64   `json:"idle"`          // seconds since it was stored or asked for, to a minute
+	Flags  uint64  `json:"flags"`
+}
+
+func (r *ranking) document(counts *door.Dump) topDocument {
+	d := topDocument{Items: counts.Written, Bytes: r.bytes, Top: []topItem{}, Seconds: counts.Seconds, Engine: counts.Engine}
+	for _, i := range r.first {
+		item := topItem{Bytes: i.Size, Idle: left(r.now, i.Used), Flags: i.Flags}
+		item.Key, item.Base64 = jsonText(i.Key)
+		if i.Expires != 0 {
+			ttl := left(i.Expires, r.now)
+			item.TTL = &ttl
+		}
+		d.Top = append(d.Top, item)
+	}
+	return d
+}
