@@ -29,7 +29,7 @@ const itemMax = 1 << 30
 // readItems calls each for every item of a dump in memcached's own commands, whose values have
 // up to so many bytes: something that is longer is damaged.
 func readItems(r io.Reader, valueMax int, each func(*item)) (end itemsEnd) {
-	parser, err := record.New(record.Options{Format: record.Dump, AnyKey: true, ValueMax: valueMax})
+	parser, err := record.New(record.Options{Format: record.Dump, ValueMax: valueMax})
 	if err != nil {
 		return itemsEnd{err: err}
 	}

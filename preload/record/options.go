@@ -66,8 +66,6 @@ type Options struct {
 
 	// ValueMax is how long a value can be at most, in bytes.
 	ValueMax int
-	// AnyKey lets keys of commands have any bytes, as binary clients store them.
-	AnyKey bool
 	// NoCAS says that no item can be given a CAS unique.
 	NoCAS bool
 }
