@@ -110,7 +110,7 @@ type lines struct{}
 func (lines) begin(dst []byte) []byte { return dst }
 
 func (lines) item(dst []byte, i *walk.Item, _ int64) []byte {
-	return append(appendEncoded(dst, i.Key), '\n')
+	return append(walk.AppendEncoded(dst, i.Key), '\n')
 }
 
 func (lines) end(dst []byte) []byte { return dst }

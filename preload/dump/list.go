@@ -19,7 +19,7 @@ type list struct{}
 func (list) begin(dst []byte) []byte { return dst }
 
 func (list) item(dst []byte, i *walk.Item, now int64) []byte {
-	dst = append(appendEncoded(dst, i.Key), ' ')
+	dst = append(walk.AppendEncoded(dst, i.Key), ' ')
 	dst = append(strconv.AppendInt(dst, int64(i.Size), 10), ' ')
 	dst = append(strconv.AppendUint(dst, i.Flags, 10), ' ')
 	dst = append(strconv.AppendInt(dst, expires(i, now), 10), ' ')
@@ -27,19 +27,6 @@ func (list) item(dst []byte, i *walk.Item, now int64) []byte {
 }
 
 func (list) end(dst []byte) []byte { return dst }
-
-// appendEncoded appends a key of which all that is not printable is percent-encoded, as
-// memcached's own lists of keys have it (protocol.txt: "lru_crawler metadump").
-func appendEncoded(dst, key []byte) []byte {
-	for _, b := range key {
-		if b <= ' ' || b >= 0x7f || b == '%' {
-			dst = append(dst, '%', "0123456789ABCDEF"[b>>4], "0123456789ABCDEF"[b&15])
-		} else {
-			dst = append(dst, b)
-		}
-	}
-	return dst
-}
 
 // Listed is an item of a List. Dates are in seconds since 1970.
 type Listed struct {
@@ -70,28 +57,8 @@ func (l *Listed) Parse(line []byte) error {
 	}
 	var err error
 	*l = Listed{Size: numbers[0], Flags: numbers[1], Expires: int64(numbers[2]), Used: int64(numbers[3])}
-	l.Key, err = decode(key)
-	return err
-}
-
-// decode takes the percent-encoding out, in place.
-func decode(key []byte) ([]byte, error) {
-	n := 0
-	for i := 0; i < len(key); i++ {
-		b := key[i]
-		if b == '%' {
-			if i+2 >= len(key) {
-				return nil, errList
-			}
-			code, err := strconv.ParseUint(string(key[i+1:i+3]), 16, 8)
-			if err != nil {
-				return nil, errList
-			}
-			b = byte(code)
-			i += 2
-		}
-		key[n] = b
-		n++
+	if l.Key, err = walk.Decode(key); err != nil {
+		return errList
 	}
-	return key[:n], nil
+	return nil
 }

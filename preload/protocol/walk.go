@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"strconv"
 	"time"
@@ -139,11 +138,11 @@ func listed(line []byte) (*walk.Item, error) {
 		name, value, _ := bytes.Cut(word, []byte("="))
 		switch string(name) {
 		case "key":
-			key, err := url.PathUnescape(string(value))
+			key, err := walk.Decode(bytes.Clone(value))
 			if err != nil {
 				return nil, fmt.Errorf("its list of keys: %w", err)
 			}
-			i.Key = []byte(key)
+			i.Key = key
 		case "la":
 			date, err := strconv.ParseInt(string(value), 10, 64)
 			if err != nil {

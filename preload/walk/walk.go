@@ -19,16 +19,6 @@ type Item struct {
 	External bool
 }
 
-// IsText says that a key can stand in a command as it is (protocol.txt: "Keys").
-func IsText(key []byte) bool {
-	for _, b := range key {
-		if b <= ' ' || b == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
 // Options say what is wanted.
 type Options struct {
 	Prefix   string // of the keys; 250 bytes at most

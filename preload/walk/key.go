@@ -1,0 +1,53 @@
+package walk
+
+import (
+	"errors"
+	"strconv"
+)
+
+// IsText says that a key can stand in a command as it is (protocol.txt: "Keys").
+func IsText(key []byte) bool {
+	for _, b := range key {
+		if b <= ' ' || b == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// AppendEncoded appends a key of which all that is not printable is percent-encoded, as
+// memcached's own lists of keys have it (protocol.txt: "lru_crawler metadump").
+func AppendEncoded(dst, key []byte) []byte {
+	for _, b := range key {
+		if b <= ' ' || b >= 0x7f || b == '%' {
+			dst = append(dst, '%', "0123456789ABCDEF"[b>>4], "0123456789ABCDEF"[b&15])
+		} else {
+			dst = append(dst, b)
+		}
+	}
+	return dst
+}
+
+var errEncoding = errors.New("the key is not percent-encoded")
+
+// Decode takes the percent-encoding out of a key, in place.
+func Decode(key []byte) ([]byte, error) {
+	n := 0
+	for i := 0; i < len(key); i++ {
+		b := key[i]
+		if b == '%' {
+			if i+2 >= len(key) {
+				return nil, errEncoding
+			}
+			code, err := strconv.ParseUint(string(key[i+1:i+3]), 16, 8)
+			if err != nil {
+				return nil, errEncoding
+			}
+			b = byte(code)
+			i += 2
+		}
+		key[n] = b
+		n++
+	}
+	return key[:n], nil
+}
