@@ -1,0 +1,75 @@
+package protocol
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"memcached-backdoor/preload/walk"
+)
+
+// What memcached answers to meta gets, and what no memcached does.
+func TestFetch(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, answers, want, err string
+	}{
+		{name: "all there is", answers: "VA 1 f5 t60 s1 c7\r\nv\r\nEN\r\nMN\r\n", want: `"v" f5 t60 s1 c7 false, "" f0 t0 s0 c0 true`},
+		{name: "for ever, empty, and in base64", answers: "VA 0 f0 t-1 s0 c8 b\r\n\r\nVA 2 t-1\r\n\r\n\r\nMN\r\n", want: `"" f0 t-1 s0 c8 false, "\r\n" f0 t-1 s2 c0 false`},
+		{name: "without a value", answers: "HD f1 t-1 s100 c1\r\nEN\r\nMN\r\n", want: `"" f1 t-1 s100 c1 false, "" f0 t0 s0 c0 true`},
+		{name: "an error", answers: "SERVER_ERROR out of memory\r\n", err: "SERVER_ERROR"},
+		{name: "too long", answers: "VA 1048577 f0\r\n", err: "VA 1048577"},
+		{name: "negative", answers: "VA -1 f0\r\n", err: "VA -1"},
+		{name: "no length", answers: "VA\r\n", err: `"VA"`},
+		{name: "a flag that is no number", answers: "VA 1 fx\r\nv\r\n", err: "VA 1 fx"},
+		{name: "a value that ends elsewhere", answers: "VA 1 f0\r\nvvv\r\n", err: "no end after 1 bytes"},
+		{name: "closed in the middle", answers: "VA 10 f0\r\nvvv", err: "closes the connection"},
+		{name: "more than was asked", answers: "EN\r\nEN\r\nEN\r\n", err: `"EN"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			items := []*walk.Item{{Key: []byte("a"), External: true}, {Key: []byte("\x00"), External: true}}
+			c := peer(t, "mg a u f t s c v\r\nmg AA== b u f t s c v\r\nmn\r\n", tt.answers)
+			err := c.fetch(items, true)
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) {
+					t.Errorf("%v, want %q", err, tt.err)
+				}
+				return
+			}
+			var got []string
+			for _, i := range items {
+				got = append(got, fmt.Sprintf("%q f%d t%d s%d c%d %t", i.Value, i.Flags, i.TTL, i.Size, i.CAS, i.External))
+			}
+			if s := strings.Join(got, ", "); err != nil || s != tt.want {
+				t.Errorf("%s, %v, want %s", s, err, tt.want)
+			}
+		})
+	}
+}
+
+// Lines of memcached's lists of keys, of all versions.
+func TestListed(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"key=a exp=-1 la=1 cas=2 fetch=no cls=1 size=64":                                      "a",
+		"key=a%20b%25 exp=1795676778 la=1795673178 cas=2 fetch=yes cls=1 size=64 ":            "a b%",
+		"key=%D0%BA exp=-1 la=1 cas=2 fetch=no cls=1 size=64 flags=7 ext_page=0 ext_offset=5": "к",
+		"exp=-1 la=1":      "",
+		"key= exp=-1":      "",
+		"key=%2":           "",
+		"key=%zz exp=-1":   "",
+		"key=a exp=-1 la=": "",
+	} {
+		i, err := listed([]byte(line))
+		if want == "" {
+			if err == nil {
+				t.Errorf("%q: %+v", line, i)
+			}
+			continue
+		}
+		if err != nil || string(i.Key) != want || !i.External || i.Idle < 0 {
+			t.Errorf("%q: %+v, %v", line, i, err)
+		}
+	}
+}
