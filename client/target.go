@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/door"
 )
@@ -32,58 +34,99 @@ func openTarget(name string) (*target, error) {
 	if err == nil && info.IsDir() {
 		return nil, fmt.Errorf("%s: is a directory", name)
 	}
-	if err == nil && !info.Mode().IsRegular() { // a pipe: there is nothing to be replaced
+	if err == nil && !info.Mode().IsRegular() { // such as a named pipe: there is nothing to be replaced
 		file, err := os.OpenFile(name, os.O_WRONLY, 0)
 		if err != nil {
 			return nil, fileError(name, err)
 		}
-		return &target{file: file}, nil
+		t := &target{file: file}
+		return t, t.connect()
 	}
-	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	file, err := unnamed(filepath.Dir(name))
 	if err != nil {
 		return nil, fileError(name, err)
 	}
 	return &target{name: name, file: file}, nil
 }
 
+// unnamed makes a file in a directory. It has no name, so that nothing stays of it whatever ends the
+// client, where the file system can do that (open(2): O_TMPFILE).
+func unnamed(dir string) (*os.File, error) {
+	file, err := os.OpenFile(dir, os.O_WRONLY|unix.O_TMPFILE, 0o600)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
+		return os.CreateTemp(dir, ".dump.*")
+	}
+	return file, err
+}
+
+// beside gives the file a name beside the one that it is to have, and returns it.
+func (t *target) beside() (string, error) {
+	if t.file.Name() != filepath.Dir(t.name) {
+		return t.file.Name(), nil
+	}
+	var err error
+	for range 100 { // as many as are tried of names that are random
+		name := filepath.Join(filepath.Dir(t.name), fmt.Sprintf(".dump.%08x", rand.Uint32()))
+		from := fmt.Sprintf("/proc/self/fd/%d", t.file.Fd())
+		if err = unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW); !errors.Is(err, unix.EEXIST) {
+			return name, err
+		}
+	}
+	return "", err
+}
+
 func standardTarget() (*target, error) {
 	t := &target{standard: true, file: os.Stdout}
-	info, err := os.Stdout.Stat()
+	return t, t.connect()
+}
+
+// connect makes a pipe where the file is nothing that memcached writes to.
+func (t *target) connect() error {
+	info, err := t.file.Stat()
 	if err != nil {
-		return nil, fileError("standard output", err)
+		return fileError(t.called(), err)
 	}
 	if m := info.Mode(); m.IsRegular() || m&(os.ModeNamedPipe|os.ModeSocket) != 0 {
-		widen(os.Stdout, pipeSize)
-		return t, nil
+		widen(t.file, pipeSize)
+		return nil
 	}
 	// memcached does not write to it, be it a terminal: the client does.
-	t, err = pipeTarget(func(r io.Reader) error {
-		if _, err := io.Copy(os.Stdout, r); err != nil && !errors.Is(err, syscall.EPIPE) {
-			return fileError("standard output", err)
+	return t.connectPipe(func(r io.Reader) error {
+		if _, err := io.Copy(t.file, r); err != nil && !errors.Is(err, unix.EPIPE) {
+			return fileError(t.called(), err)
 		}
 		return nil
 	})
-	if err == nil {
-		t.standard = true
-	}
-	return t, err
 }
 
 // pipeTarget is what a function reads, beside the caller. When it returns, memcached cannot write
 // any more.
 func pipeTarget(read func(io.Reader) error) (*target, error) {
+	t := &target{}
+	return t, t.connectPipe(read)
+}
+
+func (t *target) connectPipe(read func(io.Reader) error) error {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	widen(w, pipeSize)
-	t := &target{pipe: w, read: make(chan error, 1)}
+	t.pipe, t.read = w, make(chan error, 1)
 	go func() {
 		err := read(r)
 		r.Close()
 		t.read <- err
 	}()
-	return t, nil
+	return nil
+}
+
+// called is what a message calls it.
+func (t *target) called() string {
+	if t.standard {
+		return "standard output"
+	}
+	return t.file.Name()
 }
 
 // passed is the file that memcached writes.
@@ -107,7 +150,11 @@ func (t *target) sent() {
 func (t *target) finish(err error) error {
 	switch {
 	case t.pipe != nil:
-		return t.finishPipe(err)
+		err = t.finishPipe(err)
+		if t.file != nil && !t.standard && !interrupted(err) {
+			err = errors.Join(err, t.file.Close())
+		}
+		return err
 	case t.standard:
 		return err
 	case t.name == "":
@@ -115,11 +162,10 @@ func (t *target) finish(err error) error {
 	}
 	if err == nil {
 		err = t.publish()
-	}
-	t.file.Close()
-	if err != nil {
+	} else if t.file.Name() != filepath.Dir(t.name) {
 		os.Remove(t.file.Name())
 	}
+	t.file.Close()
 	return err
 }
 
@@ -139,7 +185,12 @@ func (t *target) publish() error {
 	if err := t.file.Sync(); err != nil {
 		return fileError(t.name, err)
 	}
-	if err := os.Rename(t.file.Name(), t.name); err != nil {
+	name, err := t.beside()
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.name, err)
+	}
+	if err := os.Rename(name, t.name); err != nil {
+		os.Remove(name)
 		var link *os.LinkError
 		if errors.As(err, &link) {
 			err = link.Err

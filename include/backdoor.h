@@ -203,6 +203,7 @@ struct backdoor_walk {
     uint32_t needed;      /* bytes that the next item takes, more than there were left */
     uint32_t keys_needed; /* bytes that the next bucket's keys take, likewise */
     bool end;             /* there are no more */
+    bool moving;          /* nothing can be met: the table is growing */
 
     /* Where it stands; the submitter may read bucket and buckets between two submissions. */
     uint64_t bucket;     /* the next one */

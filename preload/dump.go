@@ -24,7 +24,7 @@ func (b *backdoor) dump(call *door.Call, request door.Request) error {
 	}
 	options := dump.Options{
 		Format: dump.Format(request.To), Prefix: request.Prefix, Match: request.Match,
-		MinTTL: request.MinTTL, KeysOnly: request.KeysOnly,
+		MinTTL: request.MinTTL, KeysOnly: request.KeysOnly, Gone: call.Output.Gone,
 	}
 	if request.Progress {
 		options.Progress = func(c *dump.Counts) { call.Progress(door.Reply{Dump: report(c)}) }

@@ -22,6 +22,9 @@
 
 /* So many keys at least are collected at once, so that their items' memory is fetched together. */
 #define KEYS_AT_ONCE 64
+/* So many buckets at most are walked through in one slice without any item that is wanted: the
+ * submitter may not want to go on. */
+#define BUCKETS_AT_ONCE (1u << 16)
 /* So many buckets ahead of the current one the first item is fetched. */
 #define FETCHED 16
 /* How many small items go between two looks at the clock, and how much of a large one. */
@@ -236,18 +239,22 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
     void **table;
     uint64_t buckets;
     if (!table_settled(&table, &buckets)) {
-        return BACKDOOR_LATER;
+        walk->moving = true; /* loads are not to wait behind us */
+        return BACKDOOR_FINISHED;
     }
     if (walk->buckets == 0) {
         walk->buckets = buckets;
     }
-    for (;;) {
+    for (uint64_t first = walk->bucket;;) {
         enum backdoor_progress progress = copy_items(walk, worker, until);
         if (progress == BACKDOOR_MORE || walk->nkeys != 0) {
             return progress;
         }
         if (walk->bucket == walk->buckets) {
             walk->end = true;
+            return BACKDOOR_FINISHED;
+        }
+        if (walk->bucket - first >= BUCKETS_AT_ONCE) {
             return BACKDOOR_FINISHED;
         }
         for (unsigned n = 0; n < KEYS_AT_ONCE && walk->bucket < walk->buckets; n++) {
@@ -269,10 +276,11 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
 /*
  * Submits a walk, to begin or to go on: job.done, the buffers and what is wanted are set by
  * the caller.  It is finished when it is at its end, or when a buffer has no room for what
- * comes next.
+ * comes next; or when the table is growing, or some time has gone by.
  */
 void backdoor_walk_start(struct backdoor_walk *walk) {
     walk->job.run = run;
+    walk->moving = false;
     walk->filled = walk->needed = walk->keys_needed = 0;
     backdoor_submit(&walk->job);
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,8 @@ const (
 	walkBytes = 1 << 20
 	// keysBytes is what the keys of a bucket may take, unless they need more.
 	keysBytes = 64 << 10
+	// growthWait is the time between two looks whether the hash table has grown.
+	growthWait = time.Millisecond
 )
 
 // ErrNoWalk says that the cache cannot be walked through with memcached's functions.
@@ -110,6 +113,9 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 	}
 	if w.c.job.finished != 1 {
 		return batch.ErrStopping
+	}
+	if w.c.moving {
+		time.Sleep(growthWait)
 	}
 	filled := w.c.filled
 	w.part = float64(w.c.bucket) / float64(max(w.c.buckets, 1))

@@ -17,7 +17,9 @@ const pipeBuf = 4096
 type Stream struct {
 	fd   int
 	mode uint32 // unix.S_IFREG, S_IFIFO or S_IFSOCK
-	call *Call
+	// plain says that pwritev2 cannot say RWF_NOWAIT of this pipe (before Linux 6.4).
+	plain bool
+	call  *Call
 }
 
 // newStream checks whether fd can be written, and makes a Stream of it, which owns it then. When
@@ -61,6 +63,15 @@ func (s *Stream) Write(p []byte) (written int, err error) {
 	return written, nil
 }
 
+// Gone says whether the client still waits: its error is [ErrGone] then.
+func (s *Stream) Gone() error {
+	set := []unix.PollFd{{Fd: int32(s.call.fd), Events: unix.POLLRDHUP}}
+	if n, err := poll(set, 0); err != nil || n == 0 {
+		return err
+	}
+	return ErrGone
+}
+
 // wait waits until a write does not have to.
 func (s *Stream) wait() error {
 	set := []unix.PollFd{
@@ -82,6 +93,13 @@ func (s *Stream) write(p []byte) (int, error) {
 	case unix.S_IFSOCK:
 		return unix.SendmsgN(s.fd, p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	case unix.S_IFIFO:
+		if !s.plain {
+			n, err := unix.Pwritev2(s.fd, [][]byte{p}, -1, unix.RWF_NOWAIT)
+			if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) {
+				return n, err
+			}
+			s.plain = true
+		}
 		p = p[:min(len(p), pipeBuf)]
 	}
 	return unix.Write(s.fd, p)

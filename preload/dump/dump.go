@@ -14,6 +14,8 @@ const (
 	writeBytes = 256 << 10
 	// progressEvery is the time between two reports of progress.
 	progressEvery = 200 * time.Millisecond
+	// fetchBytes is how much of the values of external items is fetched at once, about.
+	fetchBytes = 4 << 20
 	// keysKept is how many keys of lost items are kept.
 	keysKept = 10
 )
@@ -25,6 +27,8 @@ type Options struct {
 	Match    string // a pattern of keys: * is any bytes, ? is one; "": all
 	MinTTL   int64  // seconds that an item must have to live
 	KeysOnly bool
+	// Gone, if not nil, is called now and then; its error ends the dump.
+	Gone func() error
 	// Progress, if not nil, is called now and then with the counts so far.
 	Progress func(*Counts)
 }
@@ -56,7 +60,8 @@ type dumper struct {
 	out     io.Writer
 	buffer  []byte
 	now     int64        // seconds since 1970
-	outside []*walk.Item // external items whose values are to be fetched
+	outside []*walk.Item // external items whose values are to be fetched, and of how many bytes
+	toFetch int
 	counts  Counts
 }
 
@@ -85,6 +90,11 @@ func (d *dumper) run() error {
 	d.buffer = d.encoder.begin(d.buffer)
 	next := time.Now().Add(progressEvery)
 	for {
+		if d.options.Gone != nil {
+			if err := d.options.Gone(); err != nil {
+				return err
+			}
+		}
 		d.now = time.Now().Unix()
 		switch err := d.walker.Next(d.item); err {
 		case nil:
@@ -110,8 +120,8 @@ func (d *dumper) run() error {
 
 // item writes one item, if it is wanted.
 func (d *dumper) item(i *walk.Item) error {
-	d.counts.Items++
 	if !Match(d.options.Match, i.Key) || i.TTL >= 0 && i.TTL < d.options.MinTTL {
+		d.counts.Items++
 		d.counts.Filtered++
 		return nil
 	}
@@ -119,13 +129,17 @@ func (d *dumper) item(i *walk.Item) error {
 		kept := *i
 		kept.Key = append([]byte(nil), i.Key...)
 		d.outside = append(d.outside, &kept)
-		return nil
+		if d.toFetch += i.Size; d.toFetch < fetchBytes {
+			return nil
+		}
+		return d.fetchOutside()
 	}
 	return d.write(i)
 }
 
 func (d *dumper) write(i *walk.Item) error {
 	d.buffer = d.encoder.item(d.buffer, i, d.now)
+	d.counts.Items++
 	d.counts.Written++
 	if len(d.buffer) < writeBytes {
 		return nil
@@ -136,7 +150,7 @@ func (d *dumper) write(i *walk.Item) error {
 // fetchOutside writes the external items that were met.
 func (d *dumper) fetchOutside() error {
 	items := d.outside
-	d.outside = nil
+	d.outside, d.toFetch = nil, 0
 	if len(items) > 0 && d.fetch != nil {
 		if err := d.fetch(items); err != nil {
 			return err
@@ -144,6 +158,7 @@ func (d *dumper) fetchOutside() error {
 	}
 	for _, i := range items {
 		if i.External {
+			d.counts.Items++
 			d.counts.Lost++
 			if len(d.counts.Keys) < keysKept {
 				d.counts.Keys = append(d.counts.Keys, string(i.Key))

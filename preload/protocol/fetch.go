@@ -10,8 +10,11 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
-// fetched is how many items are asked for at once.
-const fetched = 256
+// So many items are asked for at once, and of a walk no more than so many bytes, about.
+const (
+	fetched      = 256
+	fetchedBytes = 4 << 20
+)
 
 // Fetch asks memcached for items by their keys, wherever their values are. Items that are not
 // there any more stay as they are; the others get everything but their keys, and are not External.

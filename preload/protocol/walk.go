@@ -101,7 +101,8 @@ func (w *walker) crawl() (busy bool, err error) {
 // Next asks for some more of the items on the list.
 func (w *walker) Next(each func(*walk.Item) error) error {
 	var items []*walk.Item
-	for len(items) < fetched && w.lines.Scan() {
+	bytesOf := 0
+	for len(items) < fetched && bytesOf < fetchedBytes && w.lines.Scan() {
 		w.read += int64(len(w.lines.Bytes())) + 1
 		i, err := listed(w.lines.Bytes())
 		if err != nil {
@@ -109,6 +110,7 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 		}
 		if bytes.HasPrefix(i.Key, []byte(w.options.Prefix)) {
 			items = append(items, i)
+			bytesOf += i.Size
 		}
 	}
 	if err := w.lines.Err(); err != nil {
@@ -131,7 +133,7 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 	return nil
 }
 
-// listed reads a line of the list: key=KEY exp=DATE la=DATE and more.
+// listed reads a line of the list: key=KEY exp=DATE la=DATE size=BYTES and more.
 func listed(line []byte) (*walk.Item, error) {
 	i := &walk.Item{External: true} // nothing of it is there yet
 	for _, word := range bytes.Fields(line) {
@@ -143,12 +145,16 @@ func listed(line []byte) (*walk.Item, error) {
 				return nil, fmt.Errorf("its list of keys: %w", err)
 			}
 			i.Key = key
-		case "la":
-			date, err := strconv.ParseInt(string(value), 10, 64)
+		case "la", "size":
+			n, err := strconv.ParseInt(string(value), 10, 64)
 			if err != nil {
 				return nil, fmt.Errorf("its list of keys: %w", err)
 			}
-			i.Idle = max(time.Now().Unix()-date, 0)
+			if string(name) == "size" {
+				i.Size = int(n) // of all of the item, until its value is there
+			} else {
+				i.Idle = max(time.Now().Unix()-n, 0)
+			}
 		}
 	}
 	if len(i.Key) == 0 {

@@ -28,7 +28,7 @@ type Options struct {
 // A Walker meets each item that is in the cache from the beginning of the walk to its end
 // once; of those that come or go meanwhile, some. It is for one goroutine.
 type Walker interface {
-	// Next calls each for further items; its error is each's, io.EOF when there are no more, or
+	// Next calls each for further items, if there are any yet; its error is each's, io.EOF when there are no more, or
 	// says why the walk cannot go on.
 	Next(each func(*Item) error) error
 	// Part is how much of the cache lies behind, from 0 to 1.
