@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -21,20 +22,25 @@ func murmur(key string) uint32 {
 	return h ^ h>>16
 }
 
+// chain is the power of a table's size and items, most of which are in one of its buckets; its neighbours have a few as well.
+var chain = sync.OnceValues(func() (power int, items map[string]entry) {
+	const full = 300
+	power, items = 13, map[string]entry{}
+	long := strings.Repeat("k", 240)
+	for i := 0; len(items) < full; i++ {
+		key := fmt.Sprintf("%08x%s", i, long)
+		bucket := murmur(key) & (1<<power - 1)
+		if bucket == 100 || len(items) < full/10 && bucket >= 90 && bucket < 110 {
+			items[key] = entry{value: fmt.Sprint(i)}
+		}
+	}
+	return power, items
+})
+
 // However many keys are in one bucket, and however long they are, all are in the dump.
 func TestDumpOfLongChains(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
-		const power, chain = 13, 600
-		want := map[string]entry{}
-		long := strings.Repeat("k", 240)
-		// Neighbours of what is full have a few as well.
-		for i := 0; len(want) < chain+200; i++ {
-			key := fmt.Sprintf("%08x%s", i, long)
-			bucket := murmur(key) & (1<<power - 1)
-			if bucket == 100 || len(want) < 200 && bucket >= 90 && bucket < 110 {
-				want[key] = entry{value: fmt.Sprint(i), ttl: -1}
-			}
-		}
+		power, want := chain()
 		s := start(t, h.program, "-o", fmt.Sprintf("hashpower=%d,hash_algorithm=murmur3", power))
 		s.store(want)
 		path, d := s.dump()

@@ -23,8 +23,11 @@ import (
 type entry struct {
 	value string
 	flags uint64
-	ttl   int64 // seconds; below 0: for ever
+	date  int64 // at which it expires, in seconds since 1970; 0: never
 }
+
+// in is the date in so many seconds.
+func in(seconds int64) int64 { return time.Now().Unix() + seconds }
 
 // dump has the client dump into a new file, and holds it to its account.
 func (s *server) dump(args ...string) (path string, d *door.Dump) {
@@ -103,16 +106,12 @@ func dumped(t testing.TB, path string) map[string]entry {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	all, now := map[string]entry{}, time.Now().Unix()
+	all := map[string]entry{}
 	complete := eachDumped(t, f, func(key, value []byte, flags uint64, date int64) {
 		if _, twice := all[string(key)]; twice {
 			t.Errorf("%s is there twice", key)
 		}
-		e := entry{string(value), flags, -1}
-		if date != 0 {
-			e.ttl = date - now
-		}
-		all[string(key)] = e
+		all[string(key)] = entry{string(value), flags, date}
 	})
 	if !complete {
 		t.Errorf("%s has no end", path)
@@ -133,26 +132,30 @@ func (s *server) serves(keys map[string]entry) map[string]entry {
 		fmt.Fprint(out, "mn\r\n")
 		out.Flush() // an error is the reader's, too
 	}()
-	all, in := map[string]entry{}, bufio.NewReader(conn)
+	all, answers := map[string]entry{}, bufio.NewReader(conn)
 	for {
-		line, err := in.ReadString('\n')
+		line, err := answers.ReadString('\n')
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		switch line {
-		case "EN\r\n":
+		if strings.HasPrefix(line, "EN") {
 			continue
-		case "MN\r\n":
+		}
+		if line == "MN\r\n" {
 			return all
 		}
 		var size int
 		var key string
 		var e entry
-		if _, err := fmt.Sscanf(line, "VA %d k%s f%d t%d\r\n", &size, &key, &e.flags, &e.ttl); err != nil {
+		var ttl int64
+		if _, err := fmt.Sscanf(line, "VA %d k%s f%d t%d\r\n", &size, &key, &e.flags, &ttl); err != nil {
 			s.t.Fatalf("%q: %v", line, err)
 		}
+		if ttl >= 0 {
+			e.date = in(ttl)
+		}
 		data := make([]byte, size+2)
-		if _, err := io.ReadFull(in, data); err != nil {
+		if _, err := io.ReadFull(answers, data); err != nil {
 			s.t.Fatal(err)
 		}
 		e.value = string(data[:size])
@@ -160,7 +163,7 @@ func (s *server) serves(keys map[string]entry) map[string]entry {
 	}
 }
 
-// same compares items; what they have to live may differ by two seconds.
+// same compares items; their dates may differ by two seconds.
 func same(t testing.TB, what string, got, want map[string]entry) {
 	t.Helper()
 	for key, w := range want {
@@ -169,9 +172,9 @@ func same(t testing.TB, what string, got, want map[string]entry) {
 			t.Errorf("%s: %s is not there", what, key)
 			continue
 		}
-		if g.value != w.value || g.flags != w.flags || (g.ttl < 0) != (w.ttl < 0) || max(g.ttl-w.ttl, w.ttl-g.ttl) > 2 {
-			t.Errorf("%s: %s is %d bytes %.30q, flags %d, ttl %d; want %d bytes %.30q, flags %d, ttl %d",
-				what, key, len(g.value), g.value, g.flags, g.ttl, len(w.value), w.value, w.flags, w.ttl)
+		if g.value != w.value || g.flags != w.flags || (g.date == 0) != (w.date == 0) || max(g.date-w.date, w.date-g.date) > 2 {
+			t.Errorf("%s: %s is %d bytes %.30q, flags %d, date %d; want %d bytes %.30q, flags %d, date %d",
+				what, key, len(g.value), g.value, g.flags, g.date, len(w.value), w.value, w.flags, w.date)
 		}
 	}
 	if len(got) != len(want) {
@@ -195,12 +198,12 @@ func variety(n int) map[string]entry {
 			value = append(value, pieces[random.IntN(len(pieces))]...)
 			value = binaryAppend(value, random.Uint64())
 		}
-		e := entry{value: string(value[:size]), ttl: -1}
+		e := entry{value: string(value[:size])}
 		if i%3 == 1 {
 			e.flags = []uint64{1, 7, 65_536, 1<<32 - 1}[random.IntN(4)]
 		}
 		if i%4 == 1 {
-			e.ttl = []int64{60, 3600, 29 * 86400, 2000 * 86400}[random.IntN(4)]
+			e.date = in([]int64{60, 3600, 29 * 86400, 2000 * 86400}[random.IntN(4)])
 		}
 		key := fmt.Sprintf("%d:%s", i, strings.Repeat("k", random.IntN(20)))
 		if i%100 == 99 {
@@ -227,8 +230,8 @@ func (s *server) store(items map[string]entry) {
 		n++
 		to := &text[n%2]
 		fmt.Fprintf(to, "ms %s %d F%d", key, len(e.value), e.flags)
-		if e.ttl >= 0 {
-			fmt.Fprintf(to, " T%d", time.Now().Unix()+e.ttl)
+		if e.date != 0 {
+			fmt.Fprintf(to, " T%d", e.date)
 		}
 		fmt.Fprintf(to, " q\r\n%s\r\n", e.value)
 	}
