@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,46 +41,42 @@ func (p *pausing) Read(b []byte) (int, error) {
 // dumping begins a dump into a pipe, whose other end is returned. The outcome is there once that has been read, or closed.
 func (s *server) dumping(request door.Request) (out *os.File, outcome func() door.Reply) {
 	s.t.Helper()
+	out, answer := s.dumpingLost(request)
+	return out, func() door.Reply {
+		s.t.Helper()
+		reply, err := answer()
+		if refused, ok := errors.AsType[*door.Error](err); ok {
+			reply, err = door.Reply{Error: refused, Dump: refused.Dump}, nil
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if d := reply.Dump; d != nil && d.Check() != nil {
+			s.t.Error(d.Check())
+		}
+		return reply
+	}
+}
+
+// dumpingLost is dumping where there need not be an outcome.
+func (s *server) dumpingLost(request door.Request) (out *os.File, answer func() (door.Reply, error)) {
+	s.t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { r.Close() })
-	type result struct {
-		reply door.Reply
-		err   error
-	}
-	results := make(chan result, 1)
-	request.Op = door.OpDump
 	conn, err := door.Dial(s.door)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	request.Version = door.Protocol
+	s.t.Cleanup(func() { conn.Close() })
+	request.Version, request.Op = door.Protocol, door.OpDump
 	if err := conn.Call(request, w); err != nil {
 		s.t.Fatal(err)
 	}
 	w.Close()
-	go func() {
-		defer conn.Close()
-		var got result
-		got.reply, got.err = conn.Next()
-		results <- got
-	}()
-	return r, func() door.Reply {
-		s.t.Helper()
-		got := <-results
-		if refused, ok := got.err.(*door.Error); ok {
-			got = result{reply: door.Reply{Error: refused, Dump: refused.Dump}}
-		}
-		if got.err != nil {
-			s.t.Fatal(got.err)
-		}
-		if d := got.reply.Dump; d != nil && d.Check() != nil {
-			s.t.Error(d.Check())
-		}
-		return got.reply
-	}
+	return r, conn.Next
 }
 
 // grow has the hash table begin to grow, for a load of keys that are not there and that stores nothing.

@@ -1,0 +1,146 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"memcached-backdoor/preload/door"
+)
+
+// run runs the client with arguments in a shell, where $client is one on this server's door.
+func (s *server) run(script string, wrap ...string) (stdout, stderr string, status int) {
+	s.t.Helper()
+	argv := append(wrap, "sh", "-c", script)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "client="+built(s.t, "client")+" --door "+s.door, "dir="+s.dir)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		s.t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// Wherever a dump cannot be written the client says why, the file that was there stays, and nothing else is left.
+func TestDumpNoRoom(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := startFull(t, h, 20_000)
+		ours := []string{"unshare", "--mount"}
+		if out, err := exec.Command("unshare", "--mount", "mount", "-t", "tmpfs", "none", s.dir).CombinedOutput(); err != nil {
+			t.Skipf("nothing can be mounted: %s", out)
+		}
+		small := `mkdir -p $dir/m && mount -t tmpfs -o size=1m none $dir/m && echo before >$dir/m/dump && `
+		left := `; status=$?; ls -A $dir/m; cat $dir/m/dump; exit $status`
+		for name, test := range map[string]struct {
+			script, stdout, stderr string
+			status                 int
+			wrap                   []string
+		}{
+			"disk full":       {small + `$client dump $dir/m/dump` + left, "dump\nbefore\n", "no space left on device", 1, ours},
+			"standard output": {small + `$client dump >>$dir/m/dump; exit $?`, "", "no space left on device", 1, ours},
+			"no rights":       {`mkdir $dir/n; chmod 555 $dir/n; setpriv --reuid=65534 --clear-groups --bounding-set=-all $client dump $dir/n/dump`, "", "$dir/n/dump: permission denied\n", 1, nil},
+			"no directory":    {`$client dump $dir/none/dump`, "", "$dir/none/dump: no such file or directory\n", 1, nil},
+			"a directory":     {`$client dump $dir`, "", "$dir: is a directory\n", 1, nil},
+			"full device":     {`$client dump /dev/full`, "", "/dev/full: no space left on device\n", 1, nil},
+			"full output":     {`$client dump >/dev/full`, "", "standard output: no space left on device\n", 1, nil},
+			"only readable":   {`$client dump 1<$dir/rows`, "", "the descriptor is not open for writing\nhint: ", 1, nil},
+			"null device":     {`$client dump /dev/null`, "20000 items met: 20000 written", "", 0, nil},
+			"null output":     {`$client dump >/dev/null`, "", "20000 items met: 20000 written", 0, nil},
+			"named pipe":      {`mkfifo $dir/fifo; cat $dir/fifo >$dir/copy & $client dump $dir/fifo && wait && tail -c4 $dir/copy`, "mn\r\n", "", 0, nil},
+			"broken pipe":     {`{ $client dump; echo $? >&2; } | head -c 10000 >/dev/null`, "", "broken pipe\n1\n", 0, nil},
+			"/dev/stdout":     {`$client dump /dev/stdout | tail -n 2`, "mn\r\n20000 items met", "", 0, nil},
+		} {
+			if name == "no rights" {
+				os.Chmod(s.door, 0o666)
+			}
+			os.WriteFile(filepath.Join(s.dir, "rows"), nil, 0o600)
+			stdout, stderr, status := s.run(test.script, test.wrap...)
+			test.stderr = strings.ReplaceAll(test.stderr, "$dir", s.dir)
+			if status != test.status || !strings.Contains(stdout, test.stdout) || !strings.Contains(stderr, test.stderr) || test.stderr == "" && stderr != "" {
+				t.Errorf("%s: status %d, %q, %q", name, status, stdout, stderr)
+			}
+			if files, _ := filepath.Glob(filepath.Join(s.dir, "*", ".dump*")); files != nil {
+				t.Errorf("%s: %q are left", name, files)
+			}
+		}
+		s.dump()
+		s.lives()
+	})
+}
+
+// memcached's own limit of a file's size ends a dump, and not memcached.
+func TestDumpFileLimit(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := newServer(t, h.program, "-m", "512")
+		s.wrap = []string{"prlimit", "--fsize=3000000:3000000"}
+		s.start()
+		s.waitDoor()
+		s.fill(20_000, "--size", "300")
+		path := written(t, "dump", []byte("before"))
+		stdout, stderr, status := s.client(nil, "dump", path)
+		if status != 1 || !strings.Contains(stderr, "error: write: file too large\n") || !strings.Contains(stdout, " items met: ") || read(t, path) != "before" {
+			t.Errorf("status %d, %q, %q", status, stdout, stderr)
+		}
+		if out, _, status := s.run("$client dump | tail -c 4"); status != 0 || out != "mn\r\n" {
+			t.Errorf("status %d, %q", status, out)
+		}
+		s.lives()
+	})
+}
+
+// What memcached does in mid-dump: the client says it, the file that was there stays, and memcached ends as ever.
+func TestStoppedInMidDump(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGKILL} {
+			t.Run(signal.String(), func(t *testing.T) {
+				t.Parallel()
+				s := start(t, h.program, "-m", "512")
+				s.fill(400, "--size", "900k")
+				dir := t.TempDir()
+				path := filepath.Join(dir, "dump")
+				if err := os.WriteFile(path, []byte("before"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				// A dump that has a reader who waits would not be over before memcached ends.
+				out, answer := s.dumpingLost(door.Request{})
+				stalls(t, out)
+				client := exec.Command(built(t, "client"), "--door", s.door, "dump", path)
+				var said log
+				client.Stdout, client.Stderr = &said, &said
+				if err := client.Start(); err != nil {
+					t.Fatal(err)
+				}
+				wait(t, "the dump's first bytes", func() error { return begun(client.Process.Pid, dir) })
+				began := time.Now()
+				status := s.end(signal)
+				if signal != syscall.SIGKILL && status.ExitStatus() != 0 {
+					t.Errorf("memcached ended with %v\n%s", status, s.output.String())
+				}
+				// Its loop looks once a second whether to stop.
+				if took := time.Since(began); took > 5*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				client.Wait()
+				if reply, err := answer(); err == nil {
+					t.Errorf("the dump that nobody read has ended with %+v", reply)
+				}
+				left, err := os.ReadDir(dir)
+				if signal != syscall.SIGKILL && client.ProcessState.ExitCode() == 0 { // it was faster
+					if !strings.HasSuffix(read(t, path), "\r\nmn\r\n") {
+						t.Errorf("a dump that has no end: %s", said.String())
+					}
+					return
+				}
+				if client.ProcessState.ExitCode() != 1 || !strings.Contains(said.String(), "error: ") || err != nil || len(left) != 1 || read(t, path) != "before" {
+					t.Errorf("%v, %q, %v", client.ProcessState, said.String(), left)
+				}
+			})
+		}
+	})
+}
