@@ -40,7 +40,10 @@ func (d *dumped) parse(content []byte, row *Row) Kind {
 	if !ok {
 		return row.reject(NoChecksum, 0)
 	}
-	if head.length < 0 || len(content) != d.line+head.length {
+	if head.length < 0 {
+		return row.reject(BadCommand, 0)
+	}
+	if len(content) != d.line+head.length {
 		return row.reject(BadChunk, d.line)
 	}
 	if crc32.Update(crc32.Checksum(line[:at], castagnoli), castagnoli, content[d.line:]) != sum {
@@ -49,14 +52,21 @@ func (d *dumped) parse(content []byte, row *Row) Kind {
 	return d.commands.parse(content, row)
 }
 
-// checksum finds it in a command: at is where the command ends of which it is.
+// cut believes nothing of a row whose checksum is not to be had: not even whose old value it takes out.
+func (d *dumped) cut(_ []byte, row *Row) Kind {
+	d.complete = false
+	return row.reject(TooLong, 0)
+}
+
+// checksum finds it in a command: at is where the command ends of which it is. Nothing but " q" is
+// behind it, for that would be believed, too.
 func checksum(line []byte) (at int, sum uint32, ok bool) {
-	if at = bytes.LastIndex(line, []byte(" O")); at < 0 {
+	const form = " O01234567 q"
+	if at = len(line) - len(form); at < 0 || !bytes.HasPrefix(line[at:], []byte(" O")) || !bytes.HasSuffix(line, []byte(" q")) {
 		return 0, 0, false
 	}
-	digits, _, _ := bytes.Cut(line[at+2:], []byte(" "))
-	n, err := strconv.ParseUint(string(digits), 16, 32)
-	return at, uint32(n), err == nil && len(digits) == 8
+	n, err := strconv.ParseUint(string(line[at+2:at+10]), 16, 32)
+	return at, uint32(n), err == nil
 }
 
 // Incomplete says that the end of the input is not that of a dump.

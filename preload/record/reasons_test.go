@@ -58,6 +58,8 @@ func TestReasons(t *testing.T) {
 		{Options{Format: Memcached}, 0, "ms k 0 I\r\n\r\n", reject(BadFlag, 8)},
 		{Options{Format: Memcached}, 0, "set k 0 0 1\r\n", reject(BadChunk, 14)},
 		{Options{Format: Dump}, 0, "ms k 1 q\r\nv\r\n", reject(NoChecksum, 1)},
+		{Options{Format: Dump}, 0, "ms k 1 O00000000 F7 q\r\nv\r\n", reject(NoChecksum, 1)},
+		{Options{Format: Dump}, 0, "ms k 1 O00000000 q F7\r\nv\r\n", reject(NoChecksum, 1)},
 		{Options{Format: Dump}, 0, "ms k 1 O00000000 q\r\nv\r\n", reject(BadChecksum, 1)},
 	} {
 		check(t, test.input, parse(t, test.options, test.rowMax, test.input), []found{test.want})
