@@ -70,9 +70,9 @@ func TestRestoreDamaged(t *testing.T) {
 			"a bit of a value":           {flipped(of("9\r\n29\r\n"), 1), 3, ""},
 			"a bit of a value's end":     {flipped(of("\r\nms key:7 "), 1), 3, ""},
 			"a bit of a command's end":   {flipped(of("\r\n29\r\n29"), 1), 3, ""},
-			"a bit of the end":         {flipped(len(whole)-4, 0), 1, "the dump is not complete"},
-			"two ends":                 {whole + "mn\r\n", 0, ""},
-			"more behind the end":      {whole + strings.Join(rows[:1], "") + "x\r\n", 1, "the dump is not complete"},
+			"a bit of the end":           {flipped(len(whole)-4, 0), 1, "the dump is not complete"},
+			"two ends":                   {whole + "mn\r\n", 0, ""},
+			"more behind the end":        {whole + strings.Join(rows[:1], "") + "x\r\n", 1, "the dump is not complete"},
 		} {
 			to.ask("flush_all", regexp.MustCompile("^OK"))
 			l, stderr, status := to.restored(written(t, "dump", []byte(test.content)))
