@@ -95,10 +95,12 @@ func (s *Stream) write(p []byte) (int, error) {
 	case unix.S_IFIFO:
 		if !s.plain {
 			n, err := unix.Pwritev2(s.fd, [][]byte{p}, -1, unix.RWF_NOWAIT)
-			if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) {
+			switch {
+			case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EPERM):
+				s.plain = true // as for an Input: it cannot, the kernel is old, or a sandbox forbids it
+			default:
 				return n, err
 			}
-			s.plain = true
 		}
 		p = p[:min(len(p), pipeBuf)]
 	}
