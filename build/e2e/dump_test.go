@@ -251,8 +251,8 @@ func (s *server) sends(path string) {
 }
 
 // other is a memcached of another version than a shape's, by the program that another shape has.
-func (h shape) other(t testing.TB) string {
-	if h.route == "exported" {
+func (s shape) other(t testing.TB) string {
+	if s.route == "exported" {
 		return stock(t)
 	}
 	return built(t, "hosts/debian/amd64/trixie/memcached")
