@@ -80,6 +80,7 @@ func (b *bench) compile() error {
 	for _, args := range [][]string{
 		{"-shared", "-fPIC", "-o", b.own("loop.so"), "loop.c"},
 		{"-o", b.own("protocol"), "protocol.c"},
+		{"-o", b.own("dump"), "dump.c", "-lpthread"},
 		{"-o", b.own("traffic"), "traffic.c"},
 	} {
 		cc := exec.CommandContext(b.ctx, "gcc", append([]string{"-O2", "-I../../../include"}, args...)...)

@@ -20,6 +20,7 @@ type input struct {
 
 // The names of inputs: the small rows that -rows says, other numbers of them, and large values.
 const (
+	twentieth = "a twentieth"
 	half      = "a half"
 	once      = "once"
 	fiveTimes = "5 times"
@@ -32,6 +33,8 @@ const (
 // shape is what an input is before -scale. A load takes a second at least, so that the client's start does not count.
 func shape(name string) *input {
 	switch name {
+	case twentieth:
+		return &input{Rows: *rows / 20, Low: 20, High: 200}
 	case half:
 		return &input{Rows: *rows / 2, Low: 20, High: 200}
 	case fiveTimes:

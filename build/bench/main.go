@@ -37,6 +37,7 @@ var sections = []struct {
 	{"presized", measurePresized},
 	{"values", measureValues},
 	{"formats", measureFormats},
+	{"dump", measureDump},
 	{"live", measureLive},
 	{"idle", measureIdle},
 	{"memory", measureMemory},
