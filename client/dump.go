@@ -42,13 +42,13 @@ func (s *selecting) means(key []byte) bool {
 // Run dumps the cache and accounts for the items.
 func (c *dumpCommand) Run(line *commandLine) error {
 	signals := interrupts()
-	shown, err := newProgress(c.Progress, false)
-	if err != nil {
-		return err
-	}
 	to, err := orInterrupted(signals, func() (*target, error) { return openTarget(c.File) })
 	if err != nil {
 		return err
+	}
+	shown, err := c.progress(to)
+	if err != nil {
+		return to.finish(err)
 	}
 	d := dumping{door: line.doorPath(), request: c.request(c.Format), shown: shown, signals: signals}
 	d.request.MinTTL, d.request.KeysOnly = int64(c.MinTTL), c.KeysOnly
@@ -60,6 +60,14 @@ func (c *dumpCommand) Run(line *commandLine) error {
 		err = errItemsLost
 	}
 	return printDump(counts, to, line.JSON, err)
+}
+
+// progress is how progress is shown: not by a line among those of the dump.
+func (c *dumpCommand) progress(to *target) (progress, error) {
+	if terminal, err := isTerminal(to.file); c.Progress == "auto" && err == nil && terminal {
+		return newProgress("none", false)
+	}
+	return newProgress(c.Progress, false)
 }
 
 // dumping is a call for items of the cache.
@@ -74,11 +82,10 @@ type dumping struct {
 // the counts, if there are any, also with an error.
 func (d *dumping) dump(name string, to *target) (*door.Dump, error) {
 	counts, err := d.call(name, to)
-	err = to.finish(err)
 	if counts != nil {
-		err = cmp.Or(err, counts.Check())
+		err = cmp.Or(err, counts.Check()) // before the file gets its name
 	}
-	return counts, err
+	return counts, to.finish(err)
 }
 
 func (d *dumping) call(name string, to *target) (*door.Dump, error) {

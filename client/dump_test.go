@@ -1,0 +1,206 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+
+	"memcached-backdoor/preload/door"
+)
+
+// writing is a door that writes a text wherever a dump goes, and answers.
+func writing(t *testing.T, text string, reply door.Reply) (path string, requests <-chan door.Request) {
+	all := make(chan door.Request, 16)
+	return serve(t, func(c *door.Call, req door.Request) {
+		all <- req
+		if _, err := io.WriteString(c.Output, text); err != nil {
+			t.Errorf("writing the dump: %v", err)
+		}
+		if err := c.Finish(reply); err != nil {
+			t.Errorf("Finish: %v", err)
+		}
+	}), all
+}
+
+const (
+	dumpText    = "ms k 1 O00000000 q\r\nv\r\nmn\r\n"
+	dumpedLine  = "7 items met: 5 written, 2 filtered, 0 lost (29 B in 0.50 s, 14 items/s, native)\n"
+	partlyLine  = "7 items met: 5 written, 0 filtered, 2 lost (29 B in 0.50 s, 14 items/s, native)\n"
+	nothingLine = "0 items met: 0 written, 0 filtered, 0 lost (0 B in 0.00 s, native)"
+)
+
+var (
+	whole  = door.Dump{Items: 7, Written: 5, Filtered: 2, Bytes: 29, Part: 1, Seconds: 0.5, Engine: door.EngineNative}
+	partly = door.Dump{Items: 7, Written: 5, Lost: 2, Keys: []string{`"a"`, `"b\n"`}, Bytes: 29, Part: 1, Seconds: 0.5, Engine: door.EngineNative}
+)
+
+// TestDumpRequest: what the options ask for.
+func TestDumpRequest(t *testing.T) {
+	path, requests := writing(t, dumpText, door.Reply{Dump: &whole})
+	for _, test := range []struct {
+		args []string
+		want door.Request
+	}{
+		{nil, door.Request{}},
+		{[]string{"--format=jsonl", "--prefix=user:", "--match=*:?", "--min-ttl=10m", "--keys-only", "--progress=json"},
+			door.Request{To: "jsonl", Prefix: "user:", Match: "*:?", MinTTL: 600, KeysOnly: true, Progress: true}},
+	} {
+		p := start(t, path, nil, append([]string{"dump"}, test.args...)...)
+		p.Wait()
+		test.want.Version, test.want.Op = door.Protocol, door.OpDump
+		if got := take(t, requests); got != test.want {
+			t.Errorf("%q: %+v, want %+v", test.args, got, test.want)
+		}
+	}
+}
+
+// TestDumpOutcome: what is printed, where, and what becomes of the file.
+func TestDumpOutcome(t *testing.T) {
+	failure := func(message string, d *door.Dump) door.Reply {
+		return door.Reply{Error: &door.Error{Code: door.CodeWrite, Message: message, Hint: "a hint", Dump: d}}
+	}
+	canceled := whole
+	canceled.Canceled = true
+	wrong := whole
+	wrong.Items++
+	for name, test := range map[string]struct {
+		reply      door.Reply
+		status     int
+		line, says string
+		stays      bool // the file that was there
+	}{
+		"whole":    {door.Reply{Dump: &whole}, 0, dumpedLine, "", false},
+		"lost":     {door.Reply{Dump: &partly}, 3, partlyLine, "lost: \"a\"\nlost: \"b\\n\"\n", false},
+		"failed":   {failure("write: no space left on device", &whole), 1, dumpedLine, "error: write: no space left on device\nhint: a hint\n", true},
+		"refused":  {failure("no such format", nil), 1, "", "error: no such format\nhint: a hint\n", true},
+		"canceled": {door.Reply{Dump: &canceled}, 1, dumpedLine, "error: memcached ended the dump before its end\n", true},
+		"wrong":    {door.Reply{Dump: &wrong}, 1, "8 items met", "error: the counts do not add up: 8 items met, but 5 written, 2 filtered and 0 lost\n", true},
+		"no dump":  {door.Reply{Load: &door.Load{}}, 1, "", "error: memcached answered a dump with \"result\"\n", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path, _ := writing(t, dumpText, test.reply)
+			dir := t.TempDir()
+			file := filepath.Join(dir, "dump")
+			if err := os.WriteFile(file, []byte("before"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p := start(t, path, nil, "dump", file)
+			p.Wait()
+			if got := p.ProcessState.ExitCode(); got != test.status || !strings.HasPrefix(p.out.String(), test.line) || p.errOut.String() != test.says {
+				t.Errorf("to a file: status %d, %q, %q", got, p.out.String(), p.errOut.String())
+			}
+			want := dumpText
+			if test.stays {
+				want = "before"
+			}
+			left, err := os.ReadDir(dir)
+			if got, _ := os.ReadFile(file); string(got) != want || err != nil || len(left) != 1 {
+				t.Errorf("the file is %q, among %v, %v", got, left, err)
+			}
+			p = start(t, path, nil, "dump")
+			p.Wait()
+			if got := p.ProcessState.ExitCode(); got != test.status || p.out.String() != dumpText || !strings.Contains(p.errOut.String(), test.line) || !strings.Contains(p.errOut.String(), test.says) {
+				t.Errorf("to standard output: status %d, %q, %q", got, p.out.String(), p.errOut.String())
+			}
+		})
+	}
+}
+
+// TestDumpLost: memcached goes away before it has answered.
+func TestDumpLost(t *testing.T) {
+	path := serve(t, func(*door.Call, door.Request) {})
+	file := filepath.Join(t.TempDir(), "dump")
+	start(t, path, nil, "dump", file).ends(1, "", "error: memcached went away during the dump\nhint: see what memcached says on its standard error\n")
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("there is a file: %v", err)
+	}
+}
+
+// TestDumpJSON: the outcome as a document, where the dump is not.
+func TestDumpJSON(t *testing.T) {
+	path, _ := writing(t, dumpText, door.Reply{Dump: &partly})
+	p := start(t, path, nil, "--json", "dump")
+	p.Wait()
+	var got dumpDocument
+	if err := json.Unmarshal(p.errOut.Bytes(), &got); err != nil || !reflect.DeepEqual(got, dumpDocument{Dump: &partly}) {
+		t.Errorf("%s, %v", p.errOut.String(), err)
+	}
+	if p.out.String() != dumpText || p.ProcessState.ExitCode() != 3 {
+		t.Errorf("status %d, %q", p.ProcessState.ExitCode(), p.out.String())
+	}
+}
+
+// TestDumpSignal: an interrupted dump says how far it was, also to a file that is none.
+func TestDumpSignal(t *testing.T) {
+	called := make(chan struct{}, 1)
+	path := serve(t, func(c *door.Call, _ door.Request) {
+		called <- struct{}{}
+		if _, err := c.Wait(false, -1, -1); err != nil {
+			t.Errorf("Wait: %v", err)
+		}
+		c.Finish(door.Reply{Dump: &door.Dump{Engine: door.EngineNative, Canceled: true}})
+	})
+	for _, file := range []string{filepath.Join(t.TempDir(), "dump"), "/dev/null"} {
+		p := start(t, path, nil, "dump", file)
+		take(t, called)
+		p.signal(syscall.SIGINT)
+		p.ends(130, nothingLine+", interrupted\n", "")
+	}
+}
+
+// TestDumpTerminal: a line shows how far a dump to a file is; a terminal, which memcached does not write to, gets a dump without it.
+func TestDumpTerminal(t *testing.T) {
+	t.Parallel()
+	end := make(chan struct{})
+	path := serve(t, func(c *door.Call, req door.Request) {
+		if req.Progress != (req.To == "jsonl") {
+			t.Errorf("progress was asked for: %t", req.Progress)
+		}
+		if req.Progress {
+			c.Progress(door.Reply{Dump: &door.Dump{Items: 500, Written: 500, Bytes: 80, Part: 0.25, Seconds: 2}})
+			<-end
+		}
+		io.WriteString(c.Output, "key:1\nkey:2\n")
+		c.Finish(door.Reply{Dump: &whole})
+	})
+	term := newTerminal(t, 100, at(path), "exec sh")
+	term.shows("$")
+	term.run("clear; client dump --format jsonl " + filepath.Join(t.TempDir(), "dump"))
+	term.becomes("500 rows, 25%, ETA 0:06, 250 rows/s, 0:02 elapsed")
+	end <- struct{}{}
+	term.becomes(dumpedLine + "$")
+	term.run("clear; client dump --keys-only")
+	term.becomes("key:1\nkey:2\n" + dumpedLine + "$")
+}
+
+// TestRestore: what is asked for, and what is said of what is not a whole dump.
+func TestRestore(t *testing.T) {
+	requests := make(chan door.Request, 2)
+	path := serve(t, func(c *door.Call, req door.Request) {
+		requests <- req
+		io.Copy(io.Discard, c.Input)
+		c.Finish(door.Reply{Load: &door.Load{Rows: 1, Stored: 1, Bytes: 25, Seconds: 1, Incomplete: true}})
+	})
+	const (
+		line = "1 row read: 1 stored, 0 rejected, 0 skipped (25 B in 1.00 s, 1 rows/s)\n"
+		says = "error: the dump is not complete: what is there of it is stored, its end is missing\nhint: take another dump; it is complete when its last line is mn\n"
+	)
+	runWith(t, path, dumpText, "restore").ends(1, line, says)
+	if got := take(t, requests); got != (door.Request{Version: door.Protocol, Op: door.OpLoad, From: "dump"}) {
+		t.Errorf("%+v", got)
+	}
+	file := filepath.Join(t.TempDir(), "dump")
+	if err := os.WriteFile(file, []byte(dumpText), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, path, nil, "restore", "--mode=add", "--max-errors=5%", "--resume", "--rate=10", "--gentle", file).ends(1, line, says)
+	if got := take(t, requests); got != (door.Request{Version: door.Protocol, Op: door.OpLoad, From: "dump", Mode: "add", MaxErrors: "5%", Resume: true, Rate: 10, Gentle: true}) {
+		t.Errorf("%+v", got)
+	}
+}
