@@ -28,6 +28,7 @@
 static const char *path;
 static int fetching; /* the connection on which items are asked for */
 static long listed;  /* how many have been */
+static bool asked;   /* atomic: all have been; before, what looks like the last answer is a value */
 
 static int dial(void) {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -116,6 +117,7 @@ static void *ask_for_all(void *unused) {
         ask(requests, list + at);
         at = (size_t)(newline + 1 - list);
     }
+    __atomic_store_n(&asked, true, __ATOMIC_RELEASE);
     fwrite("mn\r\n", 1, 4, requests);
     fclose(requests);
     return NULL;
@@ -158,7 +160,8 @@ int main(int argc, char **argv) {
             err(1, "read");
         }
         size_t there = kept + (size_t)n;
-        if (there >= 4 && memcmp(buffer + there - 4, "MN\r\n", 4) == 0) {
+        if (__atomic_load_n(&asked, __ATOMIC_ACQUIRE) && there >= 4 &&
+            memcmp(buffer + there - 4, "MN\r\n", 4) == 0) {
             write_all(to, buffer, there);
             break;
         }
