@@ -255,8 +255,9 @@ func TestExternal(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 	failed := errors.New("failed")
-	if _, err := Dump(store, &out, func([]*walk.Item) error { return failed }, Options{}); !errors.Is(err, failed) {
-		t.Errorf("%v", err)
+	counts, err = Dump(store, &out, func([]*walk.Item) error { return failed }, Options{})
+	if !errors.Is(err, failed) || counts.Items != counts.Written+counts.Filtered+counts.Lost {
+		t.Errorf("%+v, %v", counts, err)
 	}
 	if got, counts := dumped(t, store, Options{KeysOnly: true}); got != "here\nfar\ngone\n" || counts.Lost != 0 {
 		t.Errorf("%q, %+v", got, counts)
