@@ -103,6 +103,9 @@ static void ask(FILE *requests, const char *line) {
 static void *ask_for_all(void *unused) {
     (void)unused;
     FILE *requests = fdopen(dup(fetching), "w");
+    if (requests == NULL) {
+        err(1, "fdopen");
+    }
     setvbuf(requests, NULL, _IOFBF, 64 << 10);
     for (size_t at = 0;;) {
         size_t n = __atomic_load_n(&filled, __ATOMIC_ACQUIRE);
