@@ -49,7 +49,8 @@ type Counts struct {
 	Keys     []string
 }
 
-// Fetch fills in the values of external items, in place; those that it cannot stay External.
+// Fetch fills in the values of external items, in place; those that it cannot stay External, or are
+// Gone.
 type Fetch func([]*walk.Item) error
 
 type dumper struct {
@@ -157,6 +158,9 @@ func (d *dumper) fetchOutside() error {
 		}
 	}
 	for _, i := range items {
+		if i.Gone {
+			continue // as any may that is not there to the end
+		}
 		if i.External {
 			d.counts.Items++
 			d.counts.Lost++

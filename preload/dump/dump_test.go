@@ -236,19 +236,23 @@ func TestExternal(t *testing.T) {
 	store := items{
 		{Key: []byte("here"), Value: []byte("1"), TTL: -1},
 		{Key: []byte("far"), TTL: -1, External: true},
-		{Key: []byte("gone"), TTL: -1, External: true},
+		{Key: []byte("lost"), TTL: -1, External: true},
+		{Key: []byte("deleted"), TTL: -1, External: true},
 	}
 	var out bytes.Buffer
 	fetch := func(items []*walk.Item) error {
 		for _, i := range items {
-			if string(i.Key) == "far" {
+			switch string(i.Key) {
+			case "far":
 				i.Value, i.External = []byte("fetched"), false
+			case "deleted":
+				i.Gone = true
 			}
 		}
 		return nil
 	}
 	counts, err := Dump(store, &out, fetch, Options{})
-	if err != nil || counts.Written != 2 || counts.Lost != 1 || fmt.Sprint(counts.Keys) != "[gone]" {
+	if err != nil || counts.Items != 3 || counts.Written != 2 || counts.Lost != 1 || fmt.Sprint(counts.Keys) != "[lost]" {
 		t.Errorf("%+v, %v", counts, err)
 	}
 	if text := out.String(); !strings.Contains(text, "fetched\r\n") || strings.HasSuffix(text, "mn\r\n") {
@@ -259,7 +263,7 @@ func TestExternal(t *testing.T) {
 	if !errors.Is(err, failed) || counts.Items != counts.Written+counts.Filtered+counts.Lost {
 		t.Errorf("%+v, %v", counts, err)
 	}
-	if got, counts := dumped(t, store, Options{KeysOnly: true}); got != "here\nfar\ngone\n" || counts.Lost != 0 {
+	if got, counts := dumped(t, store, Options{KeysOnly: true}); got != "here\nfar\nlost\ndeleted\n" || counts.Lost != 0 {
 		t.Errorf("%q, %+v", got, counts)
 	}
 }

@@ -16,8 +16,9 @@ const (
 	fetchedBytes = 4 << 20
 )
 
-// Fetch asks memcached for items by their keys, wherever their values are. Items that are not
-// there any more stay as they are; the others get everything but their keys, and are not External.
+// Fetch asks memcached for items by their keys, wherever their values are. Items get everything but
+// their keys, and are not External any more; those that cannot be read stay as they are, or are
+// Gone.
 func (s *Store) Fetch(items []*walk.Item) error { return s.fetch(items, true) }
 
 func (s *Store) fetch(items []*walk.Item, values bool) error {
@@ -29,6 +30,9 @@ func (s *Store) fetch(items []*walk.Item, values bool) error {
 	for len(items) > 0 {
 		n := min(len(items), fetched)
 		if err := c.fetch(items[:n], values); err != nil {
+			return err
+		}
+		if err := c.tellGone(items[:n]); err != nil {
 			return err
 		}
 		items = items[n:]
@@ -54,6 +58,39 @@ func (c *conn) fetch(items []*walk.Item, values bool) error {
 	for _, i := range items {
 		if err := c.answer(i); err != nil {
 			return err
+		}
+	}
+	return c.noop()
+}
+
+// tellGone asks which of the items that were not answered are there all the same: of a value that
+// cannot be read from extstore memcached says no more than of a key that it does not have.
+func (c *conn) tellGone(items []*walk.Item) error {
+	var absent []*walk.Item
+	for _, i := range items {
+		if i.External {
+			absent = append(absent, i)
+		}
+	}
+	if len(absent) == 0 {
+		return nil
+	}
+	w := writer{conn: c}
+	for _, i := range absent {
+		w.write([]byte("mg "))
+		w.write(appendKey(nil, i.Key))
+		w.write([]byte(" u t\r\n"))
+	}
+	if err := w.end(); err != nil {
+		return err
+	}
+	for _, i := range absent {
+		line, err := c.line()
+		if err != nil {
+			return err
+		}
+		if i.Gone = string(line) == "EN"; !i.Gone && !bytes.HasPrefix(line, []byte("HD")) {
+			return unexpected(line)
 		}
 	}
 	return c.noop()

@@ -123,8 +123,8 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 		return err
 	}
 	for _, i := range items {
-		if i.External {
-			continue // it has gone meanwhile
+		if i.Gone {
+			continue // as any may that is not there to the end
 		}
 		if err := each(i); err != nil {
 			return err

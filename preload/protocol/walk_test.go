@@ -48,6 +48,24 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+// Of items that memcached did not answer some are there all the same.
+func TestTellGone(t *testing.T) {
+	t.Parallel()
+	items := []*walk.Item{{Key: []byte("a"), External: true}, {Key: []byte("here")}, {Key: []byte("\x00"), External: true}}
+	if err := peer(t, "mg a u t\r\nmg AA== b u t\r\nmn\r\n", "EN\r\nHD t-1\r\nMN\r\n").tellGone(items); err != nil {
+		t.Fatal(err)
+	}
+	if !items[0].Gone || items[1].Gone || items[2].Gone || !items[2].External {
+		t.Errorf("%+v %+v %+v", items[0], items[1], items[2])
+	}
+	if err := peer(t, "mg a u t\r\nmg AA== b u t\r\nmn\r\n", "SERVER_ERROR x\r\n").tellGone(items); err == nil {
+		t.Error("an error is no answer")
+	}
+	if err := peer(t, "", "").tellGone(items[1:2]); err != nil { // nothing is asked
+		t.Error(err)
+	}
+}
+
 // Lines of memcached's lists of keys, of all versions.
 func TestListed(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,8 @@ type Item struct {
 	Size int
 	// External says that its value is in extstore, and not in Value.
 	External bool
+	// Gone says, of one that was fetched, that it is not there any more.
+	Gone bool
 }
 
 // Options say what is wanted.
