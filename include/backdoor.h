@@ -213,6 +213,12 @@ struct backdoor_walk {
     item_chunk *ch;      /* its current chunk, of a large one */
     uint32_t offset;     /* in the chunk */
     uint32_t copied;     /* bytes of the value */
+
+    /* In this slice: memcached's clock; the least time, and CAS unique, of who is known to be
+     * alive. */
+    int64_t now;
+    rel_time_t alive_time;
+    uint64_t alive_cas;
 };
 
 /* The proof: a job that forks, and the two ends that remain. */

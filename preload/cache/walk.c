@@ -3,8 +3,8 @@
  *
  * The keys in a bucket are copied while its lock is held; then each is asked for with
  * memcached's own item_get, which knows what has expired or was flushed and keeps the
- * item while its bytes are copied.  Between two slices nothing is locked, and between
- * two submissions nothing is kept.
+ * item while its bytes are copied.  Small items of which that is known already are copied at
+ * once.  Between two slices nothing is locked, and between two submissions nothing is kept.
  *
  * The table may grow meanwhile: a bucket's items are then in those of the new table whose
  * numbers are the same in its lower bits.  So buckets are counted by the table that there
@@ -16,6 +16,7 @@
 #include "make.h"
 #include "table.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,9 @@
 #define ITEMS_PER_LOOK 16
 #define BYTES_PER_LOOK (1u << 18)
 
+/* The largest value that is copied while a lock is held, in bytes: that takes a microsecond. */
+#define AT_ONCE 4096
+
 static pthread_mutex_t *locks; /* item_locks, or NULL */
 static uint32_t lock_mask;
 
@@ -42,6 +46,15 @@ void walk_bind(uint64_t array, uint32_t mask) {
 /* Whether all that a walk needs was found. */
 bool backdoor_can_walk(void) {
     return locks != NULL && table_located() && mc_functions.maintenance_lock != 0;
+}
+
+/* The CAS unique of an item, 0 if it has none (memcached.h: ITEM_get_cas). */
+static uint64_t cas_of(const item *it) {
+    uint64_t cas = 0;
+    if (mc_flags(it) & ITEM_CAS) {
+        memcpy(&cas, it->data, sizeof cas);
+    }
+    return cas;
 }
 
 /* The client flags of an item (memcached.h: FLAGS_CONV). */
@@ -69,12 +82,81 @@ static bool wanted(const struct backdoor_walk *walk, item *it) {
     return it->nkey >= walk->nprefix && memcmp(mc_key(it), walk->prefix, walk->nprefix) == 0;
 }
 
+/* The bytes that an item takes in the buffer, with its value or without. */
+static uint32_t size_of(const item *it, bool value) {
+    uint64_t size =
+        sizeof(struct backdoor_item) + it->nkey + (value ? (uint32_t)it->nbytes - 2 : 0);
+    return (uint32_t)((size + 7) & ~UINT64_C(7));
+}
+
+/* It is alive by memcached's clock, which may be behind ours. */
+static int64_t left(const item *it, int64_t now) {
+    if (it->exptime == 0) {
+        return -1;
+    }
+    return it->exptime > now ? (int64_t)it->exptime - now : 0;
+}
+
+/* Puts an item's header and key into the buffer, where there is room for size bytes. */
+static struct backdoor_item *put(const struct backdoor_walk *walk, item *it, uint32_t size) {
+    struct backdoor_item *to = (struct backdoor_item *)(walk->data + walk->filled);
+    *to = (struct backdoor_item){
+        .size = size,
+        .nvalue = (uint32_t)it->nbytes - 2,
+        .flags = flags_of(it),
+        .cas = cas_of(it),
+        .left = left(it, walk->now),
+        .idle = walk->now - (int64_t)it->time,
+        .nkey = it->nkey,
+        .slabs_clsid = it->slabs_clsid & 63,
+        .external = (mc_flags(it) & ITEM_HDR) != 0,
+    };
+    memcpy(to + 1, mc_key(it), it->nkey);
+    return to;
+}
+
+/*
+ * Flushing makes items dead by their time, and by their CAS unique (items.c: item_is_flushed): the
+ * older ones and the lower ones.  So who is neither older nor lower than one that item_get has
+ * found in this slice is as alive.
+ */
+static bool is_alive(const struct backdoor_walk *walk, const item *it) {
+    uint64_t cas = cas_of(it);
+    return it->time >= walk->alive_time && (cas == 0 || cas >= walk->alive_cas) &&
+           (it->exptime == 0 || it->exptime > walk->now + 1);
+}
+
+static void learn_alive(struct backdoor_walk *walk, const item *it) {
+    uint64_t cas = cas_of(it);
+    if (it->time < walk->alive_time) {
+        walk->alive_time = it->time;
+    }
+    if (cas != 0 && cas < walk->alive_cas) {
+        walk->alive_cas = cas;
+    }
+}
+
+/* Copies an item whose lock is held, if it is small, and known to be alive. */
+static bool copy_at_once(struct backdoor_walk *walk, item *it) {
+    uint32_t size = size_of(it, walk->values);
+    if ((mc_flags(it) & (ITEM_CHUNKED | ITEM_HDR)) != 0 || it->nbytes > AT_ONCE ||
+        size > walk->room - walk->filled || !is_alive(walk, it)) {
+        return false;
+    }
+    struct backdoor_item *to = put(walk, it, size);
+    if (walk->values) {
+        memcpy((char *)(to + 1) + to->nkey, mc_data(it), to->nvalue);
+    }
+    walk->filled += size;
+    return true;
+}
+
 /*
  * Copies the keys of one bucket of the table that there was at the beginning; answers false
  * if there is no room for them.  Items that the crawler has put there have no key.
  */
 static bool collect(struct backdoor_walk *walk, void **table, uint64_t buckets) {
-    uint32_t from = walk->nkeys, needed = 0;
+    uint32_t from = walk->nkeys, filled = walk->filled, needed = 0;
     bool any = false;
     for (uint64_t b = walk->bucket; b < buckets; b += walk->buckets) {
         any |= table[b] != NULL;
@@ -86,7 +168,7 @@ static bool collect(struct backdoor_walk *walk, void **table, uint64_t buckets) 
     pthread_mutex_lock(lock);
     for (uint64_t b = walk->bucket; b < buckets; b += walk->buckets) {
         for (item *it = table[b]; it != NULL; it = it->h_next) {
-            if (it->nkey == 0 || !wanted(walk, it)) {
+            if (it->nkey == 0 || !wanted(walk, it) || copy_at_once(walk, it)) {
                 continue;
             }
             uint32_t size = 1u + it->nkey;
@@ -103,6 +185,7 @@ static bool collect(struct backdoor_walk *walk, void **table, uint64_t buckets) 
         return true;
     }
     walk->nkeys = from; /* not a part of a bucket */
+    walk->filled = filled;
     walk->keys_needed = needed;
     return false;
 }
@@ -116,21 +199,6 @@ static void fetch_ahead(const struct backdoor_walk *walk, void **table) {
     }
 }
 
-/* The bytes that an item takes in the buffer, with its value or without. */
-static uint32_t size_of(const item *it, bool value) {
-    uint64_t size =
-        sizeof(struct backdoor_item) + it->nkey + (value ? (uint32_t)it->nbytes - 2 : 0);
-    return (uint32_t)((size + 7) & ~UINT64_C(7));
-}
-
-/* item_get has found it alive by memcached's clock, which may be behind ours. */
-static int64_t left(const item *it, int64_t now) {
-    if (it->exptime == 0) {
-        return -1;
-    }
-    return it->exptime > now ? (int64_t)it->exptime - now : 0;
-}
-
 /* Begins with the next key's item; answers false if there is no room for it. */
 static bool begin(struct backdoor_walk *walk, struct backdoor_worker *worker) {
     const char *key = walk->keys + walk->key;
@@ -140,6 +208,7 @@ static bool begin(struct backdoor_walk *walk, struct backdoor_worker *worker) {
         walk->key += 1u + nkey;
         return true;
     }
+    learn_alive(walk, it);
     bool external = (mc_flags(it) & ITEM_HDR) != 0;
     uint32_t size = size_of(it, walk->values && !external);
     if (size > walk->room - walk->filled) {
@@ -147,22 +216,7 @@ static bool begin(struct backdoor_walk *walk, struct backdoor_worker *worker) {
         mc_item_remove(it);
         return false;
     }
-    int64_t now = make_clock();
-    struct backdoor_item *to = (struct backdoor_item *)(walk->data + walk->filled);
-    *to = (struct backdoor_item){
-        .size = size,
-        .nvalue = (uint32_t)it->nbytes - 2,
-        .flags = flags_of(it),
-        .left = left(it, now),
-        .idle = now - (int64_t)it->time,
-        .nkey = nkey,
-        .slabs_clsid = it->slabs_clsid & 63,
-        .external = external,
-    };
-    if (mc_flags(it) & ITEM_CAS) {
-        memcpy(&to->cas, it->data, sizeof to->cas);
-    }
-    memcpy(to + 1, key, nkey);
+    put(walk, it, size);
     walk->it = it;
     walk->copied = 0;
     walk->ch = (mc_flags(it) & ITEM_CHUNKED) && !external ? (item_chunk *)mc_data(it) : NULL;
@@ -245,6 +299,9 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
     if (walk->buckets == 0) {
         walk->buckets = buckets;
     }
+    walk->now = make_clock();
+    walk->alive_time = UINT_MAX;
+    walk->alive_cas = UINT64_MAX;
     for (uint64_t first = walk->bucket;;) {
         enum backdoor_progress progress = copy_items(walk, worker, until);
         if (progress == BACKDOOR_MORE || walk->nkeys != 0) {
