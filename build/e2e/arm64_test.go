@@ -53,7 +53,7 @@ func TestARM64(t *testing.T) {
 					t.Errorf("large_%d differs", i)
 				}
 			}
-			dumpedAll(t, s, rows, large)
+			dumpedAll(t, s, rows, large, door.EngineNative)
 			if got := s.end(syscall.SIGTERM); got != want {
 				t.Errorf("it ended with %v, want %v\n%s", got, want, s.output.String())
 			}

@@ -72,6 +72,15 @@ func (k *kind) of(c column) door.Engine {
 	return k.engine
 }
 
+// dumps is the engine of its dumps: where link-time optimisation has inlined what makes the hash table grow, nobody can
+// tell whether it does.
+func (k *kind) dumps(c column) door.Engine {
+	if k.name == "lto" {
+		return door.EngineProtocol
+	}
+	return k.of(c)
+}
+
 // programs lists what of a kind there is of a version.
 func (k *kind) programs(c column) []string {
 	if k.name != debianKind {
@@ -144,7 +153,7 @@ func tryHost(t *testing.T, k *kind, c column, p string) string {
 		t.Fatalf("status %+v, want version %s, engine %s", status, c.version, want)
 	}
 	if status.Engine != door.EngineNone {
-		loadAndReadBack(t, s)
+		loadAndReadBack(t, s, k.dumps(c))
 	}
 	if got := s.end(syscall.SIGTERM); got.ExitStatus() != 0 {
 		t.Errorf("it ended with %v\n%s", got, s.output.String())
@@ -158,7 +167,7 @@ func tryHost(t *testing.T, k *kind, c column, p string) string {
 	return string(status.Engine)
 }
 
-func loadAndReadBack(t *testing.T, s *server) {
+func loadAndReadBack(t *testing.T, s *server, dumps door.Engine) {
 	const rows, large = 200_000, 100
 	if l := s.load(door.Request{}, rowsOf("k", rows)); l.Stored != rows {
 		t.Fatalf("%+v\n%s", l, s.output.String())
@@ -176,20 +185,19 @@ func loadAndReadBack(t *testing.T, s *server) {
 			t.Fatalf("large_%d differs", i)
 		}
 	}
-	dumpedAll(t, s, rows, large)
+	dumpedAll(t, s, rows, large, dumps)
 }
 
-// dumpedAll dumps what was loaded, and sees to it that each row is there once; with memcached's functions, where these are
-// what it was loaded with.
-func dumpedAll(t *testing.T, s *server, rows, large int) {
+// dumpedAll dumps what was loaded, and sees to it that each row is there once, and by which engine.
+func dumpedAll(t *testing.T, s *server, rows, large int, engine door.Engine) {
 	t.Helper()
 	file := fileOf(t, nil)
 	reply, err := call(s.door, door.Request{Op: door.OpDump}, file)
 	if err != nil || reply.Dump == nil || reply.Dump.Written != uint64(rows+large) || reply.Dump.Check() != nil {
 		t.Fatalf("dump: %+v, %v, %v", reply.Dump, reply.Error, err)
 	}
-	if engine := s.waitDoor().Engine; reply.Dump.Engine != engine {
-		t.Errorf("dumped %s, loaded %s: %s", reply.Dump.Engine, engine, reply.Dump.EngineReason)
+	if reply.Dump.Engine != engine {
+		t.Errorf("dumped %s, want %s: %s", reply.Dump.Engine, engine, reply.Dump.EngineReason)
 	}
 	want := map[string]string{}
 	for i := range rows {

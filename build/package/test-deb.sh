@@ -151,6 +151,25 @@ inside rm -r /run/systemd/system/memcached.service.d /etc/memcached-backdoor
 is "log" "memcached-backdoor: fixtures: 1 file: 1 row read: 1 stored, 0 rejected, 0 skipped" \
     "$(inside journalctl --no-pager --unit memcached --grep memcached-backdoor: --output cat | sed 's/ (.*//')"
 
+# The cache over a restart, as the drop-in says it is done.
+inside mkdir -p /run/systemd/system/memcached.service.d
+inside sh -c 'cat >/run/systemd/system/memcached.service.d/own.conf' <<'CONF'
+[Service]
+ExecStartPre=+/usr/bin/install -d -o memcache -m 700 /var/lib/memcached
+Environment=MEMCACHED_BACKDOOR_SAVE=/var/lib/memcached/cache
+Environment=MEMCACHED_BACKDOOR_PRELOAD=/var/lib/memcached/cache
+CONF
+inside systemctl daemon-reload
+restart
+inside memcached-backdoor wait --timeout 30s
+inside memcached-backdoor <<<$'kept\tbar'
+restart
+is "item after a restart" $'VALUE kept 0 3\r\nbar\r\nEND\r' "$(printf 'get kept\r\n' | ask)"
+inside rm -r /run/systemd/system/memcached.service.d
+inside systemctl daemon-reload
+restart
+inside rm -r /var/lib/memcached
+
 # --- removed ---
 
 pid=$(of_service MainPID)
