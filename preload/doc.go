@@ -30,9 +30,10 @@
 //  7. memcached ends as it decides, or, if it is told to, when its cache has been saved
 //     (save.c, save.go).  at_exit unlinks the door, if it may.
 //
-// No Go runs on a thread of memcached's, and no C of ours waits there.  Items are
-// touched by memcached's workers only: in slices between their connections' work,
-// or, by protocol, as any connection's.
+// No Go runs on a thread of memcached's, and no C of ours waits there, but for its main
+// thread's in the place of epoll_wait while fixtures load.  Items are touched by
+// memcached's workers only: in slices between their connections' work, or, by protocol, as
+// any connection's.
 //
 // Four names are interposed (exports.map), all in C; nothing else is exported.
 package main
