@@ -30,15 +30,19 @@ int high_descriptor(int fd) {
     return high;
 }
 
-void absolute_path(char *to, size_t room, const char *path) {
-    char directory[PATH_MAX];
-    if (path[0] == '/' || getcwd(directory, sizeof directory) == NULL) {
-        directory[0] = '\0';
+bool absolute_path(char *to, size_t room, const char *path) {
+    char directory[PATH_MAX] = "";
+    to[0] = '\0';
+    if (path[0] != '/' && getcwd(directory, sizeof directory) == NULL) {
+        return false;
     }
-    int n = snprintf(to, room, "%s%s%s", directory, directory[0] != '\0' ? "/" : "", path);
+    int n = snprintf(to, room, "%s%s%s", directory, path[0] == '/' ? "" : "/", path);
     if (n < 0 || (size_t)n >= room) {
         to[0] = '\0';
+        errno = ENAMETOOLONG;
+        return false;
     }
+    return true;
 }
 
 /* Before Go's initialiser: see `constructor` in gcc's manual for the number. */

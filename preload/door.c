@@ -64,19 +64,16 @@ void door_abandon(const char *format, ...) {
     door.socket = -1;
 }
 
-/* An absolute path: memcached's -d changes the directory, and we unlink the path at the end. */
 static bool set_path(const char *path) {
-    char directory[PATH_LIMIT + 1] = "";
-    if (path[0] != '/' && getcwd(directory, sizeof directory) == NULL) {
-        return refuse("the door's path %s is too long with its directory before it", path);
+    if (absolute_path(door.path, sizeof door.path, path)) {
+        return true;
     }
-    int n =
-        snprintf(door.path, sizeof door.path, "%s%s%s", directory, path[0] == '/' ? "" : "/", path);
-    if (n < 0 || (size_t)n >= sizeof door.path) {
-        return refuse("the door's path may have %zu bytes, %s has %d", sizeof door.path - 1, path,
-                      n);
+    if (errno == ENAMETOOLONG) {
+        return refuse(
+            "the door's path may have %zu bytes with its directory before it, %s has more",
+            sizeof door.path - 1, path);
     }
-    return true;
+    return refuse("the door's path %s: its directory is not known: %s", path, strerror(errno));
 }
 
 static struct sockaddr_un address_of(const char *path) {

@@ -34,13 +34,24 @@ func (b *backdoor) dump(call *door.Call, request door.Request) error {
 	if errors.Is(err, door.ErrGone) {
 		outcome.Canceled, err = true, nil
 	}
-	if wrong, ok := errors.AsType[*dump.OptionError](err); ok {
-		return call.Fail(&door.Error{Code: door.CodeRequest, Message: wrong.Message, Hint: wrong.Hint})
-	}
 	if err != nil {
-		return call.Fail(&door.Error{Code: door.CodeWrite, Message: err.Error(), Dump: outcome})
+		return call.Fail(dumpFailure(err, outcome))
 	}
 	return call.Finish(door.Reply{Dump: outcome})
+}
+
+// dumpFailure is the error that a dump ended with, and what it had done before.
+func dumpFailure(err error, outcome *door.Dump) *door.Error {
+	if wrong, ok := errors.AsType[*dump.OptionError](err); ok {
+		return &door.Error{Code: door.CodeRequest, Message: wrong.Message, Hint: wrong.Hint}
+	}
+	e := &door.Error{Code: door.CodeInternal, Message: err.Error(), Dump: outcome}
+	if _, ok := errors.AsType[*dump.WriteError](err); ok {
+		e.Code = door.CodeWrite
+	} else if refusal, ok := errors.AsType[*door.Error](err); ok {
+		e.Code, e.Hint = refusal.Code, refusal.Hint
+	}
+	return e
 }
 
 // quoted are keys as a terminal can show them.

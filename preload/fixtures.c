@@ -106,5 +106,11 @@ int connections_wait(int timeout) {
     if (n == 0) {
         return 1;
     }
-    return errno == ETIMEDOUT ? 0 : -1; /* EINTR is epoll_wait's, too */
+    switch (errno) {
+    case ETIMEDOUT:
+        return 0;
+    case EINTR: /* as of epoll_wait */
+        return -1;
+    }
+    return 1; /* a sandbox forbids the call: nobody is held back */
 }

@@ -99,8 +99,11 @@ int save_limit(void);
 void save_await(void);
 void save_done(void);
 
-/* path, or path in the current directory: memcached's -d changes that later. */
-void absolute_path(char *to, size_t room, const char *path);
+/*
+ * Writes path, or path in the current directory, which memcached's -d changes later.  Answers
+ * false, with errno, where it does not fit or that directory is not known, and writes "".
+ */
+bool absolute_path(char *to, size_t room, const char *path);
 
 /* The real functions behind the names that we interpose; see interpose.c. */
 typedef int pthread_create_fn(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),

@@ -29,8 +29,8 @@ static atomic_int came;
 
 void save_note(void) {
     const char *path = secure_getenv("MEMCACHED_BACKDOOR_SAVE");
-    if (path != NULL && path[0] != '\0') {
-        absolute_path(save_path, sizeof save_path, path);
+    if (path != NULL && path[0] != '\0' && !absolute_path(save_path, sizeof save_path, path)) {
+        say("nothing will be saved: the path of MEMCACHED_BACKDOOR_SAVE: %s", strerror(errno));
     }
 }
 

@@ -80,9 +80,13 @@ func (b *backdoor) save(path string, deadline time.Time) (counts dump.Counts, er
 	if refusal != nil {
 		return counts, refusal
 	}
-	// What an earlier one has left, of which memcached was killed, is written over.
+	// One that a killed memcached has left goes, and so does whatever somebody else has put
+	// there: into a file of his, with a mode of his, the cache does not belong.
 	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".part")
-	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return counts, err
+	}
+	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return counts, err
 	}

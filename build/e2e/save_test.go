@@ -160,12 +160,14 @@ func TestSaveFaults(t *testing.T) {
 	if err := os.Mkdir(busy, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for path, says := range map[string]string{
-		filepath.Join(closed, "cache"): "the cache cannot be saved: " + closed + ": permission denied",
-		"/nonexistent/cache":           "the cache cannot be saved: /nonexistent: no such file or directory",
-		busy:                           "not saved: rename ",
+	const end = "not saved: "
+	for path, says := range map[string][]string{
+		filepath.Join(closed, "cache"):   {"the cache cannot be saved: " + closed + ": permission denied", end},
+		"/nonexistent/cache":             {"the cache cannot be saved: /nonexistent: no such file or directory", end},
+		busy:                             {end + "rename "},
+		"/" + strings.Repeat("x/", 2500): {"nothing will be saved: the path of MEMCACHED_BACKDOOR_SAVE: File name too long"},
 	} {
-		t.Run(path, func(t *testing.T) {
+		t.Run(path[:min(len(path), 40)], func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, stock(t))
 			s.user = "nobody"
@@ -175,9 +177,41 @@ func TestSaveFaults(t *testing.T) {
 			if status := s.end(syscall.SIGTERM); !status.Exited() || status.ExitStatus() != 0 {
 				t.Errorf("memcached ended with %v", status)
 			}
-			if out := s.output.String(); !strings.Contains(out, says) || !strings.Contains(out, "not saved: ") {
-				t.Errorf("memcached's stderr: %q", out)
+			for _, says := range says {
+				if !strings.Contains(s.output.String(), says) {
+					t.Errorf("memcached's stderr does not say %q: %q", says, s.output.String())
+				}
 			}
+		})
+	}
+}
+
+// What stands where the dump is written until it is complete is not written to, be it what a killed memcached has left or
+// what somebody has put there to read the cache, or to hold memcached up.
+func TestSaveBesideSomething(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"file": func(path string) error { return os.WriteFile(path, []byte("ms left 4 q\r\nhalf"), 0o666) },
+		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o666) },
+		"link": func(path string) error { return os.Symlink("/nonexistent/elsewhere", path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := saved(t)
+			if err := put(filepath.Join(filepath.Dir(path), ".cache.part")); err != nil {
+				t.Fatal(err)
+			}
+			s := saving(t, stock(t), path)
+			s.start()
+			s.awaitFixtures()
+			s.load(door.Request{}, []byte("k\tv\n"))
+			s.end(syscall.SIGTERM)
+			if got := content(t, path); !strings.HasPrefix(got, "ms k 1 ") || !strings.HasSuffix(got, "\r\nmn\r\n") {
+				t.Errorf("%q, memcached says %q", got, s.output.String())
+			}
+			if info, err := os.Lstat(path); err != nil || info.Mode() != 0o600 {
+				t.Errorf("%v, %v", info, err)
+			}
+			alone(t, path)
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -135,34 +136,44 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
-// memcached does not outlive a test that is killed.
+// memcached does not outlive a test that is killed: a connection to it ends.
 func TestKilled(t *testing.T) {
 	if os.Getenv("BACKDOORTEST_KILLED") != "" {
 		fmt.Println("\naddress", backdoortest.Start(t, "testdata"))
-		syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		select {} // until it is killed
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$", "-test.v")
 	cmd.Env = append(os.Environ(), "BACKDOORTEST_KILLED=1", "TMPDIR="+t.TempDir()) // it leaves its directory behind
-	output, err := cmd.Output()
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
-		t.Fatalf("%v, %s", err, output)
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
 	var addr string
-	for in := bufio.NewScanner(strings.NewReader(string(output))); in.Scan(); {
+	for in := bufio.NewScanner(output); addr == "" && in.Scan(); {
 		fmt.Sscanf(in.Text(), "address %s", &addr)
 	}
-	if addr == "" {
-		t.Fatalf("%s", output)
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			return
-		}
-		conn.Close()
-		if time.Now().After(end) {
-			t.Fatalf("%s still serves", addr)
-		}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 100)
+	fmt.Fprint(conn, "version\r\n")
+	if n, err := conn.Read(answer); err != nil || !strings.HasPrefix(string(answer[:n]), "VERSION ") {
+		t.Fatalf("%q, %v", answer[:n], err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := conn.Read(answer); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("memcached is still there: %d bytes, %v", n, err)
 	}
 }

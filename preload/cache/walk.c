@@ -238,6 +238,10 @@ static bool copy(struct backdoor_walk *walk, int64_t until) {
         if (walk->ch != NULL) {
             uint32_t used = (uint32_t)walk->ch->used;
             if (walk->offset == used) {
+                if (walk->ch->next == NULL) { /* shorter than it says: memcached is asked for it */
+                    to->external = true;
+                    break;
+                }
                 walk->ch = walk->ch->next;
                 walk->offset = 0;
                 continue;

@@ -28,7 +28,7 @@ type Error struct {
 	// Hint says what can be done about it; it may be empty.
 	Hint string `json:"hint,omitempty"`
 
-	// Load is what had been done before the call failed, nil if nothing.
+	// Load, or Dump, is what had been done before the call failed, nil if nothing.
 	Load *Load `json:"load,omitempty"`
 	Dump *Dump `json:"dump,omitempty"`
 }

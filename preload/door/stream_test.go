@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -105,21 +104,27 @@ func TestStreamStalled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, w := open(t)
 			s, client := streamTo(t, w)
-			ended := make(chan error, 1)
-			go func() {
-				_, err := s.Write(make([]byte, 4<<20))
-				ended <- err
-			}()
-			select {
-			case err := <-ended:
-				t.Fatalf("it ended: %v", err)
-			case <-time.After(50 * time.Millisecond): // to be wrong it would have had this time
+			// There is no room for a byte more.
+			for set := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}; ; {
+				if n, err := poll(set, 0); err != nil {
+					t.Fatal(err)
+				} else if n == 0 {
+					break
+				}
+				if _, err := s.write(make([]byte, pipeBuf)); err != nil && !errors.Is(err, unix.EAGAIN) {
+					t.Fatal(err)
+				}
 			}
 			if err := s.Gone(); err != nil {
 				t.Error(err)
 			}
+			ended := make(chan error, 1)
+			go func() {
+				_, err := s.Write([]byte("x"))
+				ended <- err
+			}()
 			client.Close()
-			if err := <-ended; !errors.Is(err, ErrGone) {
+			if err := <-ended; !errors.Is(err, ErrGone) { // before that it could only have been written
 				t.Errorf("%v", err)
 			}
 			if err := s.Gone(); !errors.Is(err, ErrGone) {

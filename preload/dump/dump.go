@@ -38,6 +38,12 @@ type OptionError struct{ Message, Hint string }
 
 func (e *OptionError) Error() string { return e.Message }
 
+// A WriteError is why the dump could not be written; any other error is the cache's.
+type WriteError struct{ error }
+
+// Unwrap returns what out has answered.
+func (e *WriteError) Unwrap() error { return e.error }
+
 // Counts accounts for the items that were met: Items = Written + Filtered + Lost.
 type Counts struct {
 	Items    uint64 // live ones
@@ -66,8 +72,8 @@ type dumper struct {
 	counts  Counts
 }
 
-// Dump writes the items of store to out. Its error is an *OptionError, the walk's, or out's; the
-// counts are true also then. fetch may be nil: items in extstore are lost.
+// Dump writes the items of store to out. Its error is an *OptionError, a *WriteError, or the walk's
+// or fetch's; the counts are true also then. fetch may be nil: items in extstore are lost.
 func Dump(store walk.Store, out io.Writer, fetch Fetch, o Options) (Counts, error) {
 	encoder, err := newEncoder(o)
 	if err != nil {
@@ -178,5 +184,8 @@ func (d *dumper) flush() error {
 	n, err := d.out.Write(d.buffer)
 	d.counts.Bytes += uint64(n)
 	d.buffer = d.buffer[:0]
-	return err
+	if err != nil {
+		return &WriteError{err}
+	}
+	return nil
 }

@@ -296,6 +296,43 @@ func TestOracles(t *testing.T) {
 	}
 }
 
+// full is a disk on which there is no room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
+
+// broken is a store that fails after its first items.
+type broken struct{ items }
+
+func (s broken) Walk(o walk.Options) (walk.Walker, error) {
+	return &brokenWalker{walker{s.items, o, 0}}, nil
+}
+
+type brokenWalker struct{ walker }
+
+func (w *brokenWalker) Next(each func(*walk.Item) error) error {
+	if w.at > 0 {
+		return io.ErrUnexpectedEOF
+	}
+	return w.walker.Next(each)
+}
+
+// That a dump cannot be written is told from that the cache cannot be read; counts add up in both.
+func TestErrors(t *testing.T) {
+	for _, tt := range []struct {
+		store walk.Store
+		out   io.Writer
+		want  error
+		write bool
+	}{{some, full{}, io.ErrShortWrite, true}, {broken{some}, io.Discard, io.ErrUnexpectedEOF, false}} {
+		c, err := Dump(tt.store, tt.out, nil, Options{})
+		_, write := errors.AsType[*WriteError](err)
+		if !errors.Is(err, tt.want) || err.Error() != tt.want.Error() || write != tt.write || c.Items != c.Written+c.Filtered+c.Lost {
+			t.Errorf("%v, of writing %t, %+v", err, write, c)
+		}
+	}
+}
+
 func TestOptionErrors(t *testing.T) {
 	for _, o := range []Options{{Format: "xml"}, {Prefix: strings.Repeat("x", 251)}} {
 		if _, err := Dump(some, io.Discard, nil, o); !isOption(err) {

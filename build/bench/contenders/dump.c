@@ -9,6 +9,8 @@
  * first command to the last answer. There are to be so many ITEMS.
  */
 #define _GNU_SOURCE
+#include "clock.h"
+
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +22,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BUFFER (1 << 20)
@@ -124,12 +125,6 @@ static void *ask_for_all(void *unused) {
     fwrite("mn\r\n", 1, 4, requests);
     fclose(requests);
     return NULL;
-}
-
-static double now(void) {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 int main(int argc, char **argv) {

@@ -12,6 +12,7 @@
  *     LOOP_RESULT     a file for the seconds that it took
  */
 #define _GNU_SOURCE
+#include "clock.h"
 #include "memcached.h"
 
 #include <dlfcn.h>
@@ -25,7 +26,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static item *(*item_alloc)(const char *key, size_t nkey, uint32_t flags, rel_time_t exptime,
@@ -82,12 +82,6 @@ static void fill(item *it, const char *value, size_t nvalue) {
         ch->used += (int)n;
         left -= n;
     }
-}
-
-static double now(void) {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 static void load(void) {

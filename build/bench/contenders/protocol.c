@@ -8,6 +8,8 @@
  * It prints the seconds from the first command to the answer of the last.
  */
 #define _GNU_SOURCE
+#include "clock.h"
+
 #include <arpa/inet.h>
 #include <err.h>
 #include <fcntl.h>
@@ -19,7 +21,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BUFFER (256 << 10)
@@ -79,12 +80,6 @@ static void dial(const char *to) {
     if (connect(sock, local ? (void *)&un : (void *)&in, local ? sizeof un : sizeof in) != 0) {
         err(1, "connect to %s", to);
     }
-}
-
-static double now(void) {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 int main(int argc, char **argv) {
