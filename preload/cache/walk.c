@@ -284,16 +284,9 @@ static enum backdoor_progress copy_items(struct backdoor_walk *walk, struct back
     return BACKDOOR_FINISHED;
 }
 
-static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_worker *worker,
-                                  int64_t until) {
-    struct backdoor_walk *walk = (struct backdoor_walk *)job;
-    if (worker == NULL) {
-        if (walk->it != NULL) {
-            mc_item_remove(walk->it);
-            walk->it = NULL;
-        }
-        return BACKDOOR_FINISHED;
-    }
+/* Walks through the table from where the last slice ended, until the time or the room is over. */
+static enum backdoor_progress walk_on(struct backdoor_walk *walk, struct backdoor_worker *worker,
+                                      int64_t until) {
     void **table;
     uint64_t buckets;
     if (!table_settled(&table, &buckets)) {
@@ -335,11 +328,35 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
 }
 
 /*
+ * Invariant: a job that ends holds no item, so that the submitter may replace the buffer.  An
+ * item that is half copied is copied to its end first, also while the table grows: our
+ * reference keeps it, and no table is needed.
+ */
+static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_worker *worker,
+                                  int64_t until) {
+    struct backdoor_walk *walk = (struct backdoor_walk *)job;
+    if (worker == NULL) {
+        if (walk->it != NULL) {
+            mc_item_remove(walk->it);
+            walk->it = NULL;
+        }
+        return BACKDOOR_FINISHED;
+    }
+    if (walk->it != NULL && !copy(walk, until)) {
+        return BACKDOOR_MORE;
+    }
+    enum backdoor_progress progress = walk_on(walk, worker, until);
+    INVARIANT(progress == BACKDOOR_MORE || walk->it == NULL);
+    return progress;
+}
+
+/*
  * Submits a walk, to begin or to go on: job.done, the buffers and what is wanted are set by
  * the caller.  It is finished when it is at its end, or when a buffer has no room for what
  * comes next; or when the table is growing, or some time has gone by.
  */
 void backdoor_walk_start(struct backdoor_walk *walk) {
+    INVARIANT(walk->it == NULL);
     walk->job.run = run;
     walk->moving = false;
     walk->filled = walk->needed = walk->keys_needed = 0;

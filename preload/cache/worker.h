@@ -6,6 +6,14 @@
 
 #include <time.h>
 
+/* What must hold; looked at in test builds only (cgo_faulty.go), for a failure ends memcached. */
+#ifdef CHECK_INVARIANTS
+#include <assert.h>
+#define INVARIANT(condition) assert(condition)
+#else
+#define INVARIANT(condition) ((void)(0 && (condition)))
+#endif
+
 struct backdoor_worker {
     void *thread;   /* memcached's LIBEVENT_THREAD; its address is all we use */
     int wake;       /* eventfd in the worker's event base */

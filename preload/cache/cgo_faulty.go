@@ -1,0 +1,8 @@
+//go:build faulty
+
+package cache
+
+/*
+#cgo CFLAGS: -DCHECK_INVARIANTS
+*/
+import "C"
