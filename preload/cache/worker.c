@@ -156,6 +156,29 @@ static void wake_turn(void) {
     } while (index != atomic_load(&turn));
 }
 
+/*
+ * Passes the turn on from a worker that has it, to the next one that lives; from itself to
+ * itself where there is no other.  The next one may be leaving: it says so first and looks for
+ * the turn then (backdoor_worker_leave), while we give it the turn first and look then whether it
+ * lives.  So one of us sees the other, and if both do, one of us passes the turn on.
+ */
+static void pass_turn(int from) {
+    for (;;) {
+        int holder = from, next = next_alive(from);
+        if (!atomic_compare_exchange_strong(&turn, &holder, next)) {
+            return;
+        }
+        if (next < 0) {
+            fail_all(); /* the queue is nobody else's: there is no turn any more */
+            return;
+        }
+        if (alive(&workers[next])) {
+            return;
+        }
+        from = next;
+    }
+}
+
 /* Asks every worker to come to our event. */
 void worker_call_roll(void) {
     __atomic_add_fetch(&roll_call, 1, __ATOMIC_SEQ_CST);
@@ -291,13 +314,12 @@ static void serve(int fd, short events, void *arg) {
     bool more = queue != NULL;
     finish(job, 1);
 
-    int next = now < turn_ends ? index : next_alive(index);
-    if (next == index) {
+    if (now < turn_ends || next_alive(index) == index) {
         return; /* the next call goes on with the queue, or drains */
     }
     turn_ends = now + TURN;
     drain(fd);
-    atomic_store(&turn, next);
+    pass_turn(index);
     if (more || atomic_load(&inbox) != NULL) {
         wake_turn();
     }
@@ -362,14 +384,7 @@ void backdoor_worker_leave(void) {
     if (atomic_load(&turn) != index) {
         return;
     }
-    int next = next_alive(index);
-    if (next < 0) {
-        fail_all();
-        atomic_store(&turn, -1);
-        fail_all(); /* what was submitted in between */
-        return;
-    }
-    atomic_store(&turn, next);
+    pass_turn(index);
     wake_turn();
 }
 
