@@ -41,7 +41,8 @@
 /* How long we wait for a growth that was asked for to begin, and for one to end, in nanoseconds. */
 #define BEGIN_LIMIT INT64_C(100000000)
 #define END_LIMIT INT64_C(10000000000)
-/* How long we do not ask again after one that did not begin: memcached has no memory for it. */
+/* How long we do not ask again after one that did not begin (memcached has no memory for it), or
+ * where memcached's clock will ask. */
 #define REFUSED INT64_C(1000000000)
 /* memcached itself asks so often (memcached.c: clock_handler). */
 #define TICK INT64_C(1000000000)
@@ -51,6 +52,7 @@ typedef void assoc_start_expand_fn(uint64_t curr_items);
 static void ***primary;       /* primary_hashtable, or NULL */
 static void **table;          /* what it was when we last looked */
 static uint64_t buckets;      /* of table: a power of two */
+static void **settled;        /* table, once all items were seen to be in it; or NULL */
 static uint64_t sampled;      /* where the next sample begins */
 static uint64_t taken;        /* rows since the last sample */
 static uint64_t goal;         /* how many buckets there are to be, 0: as many as there are */
@@ -77,13 +79,18 @@ static uint64_t buckets_of(void **of) {
     return UINT64_C(1) << (63 - __builtin_clzll(malloc_usable_size(of) / sizeof *of));
 }
 
+/*
+ * Notices that the table was replaced.  Its size is looked at, too: between two looks it may
+ * have been replaced twice, and the second one may stand where the first one stood.
+ */
 static void look(int64_t now) {
-    if (*primary == table) {
+    if (*primary == table && buckets_of(table) == buckets) {
         return;
     }
     if (table != NULL) {
         moving = now;
     }
+    settled = NULL;
     asked = 0;
     refused_until = 0;
     seen = now;
@@ -106,7 +113,6 @@ static bool is_moving(int64_t now) {
 }
 
 bool table_settled(void ***array, uint64_t *n) {
-    static void **settled; /* the table in which all items were when we last knew */
     pthread_mutex_t *lock = (pthread_mutex_t *)mc_functions.maintenance_lock;
     look(monotonic());
     /* Who else holds the lock is a dump of all keys, and the table is the same then. */
@@ -119,15 +125,19 @@ bool table_settled(void ***array, uint64_t *n) {
     return settled == table;
 }
 
-/* Whether there are more than 1.5 items in a bucket, when memcached lets the table grow: 1/e^1.5
- * are empty then. */
-static bool is_full(void) {
+/* Of 1000 buckets so many are empty where there are 1.5 items in a bucket, when memcached lets the
+ * table grow, and 2.5: 1/e^1.5 and 1/e^2.5 of them. */
+#define EMPTY_OF_FULL 223
+#define EMPTY_OF_OVERFULL 82
+
+/* Whether fewer buckets are empty. */
+static bool has_fewer(uint64_t empty_of_1000) {
     uint64_t n = buckets < SAMPLE ? buckets : SAMPLE, empty = 0;
     for (uint64_t i = 0; i < n; i++) {
         empty += table[(sampled + i) & (buckets - 1)] == NULL;
     }
     sampled += n;
-    return empty * 1000 < n * 223;
+    return empty * 1000 < n * empty_of_1000;
 }
 
 /* Buckets for so many items, at most 1.5 in each. */
@@ -164,6 +174,15 @@ static uint64_t wanted(bool full, struct backdoor_expected expected) {
  * of them has come to it (thread.c: pause_threads).  One that has not run since the
  * pause before is still waiting for that lock, never comes, and memcached stands still
  * for ever.  By itself it asks once a second, in which every worker runs.
+ *
+ * So there must be time between a growth that we ask for and the next, whoever asks:
+ *
+ *   - We ask when every worker has come to our event since the last one.
+ *   - memcached's clock asks when there are more than 1.5 items in a bucket.  After a growth that
+ *     we ask for there are fewer: we do not ask where it takes more than one (EMPTY_OF_OVERFULL),
+ *     which is the clock's affair, and store nothing until every worker has come.
+ *   - Where the clock asks at the same time as we do there is one growth: it finds
+ *     maintenance_lock taken, or wakes a thread that is awake (assoc.c: assoc_start_expand).
  */
 static bool all_released(int64_t now) {
     switch (worker_attendance()) {
@@ -201,7 +220,7 @@ bool table_has_room(struct backdoor_expected expected) {
         return true;
     }
     if (moving != 0) {
-        if (is_moving(now)) {
+        if (is_moving(now) || (worker_attendance() == AWAITED && now - moving < END_LIMIT)) {
             return false;
         }
         moving = 0;
@@ -210,7 +229,7 @@ bool table_has_room(struct backdoor_expected expected) {
         bool full = false;
         if (taken >= buckets / 8) {
             taken = 0;
-            full = is_full();
+            full = has_fewer(EMPTY_OF_FULL);
         }
         goal = wanted(full, expected);
         if (goal <= buckets) {
@@ -218,6 +237,10 @@ bool table_has_room(struct backdoor_expected expected) {
         }
     }
     if (!all_released(now)) {
+        return true;
+    }
+    if (has_fewer(EMPTY_OF_OVERFULL)) {
+        refused_until = now + REFUSED;
         return true;
     }
     /* More items than any table is large enough for: what matters is that it is more than 1.5 for
