@@ -106,6 +106,7 @@ func TestTableGrowsUnderPressure(t *testing.T) {
 		for range 3 {
 			server := newServer(t, s.program, "-m", "1024", "-t", "12", "-o", "hashpower=15")
 			server.wrap = onOneCPU
+			server.preload = built(t, "backdoor-faulty.so") // with its invariants checked
 			server.start()
 			server.waitDoor()
 			// A memcached that stands still never answers, and ends with the test.
@@ -160,7 +161,10 @@ func TestTableGrowsWithLargeValues(t *testing.T) {
 			}
 			fmt.Fprintf(&all, "%s\t%s\n", key, value)
 		}
-		server := start(t, s.program, "-m", "1024")
+		server := newServer(t, s.program, "-m", "1024")
+		server.preload = built(t, "backdoor-faulty.so") // with its invariants checked
+		server.start()
+		server.waitDoor()
 		if load := server.load(door.Request{}, all.Bytes()); load.Stored != rows {
 			t.Errorf("%d of %d rows are stored", load.Stored, rows)
 		}

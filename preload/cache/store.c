@@ -205,9 +205,20 @@ static void look_ahead(struct backdoor_batch *batch) {
     }
 }
 
-static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_worker *worker,
-                                  int64_t until) {
-    struct backdoor_batch *batch = (struct backdoor_batch *)job;
+/*
+ * Gives back all items that were made ahead, so that none is held while we wait: memcached could
+ * neither evict it nor move its page (slabs.c: slab_rebalance_move).
+ */
+static enum backdoor_progress wait_for_room(struct backdoor_batch *batch) {
+    if (!unshare(batch)) {
+        return BACKDOOR_MORE; /* another worker is making some */
+    }
+    unmake(batch, batch->row);
+    return BACKDOOR_LATER;
+}
+
+static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoor_worker *worker,
+                                    int64_t until) {
     if (worker == NULL) {
         /* Nobody will store them; left alone, their memory would be lost to a warm restart (-e). */
         if (batch->it != NULL) {
@@ -221,10 +232,10 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
     /* An item that is begun is stored first, rather than held while the table grows. */
     bool room = table_has_room(batch->expected);
     if (batch->it == NULL && !room) {
-        return BACKDOOR_LATER;
+        return wait_for_room(batch);
     }
-    if (batch->row == 0 && batch->nrows >= SHARED_ROWS && !batch->shared) {
-        batch->shared = worker_share(job);
+    if (!batch->shared && !batch->alone && batch->nrows - batch->row >= SHARED_ROWS) {
+        batch->shared = worker_share(&batch->job);
     }
     uint32_t first = batch->row;
     bool ahead = table_located();
@@ -272,6 +283,23 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
     }
     table_took(batch->row - first);
     return batch->row == batch->nrows && unshare(batch) ? BACKDOOR_FINISHED : BACKDOOR_MORE;
+}
+
+static bool holds_items(const struct backdoor_batch *batch) {
+    bool holds = batch->it != NULL || batch->shared;
+    for (uint32_t i = batch->row; i < batch->claimed; i++) {
+        holds |= batch->rows[i].it != NULL;
+    }
+    return holds;
+}
+
+/* Invariant: while a batch waits, and when it is finished, it holds no item. */
+static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_worker *worker,
+                                  int64_t until) {
+    struct backdoor_batch *batch = (struct backdoor_batch *)job;
+    enum backdoor_progress progress = store(batch, worker, until);
+    INVARIANT(progress == BACKDOOR_MORE || worker == NULL || !holds_items(batch));
+    return progress;
 }
 
 /* Looks whether the rows' keys are there: stored or missing is the outcome. */
