@@ -23,9 +23,10 @@
 
 /* So many keys at least are collected at once, so that their items' memory is fetched together. */
 #define KEYS_AT_ONCE 64
-/* So many buckets at most are walked through in one slice without any item that is wanted: the
- * submitter may not want to go on. */
-#define BUCKETS_AT_ONCE (1u << 16)
+/* So many buckets at most are walked through before the submitter is asked whether to go on, and
+ * between two looks at the clock: most of a large table (-o hashpower) may be empty. */
+#define BUCKETS_AT_ONCE (1u << 20)
+#define BUCKETS_PER_LOOK (1u << 12)
 /* So many buckets ahead of the current one the first item is fetched. */
 #define FETCHED 16
 /* How many small items go between two looks at the clock, and how much of a large one. */
@@ -311,15 +312,22 @@ static enum backdoor_progress walk_on(struct backdoor_walk *walk, struct backdoo
         if (walk->bucket - first >= BUCKETS_AT_ONCE) {
             return BACKDOOR_FINISHED;
         }
-        for (unsigned n = 0; n < KEYS_AT_ONCE && walk->bucket < walk->buckets; n++) {
+        uint64_t end = walk->bucket + BUCKETS_PER_LOOK;
+        for (unsigned n = 0; n < KEYS_AT_ONCE && walk->bucket < walk->buckets; walk->bucket++) {
+            if (walk->bucket == end) {
+                break;
+            }
             fetch_ahead(walk, table);
+            if (buckets == walk->buckets && table[walk->bucket] == NULL) {
+                continue;
+            }
             if (!collect(walk, table, buckets)) {
                 if (walk->nkeys == 0) {
                     return BACKDOOR_FINISHED;
                 }
                 break;
             }
-            walk->bucket++;
+            n++;
         }
         if (monotonic() >= until) {
             return BACKDOOR_MORE;
