@@ -8,13 +8,13 @@
 #include "table.h"
 
 #include <elf.h>
-#include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <unistd.h>
 
 #define KEYS 24
 /* Of these, how many must be found: two may share a bucket. */
@@ -27,35 +27,59 @@
 static item *items[KEYS];
 static uint32_t hvs[KEYS];
 
-/* Reads where there may be no memory: write(2) fails then. */
-static void *word_at(uintptr_t address) {
-    static int pipes[2] = {-1, -1};
-    void *word = NULL;
-    if (pipes[0] < 0 && pipe2(pipes, O_CLOEXEC) != 0) {
-        return NULL;
+static sigjmp_buf no_memory;
+static volatile sig_atomic_t reading; /* a fault comes back to no_memory */
+
+static void come_back(int signal_number) {
+    if (reading) {
+        siglongjmp(no_memory, 1);
     }
-    bool there = write(pipes[1], (const void *)address, sizeof word) == sizeof word;
-    return there && read(pipes[0], &word, sizeof word) == sizeof word ? word : NULL;
+    signal(signal_number, SIG_DFL); /* it ends the child as soon as we return */
 }
 
-/* Whether the items are in an array of buckets where they must be if it has 2^power of them. */
-static bool holds_items(uintptr_t array, unsigned power) {
-    unsigned missed = 0;
-    for (unsigned i = 0; i < KEYS && missed <= KEYS - ENOUGH; i++) {
-        uint64_t bucket = hvs[i] & ((UINT64_C(1) << power) - 1);
-        missed += word_at(array + bucket * sizeof(void *)) != items[i];
+/*
+ * Lets power_of read where there may be no memory.  To ask the kernel for each word takes many
+ * thousand system calls, and a sandbox may forbid those that read more.  SA_NODEFER: a jump
+ * out of the handler would leave the signal blocked.
+ */
+static void catch_faults(void) {
+    struct sigaction action = {.sa_handler = come_back, .sa_flags = SA_NODEFER};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+}
+
+/*
+ * Finds the power of an array of 2^power buckets in which the items are where they must be; 0:
+ * it is none.  A sanitizer would see that most of what is looked at is no array.
+ */
+__attribute__((no_sanitize("address"))) static unsigned power_of(item *const volatile *array) {
+    if (sigsetjmp(no_memory, 0) != 0) {
+        reading = false;
+        return 0; /* a larger one would be there up to here, too */
     }
-    return missed <= KEYS - ENOUGH;
+    reading = true;
+    unsigned power = HASHPOWER_MIN, missed = KEYS;
+    for (; power <= HASHPOWER_MAX; power++) {
+        missed = 0;
+        for (unsigned i = 0; i < KEYS && missed <= KEYS - ENOUGH; i++) {
+            missed += array[hvs[i] & ((UINT64_C(1) << power) - 1)] != items[i];
+        }
+        if (missed <= KEYS - ENOUGH) {
+            break;
+        }
+    }
+    reading = false;
+    return missed <= KEYS - ENOUGH ? power : 0;
 }
 
 static bool is_table(uintptr_t array) {
-    for (unsigned power = HASHPOWER_MIN; power <= HASHPOWER_MAX; power++) {
-        if (holds_items(array, power)) {
-            size_t room = malloc_usable_size((void *)array) / sizeof(void *);
-            return room >> power == 1; /* table.c: buckets_of is right about it */
-        }
+    unsigned power = power_of((item *const volatile *)array);
+    if (power == 0) {
+        return false;
     }
-    return false;
+    size_t room = malloc_usable_size((void *)array) / sizeof(void *);
+    return room >> power == 1; /* table.c: buckets_of is right about it */
 }
 
 static bool store_items(struct backdoor_worker *worker) {
@@ -83,11 +107,13 @@ uintptr_t locate_table(struct backdoor_worker *worker) {
     const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)getauxval(AT_PHDR);
     size_t n = getauxval(AT_PHNUM);
     uintptr_t bias = 0, found = 0;
+    unsigned tables = 0;
     for (size_t i = 0; i < n; i++) {
         if (phdr[i].p_type == PT_PHDR) {
             bias = (uintptr_t)phdr - phdr[i].p_vaddr;
         }
     }
+    catch_faults();
     for (size_t i = 0; i < n; i++) {
         if (phdr[i].p_type != PT_LOAD || !(phdr[i].p_flags & PF_W)) {
             continue;
@@ -97,12 +123,12 @@ uintptr_t locate_table(struct backdoor_worker *worker) {
         for (; at + sizeof(uintptr_t) <= end; at += sizeof(uintptr_t)) {
             uintptr_t array = *(uintptr_t *)at;
             if (array >= 4096 && array % 8 == 0 && is_table(array)) {
-                if (found != 0) {
-                    return 0;
-                }
+                tables++;
                 found = at;
             }
         }
     }
-    return found;
+    signal(SIGSEGV, SIG_DFL);
+    signal(SIGBUS, SIG_DFL);
+    return tables == 1 ? found : 0;
 }
