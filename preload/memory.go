@@ -14,7 +14,7 @@ import (
 
 // memory asks memcached, as any client can, how its memory is divided.
 func (e *engine) memory() (*slabs.Memory, slabs.Stats, error) {
-	answers, err := protocol.Ask(e.listening, "settings", "slabs")
+	answers, err := protocol.Ask(e.listening)
 	if err != nil {
 		return nil, slabs.Stats{}, err
 	}

@@ -57,7 +57,7 @@ func (b *backdoor) saveOnExit() {
 	case err != nil:
 		say("not saved: %v", err)
 	case counts.Lost > 0:
-		say("saved without %s that could not be read from extstore", door.Count(counts.Lost, "item"))
+		say("saved without %s that could not be read", door.Count(counts.Lost, "item"))
 		fallthrough
 	default:
 		say("saved: %s in %s (%d bytes, %.2f s)", door.Count(counts.Written, "item"), path, counts.Bytes, time.Since(began).Seconds())

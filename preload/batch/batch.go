@@ -101,6 +101,8 @@ type Store interface {
 	ItemSizeMax() uint64
 	// ItemSize is the size of an item with a value of so many bytes.
 	ItemSize(nkey int, flags uint32, nvalue int) uint64
+	// BinaryKeyMax is how long a key that is no text can be, in bytes.
+	BinaryKeyMax() int
 	// HasCAS says whether an item can be given a CAS unique.
 	HasCAS() bool
 	// Open begins a load.

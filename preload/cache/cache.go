@@ -64,6 +64,9 @@ type Cache struct {
 // ItemSizeMax is what item_alloc itself answered in the proof.
 func (c *Cache) ItemSizeMax() uint64 { return c.itemSizeMax }
 
+// BinaryKeyMax is that of any key.
+func (c *Cache) BinaryKeyMax() int { return C.KEY_MAX_LENGTH }
+
 // HasCAS says whether memcached runs without -C.
 func (c *Cache) HasCAS() bool { return c.hasCAS }
 

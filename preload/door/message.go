@@ -272,7 +272,8 @@ type Dump struct {
 	// Filtered items are not what was asked for.
 	Filtered uint64 `json:"filtered"`
 
-	// Lost items have values in extstore that could not be read; Keys are some of them.
+	// Lost items have values that could not be read: in extstore, or, by protocol, under keys that no
+	// command can have. Keys are some of them.
 	Lost uint64   `json:"lost"`
 	Keys []string `json:"keys,omitempty"`
 

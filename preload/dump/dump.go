@@ -49,7 +49,7 @@ type Counts struct {
 	Items    uint64 // live ones
 	Written  uint64
 	Filtered uint64  // not what was asked for
-	Lost     uint64  // their values are in extstore, and could not be read
+	Lost     uint64  // their values could not be read
 	Bytes    uint64  // written
 	Part     float64 // of the cache that lies behind
 	Keys     []string

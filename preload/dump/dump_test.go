@@ -131,6 +131,7 @@ func TestCommands(t *testing.T) {
 		{walk.Item{Key: []byte("k"), Value: []byte("v"), TTL: -1}, "ms k 1 O%08x q\r\nv\r\n"},
 		{walk.Item{Key: []byte("k"), Value: []byte{}, TTL: 0}, fmt.Sprintf("ms k 0 T%d O%%08x q\r\n\r\n", now)},
 		{walk.Item{Key: []byte("a b"), Value: []byte("v"), TTL: -1, Flags: 7}, "ms YSBi 1 b F7 O%08x q\r\nv\r\n"},
+		{walk.Item{Key: make([]byte, 189), Value: []byte("v"), TTL: -1, Flags: 7}, "ms - 1 K" + strings.Repeat("AAAA", 63) + " F7 O%08x q\r\nv\r\n"},
 	} {
 		head, _, _ := strings.Cut(tt.want, " O")
 		want := fmt.Sprintf(strings.ReplaceAll(tt.want, "%%", "%"), Checksum([]byte(head), tt.item.Value))

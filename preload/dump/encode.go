@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -59,7 +60,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // commands are memcached's ms, for 1.6.10 on (protocol.txt: "Meta Set"):
 //
-//	ms KEY LENGTH[ b][ FFLAGS][ TDATE] OCHECKSUM q
+//	ms KEY LENGTH[ b| KKEY][ FFLAGS][ TDATE] OCHECKSUM q
 //
 // The checksum is the CRC-32C, in eight hexadecimal digits, of the line up to the blank before
 // O, and of the data; memcached takes it for an opaque token, which means nothing to it. The
@@ -70,17 +71,7 @@ func (*commands) begin(dst []byte) []byte { return dst }
 
 func (*commands) item(dst []byte, i *walk.Item, now int64) []byte {
 	from := len(dst)
-	dst = append(dst, "ms "...)
-	text := walk.IsText(i.Key)
-	if text {
-		dst = append(dst, i.Key...)
-	} else {
-		dst = base64.StdEncoding.AppendEncode(dst, i.Key)
-	}
-	dst = strconv.AppendInt(append(dst, ' '), int64(len(i.Value)), 10)
-	if !text {
-		dst = append(dst, " b"...)
-	}
+	dst = meta.AppendSet(dst, i.Key, len(i.Value))
 	if i.Flags != 0 {
 		dst = strconv.AppendUint(append(dst, " F"...), i.Flags, 10)
 	}

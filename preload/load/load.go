@@ -108,6 +108,7 @@ type loader struct {
 // *record.OptionError if the rows cannot be read as Options.Record says.
 func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	options.Record.ValueMax = int(min(store.ItemSizeMax(), 1<<30))
+	options.Record.BinaryKeyMax = store.BinaryKeyMax()
 	options.Record.NoCAS = !store.HasCAS()
 	parser, err := record.New(options.Record)
 	if err != nil {

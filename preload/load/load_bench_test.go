@@ -13,6 +13,7 @@ import (
 // taker is a store that takes every row at once: what remains is what a load costs outside of memcached.
 type taker struct{}
 
+func (taker) BinaryKeyMax() int                              { return 250 }
 func (taker) HasCAS() bool                                   { return true }
 func (taker) ItemSizeMax() uint64                            { return 1 << 20 }
 func (taker) ItemSize(nkey int, _ uint32, nvalue int) uint64 { return uint64(nkey + nvalue) }

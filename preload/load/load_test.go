@@ -14,6 +14,7 @@ import (
 // refuser is a store that has no memory for keys that begin with "no", and room for values of 1000 bytes.
 type refuser struct{ stored *strings.Builder }
 
+func (refuser) BinaryKeyMax() int                              { return 250 }
 func (refuser) HasCAS() bool                                   { return true }
 func (refuser) ItemSizeMax() uint64                            { return 1000 }
 func (refuser) ItemSize(nkey int, _ uint32, nvalue int) uint64 { return uint64(nkey + nvalue) }

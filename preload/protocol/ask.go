@@ -5,17 +5,19 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+
+	"memcached-backdoor/preload/meta"
 )
 
-// Ask asks this process's memcached for groups of its statistics ("settings", "slabs"), over
-// a connection of its own to one of the addresses. The first is the general one ("").
-func Ask(addresses []Address, groups ...string) ([]map[string]string, error) {
+// Ask asks this process's memcached for its statistics, the general ones, "settings" and "slabs",
+// over a connection of its own to one of the addresses.
+func Ask(addresses []Address) ([]map[string]string, error) {
 	if len(addresses) == 0 {
 		return nil, errNowhere
 	}
 	var why []error
 	for _, at := range addresses {
-		stats, err := askAt(at, groups)
+		stats, err := askAt(at)
 		if err == nil {
 			return stats, nil
 		}
@@ -24,21 +26,17 @@ func Ask(addresses []Address, groups ...string) ([]map[string]string, error) {
 	return nil, errors.Join(why...)
 }
 
-func askAt(at Address, groups []string) ([]map[string]string, error) {
+func askAt(at Address) ([]map[string]string, error) {
 	c, err := connect(at)
 	if err != nil {
 		return nil, err
 	}
 	defer c.close()
-	question := "stats\r\n"
-	for _, group := range groups {
-		question += "stats " + group + "\r\n"
-	}
-	// What follows is for one that reads binary commands only; see greeting.
-	if err := c.send([]byte(question + "version\r\n")); err != nil {
+	// What follows them is for one that reads binary commands only; see greeting.
+	if err := c.send(meta.Commands("stats\r\nstats settings\r\nstats slabs\r\nversion\r\n")); err != nil {
 		return nil, err
 	}
-	answers := make([]map[string]string, len(groups)+1)
+	answers := make([]map[string]string, 3)
 	for i := range answers {
 		if answers[i], err = c.stats(); err != nil {
 			return nil, err

@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -11,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"memcached-backdoor/preload/walk"
+	"memcached-backdoor/preload/meta"
 )
 
 const (
@@ -105,9 +104,9 @@ func (c *conn) poll(events int16) (int16, error) {
 	}
 }
 
-// send writes all of p.
-func (c *conn) send(p []byte) error {
-	for len(p) > 0 {
+// send writes all of a text; what else could be written might be a command that nobody meant.
+func (c *conn) send(text meta.Text) error {
+	for p := text.Bytes(); len(p) > 0; {
 		n, err := unix.Write(c.fd, p)
 		switch {
 		case err == nil:
@@ -194,56 +193,4 @@ func (c *conn) noop() error {
 		err = unexpected(line)
 	}
 	return err
-}
-
-// writer collects small writes.  The first error stays, and ends the writing.
-type writer struct {
-	*conn
-	buffer []byte
-	err    error
-}
-
-const bufferSize = 64 << 10
-
-func (w *writer) flush() {
-	if w.err == nil {
-		w.err = w.send(w.buffer)
-	}
-	w.buffer = w.buffer[:0]
-}
-
-func (w *writer) write(p []byte) {
-	if len(w.buffer)+len(p) > bufferSize {
-		w.flush()
-		if len(p) > bufferSize {
-			if w.err == nil {
-				w.err = w.send(p)
-			}
-			return
-		}
-	}
-	w.buffer = append(w.buffer, p...)
-}
-
-// remove asks for a key to be deleted.
-func (w *writer) remove(key []byte) {
-	w.write([]byte("md "))
-	w.write(appendKey(nil, key))
-	w.write([]byte("\r\n"))
-}
-
-// appendKey appends a key as meta commands have it: in base64, with the flag that says so,
-// where it cannot stand there as it is (protocol.txt: "Meta Commands", flag b).
-func appendKey(dst, key []byte) []byte {
-	if walk.IsText(key) {
-		return append(dst, key...)
-	}
-	return append(base64.StdEncoding.AppendEncode(dst, key), " b"...)
-}
-
-// end sends what is left, with a no-op behind it.
-func (w *writer) end() error {
-	w.write([]byte("mn\r\n"))
-	w.flush()
-	return w.err
 }

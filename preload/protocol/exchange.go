@@ -2,13 +2,11 @@ package protocol
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
-	"strconv"
 	"time"
 
 	"memcached-backdoor/preload/batch"
-	"memcached-backdoor/preload/walk"
+	"memcached-backdoor/preload/meta"
 )
 
 const (
@@ -58,28 +56,17 @@ func (e *exchange) date(ttl uint32) int64 {
 	return int64(ttl)
 }
 
-// appendFlags appends what stands behind a row's length.
-func (e *exchange) appendFlags(head []byte, i int) []byte {
+// set is how row i is stored.
+func (e *exchange) set(i int) meta.Set {
 	row := e.Row(i)
-	if row.Flags != 0 {
-		head = strconv.AppendUint(append(head, " F"...), uint64(row.Flags), 10)
-	}
-	if row.TTL != 0 {
-		head = strconv.AppendInt(append(head, " T"...), e.date(row.TTL), 10)
-	}
-	if cas := e.CAS(i); cas != 0 {
-		head = strconv.AppendUint(append(head, " E"...), cas, 10)
-	}
+	s := meta.Set{Flags: row.Flags, TTL: e.date(row.TTL), CAS: e.CAS(i), Quiet: !e.answered}
 	switch row.Command {
 	case batch.Add:
-		head = append(head, " ME"...)
+		s.Mode = meta.Add
 	case batch.Replace:
-		head = append(head, " MR"...)
+		s.Mode = meta.Replace
 	}
-	if !e.answered {
-		head = append(head, " q"...)
-	}
-	return append(head, "\r\n"...)
+	return s
 }
 
 const (
@@ -126,29 +113,18 @@ func (e *exchange) do() error {
 // write sends the rows.  A row that is too large takes the key's old value out, if
 // it was to be set: a stale value is worse than none.
 func (e *exchange) write() error {
-	w := writer{conn: e.conn}
-	var head []byte
+	w := meta.NewWriter(e.conn.send)
 	for i := range e.Len() {
-		row, key := e.Row(i), e.Key(i)
+		key := e.Key(i)
 		value, _ := e.Value(i)
-		if e.tooLarge(i) {
-			if removes(row.Command) {
-				w.remove(key)
-			}
-			continue
+		switch {
+		case !e.tooLarge(i):
+			w.Set(key, value, e.set(i))
+		case removes(e.Row(i).Command):
+			w.Delete(key)
 		}
-		head = append(append(append(head[:0], "ms "...), key...), ' ')
-		if walk.IsText(key) {
-			head = strconv.AppendInt(head, int64(len(value)), 10)
-		} else { // as appendKey has it, with the length in between
-			head = append(base64.StdEncoding.AppendEncode(head[:len("ms ")], key), ' ')
-			head = append(strconv.AppendInt(head, int64(len(value)), 10), " b"...)
-		}
-		w.write(e.appendFlags(head, i))
-		w.write(value)
-		w.write([]byte("\r\n"))
 	}
-	return w.end()
+	return w.End()
 }
 
 func (e *exchange) settle(i int, outcome batch.Outcome) {
@@ -216,15 +192,15 @@ func (e *exchange) settleEach() error {
 // removeStale takes the old value out where memcached leaves it: it removes it when
 // it gets no item for a new one, and not when it gets no chunk.
 func (e *exchange) removeStale() error {
-	w := writer{conn: e.conn}
+	w := meta.NewWriter(e.conn.send)
 	var asked int
 	for _, i := range e.stale {
 		if !e.storedAfter(i) {
-			w.remove(e.Key(i))
+			w.Delete(e.Key(i))
 			asked++
 		}
 	}
-	if err := w.end(); err != nil {
+	if err := w.End(); err != nil {
 		return err
 	}
 	for range asked {

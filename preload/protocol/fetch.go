@@ -3,10 +3,12 @@ package protocol
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -27,6 +29,7 @@ func (s *Store) fetch(items []*walk.Item, values bool) error {
 		return fmt.Errorf("memcached at %v: %w", s.at, err)
 	}
 	defer c.close()
+	items = askable(items)
 	for len(items) > 0 {
 		n := min(len(items), fetched)
 		if err := c.fetch(items[:n], values); err != nil {
@@ -40,19 +43,26 @@ func (s *Store) fetch(items []*walk.Item, values bool) error {
 	return nil
 }
 
+// askable are those of the items for which a command can ask; the others cannot be read.
+func askable(items []*walk.Item) []*walk.Item {
+	unfit := func(i *walk.Item) bool { return !meta.Fits(i.Key) }
+	if !slices.ContainsFunc(items, unfit) {
+		return items
+	}
+	return slices.DeleteFunc(slices.Clone(items), unfit)
+}
+
 // fetch asks with meta gets that leave the LRU as it is (protocol.txt: "Meta Get", flag u).
 func (c *conn) fetch(items []*walk.Item, values bool) error {
-	w := writer{conn: c}
+	w := meta.NewWriter(c.send)
 	for _, i := range items {
-		w.write([]byte("mg "))
-		w.write(appendKey(nil, i.Key))
-		w.write([]byte(" u f t s c"))
 		if values {
-			w.write([]byte(" v"))
+			w.Get(i.Key, " u f t s c v")
+		} else {
+			w.Get(i.Key, " u f t s c")
 		}
-		w.write([]byte("\r\n"))
 	}
-	if err := w.end(); err != nil {
+	if err := w.End(); err != nil {
 		return err
 	}
 	for _, i := range items {
@@ -75,13 +85,11 @@ func (c *conn) tellGone(items []*walk.Item) error {
 	if len(absent) == 0 {
 		return nil
 	}
-	w := writer{conn: c}
+	w := meta.NewWriter(c.send)
 	for _, i := range absent {
-		w.write([]byte("mg "))
-		w.write(appendKey(nil, i.Key))
-		w.write([]byte(" u t\r\n"))
+		w.Get(i.Key, " u t")
 	}
-	if err := w.end(); err != nil {
+	if err := w.End(); err != nil {
 		return err
 	}
 	for _, i := range absent {

@@ -5,18 +5,17 @@ import (
 	"fmt"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/meta"
 )
 
 // look asks for the batch's keys without memcached counting that as a use: "me" is its
 // command for that (proto_text.c: process_meta_command).
 func (k *sink) look(b *batch.Batch) error {
-	w := writer{conn: k.conn}
+	w := meta.NewWriter(k.conn.send)
 	for i := range b.Len() {
-		w.write([]byte("me "))
-		w.write(b.Key(i))
-		w.write([]byte("\r\n"))
+		w.Debug(b.Key(i))
 	}
-	if err := w.end(); err != nil {
+	if err := w.End(); err != nil {
 		return fmt.Errorf("memcached at %v: %w", k.store.at, err)
 	}
 	for i := range b.Len() {

@@ -15,6 +15,7 @@ import (
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/host"
+	"memcached-backdoor/preload/meta"
 )
 
 const (
@@ -55,6 +56,9 @@ func Open(addresses []Address) (*Store, error) {
 // ItemSizeMax is what memcached states in its settings.
 func (s *Store) ItemSizeMax() uint64 { return s.itemSizeMax }
 
+// BinaryKeyMax is what fits in a command in base64.
+func (s *Store) BinaryKeyMax() int { return meta.BinaryKeyMax }
+
 // HasCAS says whether it takes a CAS unique, and keeps it.
 func (s *Store) HasCAS() bool { return s.hasCAS }
 
@@ -93,7 +97,7 @@ func dial(at Address) (*conn, error) {
 }
 
 func (c *conn) greet() error {
-	if err := c.send([]byte(greeting)); err != nil {
+	if err := c.send(meta.Commands(greeting)); err != nil {
 		return err
 	}
 	stats, err := c.stats()

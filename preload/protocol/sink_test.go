@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/meta"
 )
 
 // batchOf makes a batch of rows key<TAB>value, with the options' command, flags and time to live; a value "-" is one that is too large to be there.
@@ -207,14 +208,14 @@ func TestConnectionEnds(t *testing.T) {
 // What is longer than a month is a date, by memcached's clock; what has expired is below 0.
 func TestTTL(t *testing.T) {
 	t.Parallel()
-	for ttl, want := range map[uint32]string{month: " T2592000\r\n", month + 1: " T2592101\r\n", batch.Past: " T-1\r\n"} {
+	for ttl, want := range map[uint32]int64{0: 0, month: month, month + 1: month + 101, batch.Past: -1} {
 		c := &conn{itemSizeMax: 1 << 20, clock: 100, greeted: time.Now()}
 		e := exchange{Batch: batchOf(t, batch.Row{Command: batch.Set, TTL: ttl}, "a\t1"), conn: c}
 		if err := e.prepare(); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(e.appendFlags(nil, 0)); got != want {
-			t.Errorf("%d: %q, want %q", ttl, got, want)
+		if got := e.set(0).TTL; got != want {
+			t.Errorf("%d: %d, want %d", ttl, got, want)
 		}
 	}
 }
@@ -228,8 +229,8 @@ func TestCAS(t *testing.T) {
 	}
 	b.Add(batch.Row{NKey: 1, Command: batch.Add, CAS: at})
 	e := exchange{Batch: b, conn: &conn{}, answered: true}
-	if got, want := string(e.appendFlags(nil, 0)), " E18446744073709551615 ME\r\n"; got != want {
-		t.Errorf("%q, want %q", got, want)
+	if got, want := e.set(0), (meta.Set{CAS: 1<<64 - 1, Mode: meta.Add}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -65,7 +66,7 @@ func (w *walker) crawl() (busy bool, err error) {
 		return false, fmt.Errorf("memcached at %v: %w", w.store.at, err)
 	}
 	defer c.close()
-	if err := c.send([]byte("lru_crawler metadump hash\r\n")); err != nil {
+	if err := c.send(meta.Commands("lru_crawler metadump hash\r\n")); err != nil {
 		return false, err
 	}
 	out := bufio.NewWriter(w.list)
@@ -135,7 +136,7 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 
 // listed reads a line of the list: key=KEY exp=DATE la=DATE size=BYTES and more.
 func listed(line []byte) (*walk.Item, error) {
-	i := &walk.Item{External: true} // nothing of it is there yet
+	i := &walk.Item{External: true} // what stands here is all that is known if it cannot be asked for
 	for _, word := range bytes.Fields(line) {
 		name, value, _ := bytes.Cut(word, []byte("="))
 		switch string(name) {
@@ -145,21 +146,27 @@ func listed(line []byte) (*walk.Item, error) {
 				return nil, fmt.Errorf("its list of keys: %w", err)
 			}
 			i.Key = key
-		case "la", "size":
+		case "exp", "la", "size":
 			n, err := strconv.ParseInt(string(value), 10, 64)
 			if err != nil {
 				return nil, fmt.Errorf("its list of keys: %w", err)
 			}
-			if string(name) == "size" {
-				i.Size = int(n) // of all of the item, until its value is there
-			} else {
+			switch string(name) {
+			case "size":
+				i.Size = int(n) // of all of the item
+			case "la":
 				i.Idle = max(time.Now().Unix()-n, 0)
+			case "exp":
+				if i.TTL = n; n >= 0 {
+					i.TTL = max(n-time.Now().Unix(), 0)
+				}
 			}
 		}
 	}
 	if len(i.Key) == 0 {
 		return nil, errors.New("its list of keys has a line without one")
 	}
+	i.Size = max(i.Size-overhead-len(i.Key), 0) // about that of its value, until it is known
 	return i, nil
 }
 

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -66,6 +67,18 @@ func TestTellGone(t *testing.T) {
 	}
 }
 
+// Items with keys that no command can have are not asked for.
+func TestAskable(t *testing.T) {
+	t.Parallel()
+	items := []*walk.Item{{Key: []byte("a")}, {Key: bytes.Repeat([]byte{' '}, 187)}, {Key: bytes.Repeat([]byte{'k'}, 250)}}
+	if got := askable(items); len(got) != 2 || got[0] != items[0] || got[1] != items[2] || items[1] == nil {
+		t.Errorf("%+v", got)
+	}
+	if got := askable(items[:1]); len(got) != 1 || got[0] != items[0] {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Lines of memcached's lists of keys, of all versions.
 func TestListed(t *testing.T) {
 	t.Parallel()
@@ -86,7 +99,7 @@ func TestListed(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || string(i.Key) != want || !i.External || i.Idle < 0 {
+		if err != nil || string(i.Key) != want || !i.External || i.Idle < 0 || i.Size > 64 || i.TTL < -1 || (i.TTL == -1) != strings.Contains(line, "exp=-1") {
 			t.Errorf("%q: %+v, %v", line, i, err)
 		}
 	}

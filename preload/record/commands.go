@@ -178,11 +178,14 @@ func (c *commands) begin(head *command, row *Row) Kind {
 	if kind == Reject {
 		return kind
 	}
-	key := row.Key.Of(head.text)
-	if row.Binary && len(key) > 0 && len(key) <= KeyMax {
+	reason, at := badKey(row.Key.Of(head.text))
+	if row.Binary && reason == KeyByte {
+		if most := c.options.BinaryKeyMax; most > 0 && row.Key.Len > most {
+			return row.reject(BinaryKey, head.words[1].at)
+		}
 		return kind
 	}
-	if reason, at := badKey(key); reason != "" {
+	if reason != "" {
 		return row.reject(reason, head.words[1].at+at)
 	}
 	return kind
@@ -239,6 +242,16 @@ func (c *commands) meta(head *command, row *Row) Kind {
 	return all
 }
 
+// binary takes a key in base64.
+func (c *commands) binary(text []byte, at int, row *Row) Kind {
+	var err error
+	if c.key, err = base64.StdEncoding.AppendDecode(c.key[:0], text); err != nil {
+		return row.reject(BadBase64, at)
+	}
+	row.Key, row.Binary = made(c.key), true
+	return Item
+}
+
 func (c *commands) flag(flag byte, token []byte, at int, row *Row, head *command) Kind {
 	switch flag {
 	case 'q', 'k', 'O', 'c', 's':
@@ -262,11 +275,9 @@ func (c *commands) flag(flag byte, token []byte, at int, row *Row, head *command
 			return row.reject(BadFlag, at)
 		}
 	case 'b':
-		var err error
-		if c.key, err = base64.StdEncoding.AppendDecode(c.key[:0], head.word(1)); err != nil {
-			return row.reject(BadBase64, head.words[1].at)
-		}
-		row.Key, row.Binary = made(c.key), true
+		return c.binary(head.word(1), head.words[1].at, row)
+	case 'K': // of a dump: a key that no command can have (package meta)
+		return c.binary(token, at, row)
 	default:
 		return row.reject(BadFlag, at)
 	}

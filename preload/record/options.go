@@ -66,6 +66,8 @@ type Options struct {
 
 	// ValueMax is how long a value can be at most, in bytes.
 	ValueMax int
+	// BinaryKeyMax is how long a key that is no text can be, in bytes; 0: as long as any.
+	BinaryKeyMax int
 	// NoCAS says that no item can be given a CAS unique.
 	NoCAS bool
 }

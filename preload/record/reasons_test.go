@@ -53,6 +53,7 @@ func TestReasons(t *testing.T) {
 		{Options{Format: JSONL}, 0, `{"key":"k","size":1,"seed":-1}`, reject(BadSeed, 28)},
 		{Options{Format: JSONL}, 0, `{"key":"k{n}","value":"v","count":0}`, reject(BadCount, 35)},
 		{Options{Format: JSONL}, 0, `{"key":"k","value":"v","count":2}`, reject(NoPlace, 9)},
+		{Options{Format: Memcached, BinaryKeyMax: 2}, 0, "ms AAAA 1 b\r\nv\r\n", reject(BinaryKey, 4)},
 		{Options{Format: Memcached}, 0, "get k", reject(NoCommand, 1)},
 		{Options{Format: Memcached}, 0, "set k", reject(BadCommand, 1)},
 		{Options{Format: Memcached}, 0, "ms k 0 I\r\n\r\n", reject(BadFlag, 8)},

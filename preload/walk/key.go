@@ -5,16 +5,6 @@ import (
 	"strconv"
 )
 
-// IsText says that a key can stand in a command as it is (protocol.txt: "Keys").
-func IsText(key []byte) bool {
-	for _, b := range key {
-		if b <= ' ' || b == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
 // AppendEncoded appends a key of which all that is not printable is percent-encoded, as
 // memcached's own lists of keys have it (protocol.txt: "lru_crawler metadump").
 func AppendEncoded(dst, key []byte) []byte {
