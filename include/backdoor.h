@@ -92,8 +92,8 @@ enum backdoor_outcome {
     BACKDOOR_OUTCOMES,
 };
 
-/* Beside memcached's NREAD_*: what it does with an item whose time has passed, to take the
- * key's old value out.  The row's value is too large. */
+/* Beside memcached's NREAD_*: takes the key's old value out, as memcached does with an item whose
+ * time has passed.  The row's value is too large. */
 enum { BACKDOOR_EXPIRE = 100 };
 
 /* A time to live for an item that has expired when it is stored. */

@@ -161,18 +161,20 @@ func (s *server) keepsCAS() {
 	s.load(door.Request{From: "jsonl"}, []byte(`{"key":"small","value":"v","cas":77}`))
 }
 
-// refusesCAS: rows that choose a CAS unique are rejected, each once, before anything is stored.
+// refusesCAS: rows that choose a CAS unique are rejected, each once, before anything is stored. What they would have
+// replaced is stale.
 func (s *server) refusesCAS() {
 	s.t.Helper()
 	s.load(door.Request{From: "raw"}, []byte("small\told\n"))
-	for _, request := range []door.Request{{From: "jsonl"}, {From: "jsonl", DryRun: true}} {
+	for _, request := range []door.Request{{From: "jsonl", DryRun: true}, {From: "jsonl"}} {
+		if got := s.get("small"); got != "old" {
+			s.t.Errorf("the value is %q now", got)
+		}
 		if l := s.load(request, []byte(uniques)); l.Rows != 5 || l.Stored != 1 || l.Reasons[noCAS] != 4 {
 			s.t.Errorf("%+v", l)
 		}
 	}
-	if got := s.get("small"); got != "old" {
-		s.t.Errorf("the value is %q now", got)
-	}
+	s.missing("small")
 	s.missing("many1")
 }
 

@@ -93,6 +93,8 @@ func (l *loader) account(w *work) error {
 	}
 	// What has no outcome does not count as read.
 	c.Rows += w.rows - uint64(w.Len()) + outcomes.Sum()
+	removals := w.removals()
+	outcomes[batch.Expired] -= removals // they are rejects
 	c.Stored += outcomes[batch.Stored]
 	for outcome, reason := range absences {
 		if n := outcomes[outcome]; n > 0 {
@@ -102,7 +104,7 @@ func (l *loader) account(w *work) error {
 	for reason, n := range maps.All(w.skipped) {
 		c.skip(reason, n)
 	}
-	if refused := outcomes[batch.TooLarge] + outcomes[batch.NoMemory]; refused > 0 || len(w.bad) > 0 {
+	if refused := outcomes[batch.TooLarge] + outcomes[batch.NoMemory]; refused+removals > 0 || len(w.bad) > 0 {
 		l.bad += refused
 		var written error
 		err := w.rejects(func(r reject) error {

@@ -61,11 +61,17 @@ func (l *loader) enter(kind record.Kind, o origin) error {
 		return nil
 	case record.Skip:
 		if l.row.Reason == record.Expired && l.row.Command != record.Add {
-			return l.expire(o)
+			// What memcached would make of it is that its key is not there any more.
+			if err := l.work.expire(&l.row, o); err != nil {
+				return err
+			}
+		} else {
+			l.work.skip(&l.row)
 		}
-		l.work.skip(&l.row)
 	case record.Reject:
-		l.work.reject(&l.row, o)
+		if err := l.work.reject(&l.row, o); err != nil {
+			return err
+		}
 		l.bad++
 	case record.Item:
 		if err := l.work.add(&l.row, commands[l.row.Command], o); err != nil {
@@ -77,13 +83,6 @@ func (l *loader) enter(kind record.Kind, o origin) error {
 		l.limit()
 	}
 	return nil
-}
-
-// expire adds a row that has expired: what memcached would make of it is that its key is
-// not there any more.
-func (l *loader) expire(o origin) error {
-	l.rows++
-	return l.work.add(&l.row, batch.Expire, o)
 }
 
 // limit ends the input here.  What was parsed is still stored.
@@ -107,7 +106,7 @@ func (l *loader) makeRoom() error {
 // its key is known it is the store that rejects it, and takes the key's old value out.
 func (l *loader) giveUp(data []byte) error {
 	kind := l.parser.Cut(data, &l.row)
-	if kind == record.Item && l.row.Key.Made == nil {
+	if (kind == record.Item || l.row.Known) && l.row.Key.Made == nil {
 		l.row.Key.Made = bytes.Clone(l.row.Key.Of(data)) // data will be overwritten
 	}
 	o := origin{line: l.at.Lines + 1}

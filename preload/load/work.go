@@ -12,6 +12,7 @@ import (
 type work struct {
 	*batch.Batch
 	origins []origin                 // of the batch's rows
+	removed []removed                // of these, the rejects that take an old value out
 	bad     []reject                 // rows that were rejected as they were read, in their order
 	skipped map[record.Reason]uint64 // rows that were skipped as they were read
 	rows    uint64                   // all of them
@@ -36,6 +37,14 @@ type reject struct {
 	key    []byte // or what stands in its place
 }
 
+// removed is a row of the batch that was rejected as it was read: it only takes its key's old value
+// out, which is stale. Expired is its outcome.
+type removed struct {
+	row    int
+	reason record.Reason
+	column int
+}
+
 // empty says that it is about no row.
 func (w *work) empty() bool { return w.rows == 0 }
 
@@ -47,7 +56,7 @@ const badRows = 8192
 
 func (w *work) reset() {
 	w.Reset()
-	w.origins, w.bad = w.origins[:0], w.bad[:0]
+	w.origins, w.removed, w.bad = w.origins[:0], w.removed[:0], w.bad[:0]
 	clear(w.skipped)
 	w.rows = 0
 }
@@ -67,9 +76,22 @@ func (w *work) add(row *record.Row, command batch.Command, o origin) error {
 	if r.Key, err = w.place(row.Key, o.from); err != nil {
 		return err
 	}
-	if row.Oversize || command == batch.Expire {
+	if row.Oversize {
 		r.NValue = batch.Oversize
 	} else if r.Value, err = w.place(row.Value, o.from); err != nil {
+		return err
+	}
+	w.Add(r)
+	w.origins = append(w.origins, o)
+	w.rows++
+	return nil
+}
+
+// expire adds a row that takes its key's old value out.
+func (w *work) expire(row *record.Row, o origin) error {
+	r := batch.Row{NKey: row.Key.Len, NValue: batch.Oversize, Command: batch.Expire, Binary: row.Binary}
+	var err error
+	if r.Key, err = w.place(row.Key, o.from); err != nil {
 		return err
 	}
 	w.Add(r)
@@ -87,10 +109,25 @@ func (w *work) place(b record.Bytes, from uint32) (int, error) {
 }
 
 // reject adds a row that cannot be stored.
-func (w *work) reject(row *record.Row, o origin) {
+func (w *work) reject(row *record.Row, o origin) error {
+	if row.Known && row.Command == record.Set {
+		w.removed = append(w.removed, removed{w.Len(), row.Reason, row.Column})
+		return w.expire(row, o)
+	}
 	key := row.Key.Of(w.Data()[o.from:])
 	w.bad = append(w.bad, reject{o, row.Reason, row.Column, bytes.Clone(key[:min(len(key), record.KeyMax)])})
 	w.rows++
+	return nil
+}
+
+// removals is how many rejects of a finished work have taken an old value out.
+func (w *work) removals() (n uint64) {
+	for _, r := range w.removed {
+		if w.Outcome(r.row) == batch.Expired {
+			n++
+		}
+	}
+	return n
 }
 
 // skip adds a row that is not to be stored.
@@ -114,15 +151,21 @@ func (w *work) rejects(f func(reject) error) error {
 		}
 		return nil
 	}
+	removed := w.removed
 	for i, o := range w.origins {
-		reason, ok := refusals[w.Outcome(i)]
+		outcome, column := w.Outcome(i), 0
+		reason, ok := refusals[outcome]
+		if len(removed) > 0 && removed[0].row == i {
+			reason, column, ok = removed[0].reason, removed[0].column, outcome == batch.Expired
+			removed = removed[1:]
+		}
 		if !ok {
 			continue
 		}
 		if err := before(o.line); err != nil {
 			return err
 		}
-		if err := f(reject{origin: o, reason: reason, key: w.Key(i)}); err != nil {
+		if err := f(reject{origin: o, reason: reason, column: column, key: w.Key(i)}); err != nil {
 			return err
 		}
 	}

@@ -142,10 +142,13 @@ func (c *commands) parse(content []byte, row *Row) Kind {
 		return row.reject(BadCommand, 0)
 	}
 	kind := c.begin(&head, row)
+	whole := len(content) == c.line+head.length
 	if kind == Reject {
+		row.Known = row.Known && whole // more than one thing is wrong otherwise
 		return kind
 	}
-	if len(content) != c.line+head.length {
+	if !whole {
+		row.Known = true
 		return row.reject(BadChunk, c.line)
 	}
 	row.Value = Bytes{At: c.line, Len: head.length}
@@ -155,14 +158,19 @@ func (c *commands) parse(content []byte, row *Row) Kind {
 
 func (c *commands) cut(beginning []byte, row *Row) Kind {
 	if c.head {
-		if head := parseCommand(beginning[:c.content]); head.stores && c.begin(&head, row) == Item {
-			return Item
+		if head := parseCommand(beginning[:c.content]); head.stores {
+			kind := c.begin(&head, row)
+			if kind == Item || kind == Reject && row.Known {
+				return kind
+			}
+			row.Known = kind == Skip // it has expired, and is too long for anybody to see its end
 		}
 	}
 	return row.reject(TooLong, 0)
 }
 
-// begin takes everything but the data from the command.
+// begin takes everything but the data from the command. A Reject is Known as far as the command
+// tells.
 func (c *commands) begin(head *command, row *Row) Kind {
 	row.Command, row.Flags, row.TTL = Set, c.options.Flags, c.options.TTL
 	row.Key = Bytes{At: head.words[1].at, Len: len(head.word(1))}
@@ -171,24 +179,32 @@ func (c *commands) begin(head *command, row *Row) Kind {
 		kind = c.meta(head, row)
 	} else {
 		kind = row.classic(head)
+		row.Known = kind == Reject && row.badNumber()
 	}
 	if c.options.Override {
 		row.Command = c.options.Command
 	}
+	reason, at := c.badKey(row, head)
 	if kind == Reject {
-		return kind
-	}
-	reason, at := badKey(row.Key.Of(head.text))
-	if row.Binary && reason == KeyByte {
-		if most := c.options.BinaryKeyMax; most > 0 && row.Key.Len > most {
-			return row.reject(BinaryKey, head.words[1].at)
-		}
+		row.Known = row.Known && reason == ""
 		return kind
 	}
 	if reason != "" {
-		return row.reject(reason, head.words[1].at+at)
+		return row.reject(reason, at)
 	}
 	return kind
+}
+
+// badKey is that of a key that may be binary.
+func (c *commands) badKey(row *Row, head *command) (reason Reason, at int) {
+	reason, at = badKey(row.Key.Of(head.text))
+	if row.Binary && reason == KeyByte {
+		reason, at = "", 0
+		if most := c.options.BinaryKeyMax; most > 0 && row.Key.Len > most {
+			reason = BinaryKey
+		}
+	}
+	return reason, head.words[1].at + at
 }
 
 // classic reads set, add and replace.
@@ -222,22 +238,37 @@ func (r *Row) exptime(text []byte, at int) Kind {
 	return r.in(n, at)
 }
 
+// badNumber says that what is wrong does not change what the command means.
+func (r *Row) badNumber() bool { return r.Reason == BadFlags || r.Reason == BadTTL }
+
 // meta reads the flags of ms; those that ask for an answer mean nothing here.
 func (c *commands) meta(head *command, row *Row) Kind {
 	row.Command = c.options.Command
 	all := Item
+	var reason Reason // the first
+	var column int
+	known := true
 	for at := head.words[2].end; at < len(head.text); at++ {
 		if head.text[at] == ' ' {
 			continue
 		}
 		flag, _, _ := bytes.Cut(head.text[at:], []byte(" "))
+		// What the key is, and the mode, may come later.
 		switch c.flag(flag[0], flag[1:], at, row, head) {
 		case Reject:
-			return Reject
+			if all != Reject {
+				all, reason, column = Reject, row.Reason, row.Column
+			}
+			known = known && row.badNumber()
 		case Skip:
-			all = Skip // but what the key is may come later
+			if all == Item {
+				all = Skip
+			}
 		}
 		at += len(flag)
+	}
+	if all == Reject {
+		row.Reason, row.Column, row.Known = reason, column, known
 	}
 	return all
 }

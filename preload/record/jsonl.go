@@ -51,12 +51,34 @@ func (o *objects) parse(line []byte, row *Row) Kind {
 	if from == to {
 		return Nothing
 	}
-	if !utf8.Valid(line) {
-		return row.reject(NotUTF8, from)
+	bad := o.scan(line[:to], from)
+	kind := Reject
+	switch {
+	case !utf8.Valid(line):
+		row.reject(NotUTF8, from)
+	case bad >= 0:
+		row.reject(BadJSON, bad)
+	default:
+		kind = o.object(line, from, to, row)
 	}
-	if at := o.scan(line[:to], from); at >= 0 {
-		return row.reject(BadJSON, at)
+	if kind == Reject && bad < 0 {
+		o.known(row, line)
 	}
+	return kind
+}
+
+// known is that of the layout. A row with a count has a key for each item, and may have very many;
+// it has none itself.
+func (o *objects) known(row *Row, line []byte) {
+	if o.mocked && o.has(mockCount) {
+		return
+	}
+	o.layout.known(row, line, o.fields)
+	row.Known = row.Known && utf8.Valid(row.Key.Of(line))
+}
+
+// object makes the record of the object that is line[from:to], or its first one.
+func (o *objects) object(line []byte, from, to int, row *Row) Kind {
 	if o.json {
 		if kind := o.recordKey(row, line, o.fields); kind != Item {
 			return kind

@@ -180,6 +180,14 @@ func (l *layout) recordKey(row *Row, data []byte, fields []field) Kind {
 	return l.checkKey(row, data, fields)
 }
 
+// known looks whether a row that is rejected has a good key.
+func (l *layout) known(row *Row, data []byte, fields []field) {
+	reason, column := row.Reason, row.Column
+	row.Known = l.recordKey(row, data, fields) == Item
+	row.Command = l.options.Command
+	row.Reason, row.Column = reason, column
+}
+
 func (l *layout) keyText(row *Row, data []byte, fields []field) Kind {
 	l.made = l.made[:0]
 	switch kind := l.text(row, data, fields, l.key, &row.Key); {

@@ -106,6 +106,13 @@ type Row struct {
 	// with the same bytes, perhaps more behind them.
 	Left uint64
 
+	// Known says, with Reject, that the row has a valid Key, and a Command, beyond doubt: what is
+	// wrong with it is something else. If it was to be set, its key's old value is stale, which is
+	// worse than none. There is doubt where quotes, columns or JSON are not as they must be, so that
+	// the row may be part of a value; where a command has a flag that may change its meaning; and
+	// where a checksum is wrong or missing.
+	Known bool
+
 	Header bool // with Nothing: it is the header
 
 	Reason Reason

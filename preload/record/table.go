@@ -70,7 +70,10 @@ func (t *table) parse(content []byte, row *Row) Kind {
 	}
 	kind := t.record(row, content, t.choose())
 	if kind == Item && t.json {
-		return t.object(content, row)
+		kind = t.object(content, row)
+	}
+	if kind == Reject {
+		t.known(row, content, t.chosen)
 	}
 	return kind
 }
