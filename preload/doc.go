@@ -4,14 +4,14 @@
 // It is loaded into every process of the command line that sets LD_PRELOAD, and
 // is inert in all of them but memcached.  In order:
 //
-//  1. before_go (constructor.c) runs before anything of Go.  It looks whether the
-//     program is memcached (host.c), notes the signal handlers that stand, and
-//     blocks signals, since Go's threads inherit that.
-//  2. Go's own initialiser runs.  The one thread it asks for is held back
-//     (runtime.c): nothing of Go runs yet, in any process.
-//  3. after_go puts handlers and mask back (signals.c).  In a foreign program that
-//     is all.  In memcached it opens the program's file and attaches the door
-//     (door.c), with the rights of whoever started memcached, before -u drops them.
+//  1. The loader calls backdoor_initialize (entry, constructor.c) in the place of Go's own
+//     initialiser.  It looks whether the program is memcached (host.c).  In a foreign
+//     program that is all, and nothing of Go ever runs.
+//  2. In memcached it notes the signal handlers that stand, blocks signals, since Go's threads
+//     inherit that, and calls Go's initialiser, with an environment of our own.  The one
+//     thread that this asks for is held back (runtime.c): nothing of Go runs yet.
+//  3. It puts handlers and mask back (signals.c), opens the program's file and attaches the
+//     door (door.c), with the rights of whoever started memcached, before -u drops them.
 //  4. memcached parses its options, drops its rights, forks for -d, starts its
 //     workers.  Each worker, on its way into its event loop, gets an event of ours
 //     (interpose.c, cache/worker.c).

@@ -52,8 +52,10 @@ void signals_mask_thread(sigset_t *saved);
 void signals_unmask(const sigset_t *saved);
 void signals_give_to_go(void);
 
-/* The Go runtime's first thread: asked for at load, made when memcached is ready. */
-void runtime_hold(void);
+/* The Go runtime: initialised at load, with an environment of its own; the thread that it
+ * asks for is made when memcached is ready. */
+typedef void go_initializer(int argc, char **argv, char **envp);
+void runtime_initialize(go_initializer *go);
 bool runtime_held(void);
 int runtime_start(void);
 
@@ -123,6 +125,9 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 
 /* Set on every thread that the Go runtime made, and on the one that enters it. */
 extern __thread bool thread_is_gos __attribute__((tls_model("initial-exec")));
+
+/* constructor.c: what the loader calls, by way of preload/entry. */
+void backdoor_initialize(int argc, char **argv, char **envp, go_initializer *go);
 
 /*
  * memcached is ready: its main thread is about to enter its loop.  Called once.  unheld says

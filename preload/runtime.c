@@ -2,9 +2,8 @@
  * The Go runtime, held back.
  *
  * Go's initialiser asks for the runtime's first thread when the library is
- * loaded.  A thread made then would not survive memcached's -d, and would be
- * there in every other program of the command line.  So the request is kept,
- * answered with success, and carried out when memcached is ready.
+ * loaded.  A thread made then would not survive memcached's -d.  So the request is
+ * kept, answered with success, and carried out when memcached is ready.
  *
  * The library is linked with --wrap=pthread_create: what Go calls under that
  * name arrives here, what memcached calls in interpose.c.
@@ -14,7 +13,10 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <time.h>
+#include <unistd.h>
 
 __thread bool thread_is_gos __attribute__((tls_model("initial-exec")));
 
@@ -52,7 +54,7 @@ static int create(pthread_t *thread, const pthread_attr_t *attr, start_fn *fn, v
 
 /* Stands in for pthread_create in Go's runtime/cgo (gcc_libinit.c, gcc_linux_*.c). */
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, start_fn *fn, void *arg) {
-    if (holding && held.fn == NULL) {
+    if (holding) {
         held = (struct start){fn, arg};
         return 0;
     }
@@ -69,8 +71,57 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, start_f
     return err;
 }
 
-void runtime_hold(void) {
+/*
+ * What Go's initialiser is called with: a vector as execve(2) leaves it on a process's stack,
+ * of one argument, an environment, and an auxiliary vector.  The runtime keeps its address, and
+ * reads it on the thread that is held back (runtime/os_linux.go: sysargs, runtime1.go: goenvs).
+ *
+ * memcached's own environment is no good to it.  What is there for another program, or for
+ * another library of Go's in this one (GOMEMLIMIT, GODEBUG, GOTRACEBACK), would change what the
+ * runtime does, or end the process; and the names that it reads become more.  So it sees
+ * only what our Go asks for, and memcached's environment stays as it is.
+ */
+static const char *const passed[] = {
+    "TMPDIR=",                  /* os.CreateTemp */
+    "MEMCACHED_BACKDOOR_FAULT=" /* fault_faulty.go */
+};
+/* All that the runtime looks for: os_linux.go: sysauxv, vdso_linux.go, os_linux_arm64.go. */
+static const unsigned long tags[] = {AT_PAGESZ, AT_RANDOM, AT_SECURE, AT_HWCAP, AT_SYSINFO_EHDR};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static uintptr_t vector[2 + COUNT(passed) + 1 + 2 * (COUNT(tags) + 1)];
+
+static char *variable(const char *name) {
+    for (char **e = environ; e != NULL && *e != NULL; e++) {
+        if (strncmp(*e, name, strlen(name)) == 0) {
+            return *e;
+        }
+    }
+    return NULL;
+}
+
+/* Calls Go's initialiser, and keeps the thread that it asks for. */
+void runtime_initialize(go_initializer *go) {
+    static char name[] = "backdoor.so";
+    size_t n = 0;
+    vector[n++] = (uintptr_t)name;
+    vector[n++] = 0;
+    char **envp = (char **)&vector[n];
+    for (size_t i = 0; i < COUNT(passed); i++) {
+        char *found = variable(passed[i]);
+        if (found != NULL) {
+            vector[n++] = (uintptr_t)found;
+        }
+    }
+    vector[n++] = 0;
+    for (size_t i = 0; i < COUNT(tags); i++) {
+        vector[n++] = tags[i];
+        vector[n++] = getauxval(tags[i]);
+    }
     holding = true;
+    go(1, (char **)vector, envp); /* AT_NULL is there already: the vector is static */
+    holding = false;
 }
 
 /* Did Go's initialiser ask for its thread? */
