@@ -230,7 +230,7 @@ struct backdoor_prove {
 };
 
 /* preload/cache/worker.c */
-void backdoor_worker_enter(void *thread, struct event_base *base);
+void backdoor_worker_enter(void *thread, struct event_base *base, int from);
 void backdoor_worker_leave(void);
 int backdoor_workers(void);
 void backdoor_submit(struct backdoor_job *job);

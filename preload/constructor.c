@@ -5,30 +5,10 @@
 #include "preload.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
-
-/*
- * memcached indexes its connections by descriptor and refuses by number (-o
- * maxconns_fast).  Ours that stay open go to the top of what we may have.
- */
-int high_descriptor(int fd) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < LIMITS_DESCRIPTORS) {
-        return fd;
-    }
-    int top = limit.rlim_cur < 1024 ? (int)limit.rlim_cur : 1024;
-    int high = fcntl(fd, F_DUPFD_CLOEXEC, top - 16);
-    if (high < 0) {
-        return fd;
-    }
-    close(fd);
-    return high;
-}
 
 bool absolute_path(char *to, size_t room, const char *path) {
     char directory[PATH_MAX] = "";
@@ -101,10 +81,12 @@ static void step_aside(const char *objection) {
         say("fixtures: they cannot be loaded: %s", objection);
         fixtures_incomplete();
     }
+    host_close();
     say_release();
 }
 
 void memcached_ready(const char *unheld) {
+    door_settle();
     if (fixtures_wanted() && unheld == NULL) {
         connections_hold();
     } else if (fixtures_wanted()) {
@@ -115,6 +97,7 @@ void memcached_ready(const char *unheld) {
         say("no door: %s", door_reason());
     }
     if (connections_refused() || (door_socket() < 0 && !fixtures_wanted() && !save_wanted())) {
+        host_close();
         say_release();
         return;
     }

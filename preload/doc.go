@@ -35,5 +35,5 @@
 // memcached's workers only: in slices between their connections' work, or, by protocol, as
 // any connection's.
 //
-// Four names are interposed (exports.map), all in C; nothing else is exported.
+// The names that are interposed (exports.map) are all in C; nothing else is exported.
 package main

@@ -39,6 +39,12 @@ int door_socket(void) {
     return door.socket;
 }
 
+void door_settle(void) {
+    if (door.socket >= 0) {
+        door.socket = high_descriptor(door.socket);
+    }
+}
+
 const char *door_reason(void) {
     return door.reason;
 }

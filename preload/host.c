@@ -200,3 +200,10 @@ void host_open(void) {
         snprintf(host.path, sizeof host.path, "%s", program.path);
     }
 }
+
+void host_close(void) {
+    if (host.file >= 0) {
+        close(host.file);
+        host.file = -ENOENT;
+    }
+}

@@ -8,6 +8,8 @@
  *                     place where a worker takes our event into its base
  *   epoll_wait        that moment where libevent is part of the program, and the
  *                     place where connections are held back while fixtures load
+ *   setrlimit         where memcached limits its open files to its connections: what we
+ *                     need is set aside there (descriptors.c)
  *   seccomp_load      that moment where the main thread gives up system calls
  *                     first; a worker that does so cannot serve us
  *
@@ -32,6 +34,7 @@ static pthread_create_fn *_Atomic real_create;
 static event_base_loop_fn *_Atomic real_loop;
 static epoll_wait_fn *_Atomic real_wait;
 static seccomp_load_fn *_Atomic real_load;
+static setrlimit_fn *_Atomic real_setrlimit;
 
 static atomic_bool filtered;
 
@@ -129,8 +132,8 @@ __attribute__((visibility("default"))) int event_base_loop(struct event_base *ba
     }
     if (host_is_memcached()) {
         if (worker_thread != NULL) {
-            if (is_base_of(worker_thread, base) && !seccomp_loaded()) {
-                backdoor_worker_enter(worker_thread, base);
+            if (is_base_of(worker_thread, base) && !seccomp_loaded() && descriptors_from() != 0) {
+                backdoor_worker_enter(worker_thread, base, descriptors_from());
             }
             worker_thread = NULL;
         } else {
@@ -166,6 +169,29 @@ __attribute__((visibility("default"))) int epoll_wait(int epfd, struct epoll_eve
     }
     return real(epfd, events, maxevents, timeout);
 }
+
+__attribute__((visibility("default"))) int setrlimit(__rlimit_resource_t resource,
+                                                     const struct rlimit *limit) {
+    setrlimit_fn *real = atomic_load(&real_setrlimit);
+    if (real == NULL) {
+        real = (setrlimit_fn *)dlsym(RTLD_NEXT, "setrlimit");
+        if (real == NULL) {
+            errno = ENOSYS;
+            return -1;
+        }
+        atomic_store(&real_setrlimit, real);
+    }
+    if (resource == RLIMIT_NOFILE && host_is_memcached() &&
+        host_contains((uintptr_t)__builtin_return_address(0)) &&
+        descriptors_set_aside(real, limit)) {
+        return 0;
+    }
+    return real(resource, limit);
+}
+
+/* What memcached calls where it is compiled for large files: the same on 64-bit machines. */
+__attribute__((visibility("default"), alias("setrlimit"))) int
+setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit);
 
 /*
  * memcached's filters (linux_priv.c) kill a thread, or the process, at the first

@@ -33,9 +33,9 @@ static bool locked_and_limited(void) {
 }
 
 const char *limits_objection(void) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < LIMITS_DESCRIPTORS) {
-        return "memcached may open fewer than 64 descriptors (-c) and needs them itself";
+    if (descriptors_from() == 0) {
+        return "memcached may open no more files than it has connections (-c), and the door would "
+               "take theirs; raise the hard limit (ulimit -Hn, LimitNOFILE)";
     }
     if (is_set(RLIMIT_AS) || is_set(RLIMIT_DATA)) {
         return "memcached's memory is limited (ulimit -v, ulimit -d), and the Go runtime ends a "

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 /*
  * One line on stderr, with our name before it.  errno is kept.  From say_hold to
@@ -34,6 +35,7 @@ uintptr_t host_bias(void);
 /* Opens the program's own file, while we still may; host_file is its descriptor or a negative
  * errno. */
 void host_open(void);
+void host_close(void);
 int host_file(void);
 /* Its absolute path, "" when it is not open. */
 char *host_path(void);
@@ -42,8 +44,6 @@ bool host_links_libevent(void);
 
 /* Why the process's limits do not allow for a door, or NULL. */
 const char *limits_objection(void);
-/* A memcached that may open fewer descriptors (-c) needs all of them itself. */
-#define LIMITS_DESCRIPTORS 64
 
 /* Signal handlers and mask around the Go runtime's two beginnings. */
 void signals_note(void);
@@ -62,6 +62,8 @@ int runtime_start(void);
 /* The door: a listening socket attached to a path. */
 void door_attach(void);
 void door_detach(void);
+/* Moves the socket to a number of ours, once these are known. */
+void door_settle(void);
 /* The listening socket, or -1; then door_reason says why there is none. */
 int door_socket(void);
 const char *door_reason(void);
@@ -135,6 +137,15 @@ void backdoor_initialize(int argc, char **argv, char **envp, go_initializer *go)
  */
 void memcached_ready(const char *unheld);
 
+/*
+ * Descriptors.  descriptors_set_aside stands before memcached's setrlimit of RLIMIT_NOFILE: it
+ * sets a higher limit than asked, or answers false and has set none.
+ */
+typedef int setrlimit_fn(__rlimit_resource_t resource, const struct rlimit *limit);
+bool descriptors_set_aside(setrlimit_fn *real, const struct rlimit *asked);
+/* The first number that is ours, 0 where there are none, and how many of ours are for calls. */
+int descriptors_from(void);
+unsigned descriptors_for_calls(void);
 /* Moves a descriptor out of the way of memcached's own numbers; takes it over. */
 int high_descriptor(int fd);
 

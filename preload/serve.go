@@ -1,5 +1,11 @@
 package main
 
+/*
+int descriptors_from(void);
+unsigned descriptors_for_calls(void);
+*/
+import "C"
+
 import (
 	"errors"
 	"fmt"
@@ -7,8 +13,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/cache"
 	"memcached-backdoor/preload/door"
@@ -62,6 +66,7 @@ func serve(socket, program int, path string, bias uintptr) {
 		say("no door: %v", err)
 		return
 	}
+	listener.From = int(C.descriptors_from())
 	for {
 		call, err := listener.Accept()
 		if err != nil {
@@ -72,14 +77,9 @@ func serve(socket, program int, path string, bias uintptr) {
 	}
 }
 
-// callsAtOnce keeps a quarter of memcached's descriptors for us at most, of which a
-// load takes each.  memcached has set the limit itself, to -c.
+// callsAtOnce is for how many calls there are descriptors, of which a load takes each.
 func callsAtOnce(each uint64) int {
-	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
-		return 16
-	}
-	return int(min(max(limit.Cur/(4*each), 4), 128))
+	return int(min(max(uint64(C.descriptors_for_calls())/each, 4), 128))
 }
 
 // rescue keeps a panic from memcached: deferred in every goroutine.
@@ -96,7 +96,7 @@ func (b *backdoor) answer(call *door.Call) {
 	if !b.enter() {
 		_ = call.Fail(&door.Error{
 			Code:    door.CodeBusy,
-			Message: fmt.Sprintf("%d calls are under way, more would take descriptors from memcached's clients", b.most),
+			Message: fmt.Sprintf("%d calls are under way, and there are no descriptors for more", b.most),
 			Hint:    "try again when some are done, or start memcached with a larger -c",
 		})
 		return

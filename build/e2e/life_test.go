@@ -367,7 +367,6 @@ func TestNoDoor(t *testing.T) {
 			"mode":         {env: "MEMCACHED_BACKDOOR_MODE=rw", want: "is not an octal mode"},
 			"large mode":   {env: "MEMCACHED_BACKDOOR_MODE=1777", want: "is not an octal mode"},
 			"group":        {env: "MEMCACHED_BACKDOOR_GROUP=nosuchgroup", want: "there is no such group"},
-			"descriptors":  {want: "(-c)", args: []string{"-c", "50"}},
 			"memory":       {want: "(ulimit -v, ulimit -d)", wrap: []string{"prlimit", "--as=2000000000"}},
 			"data":         {want: "(ulimit -v, ulimit -d)", wrap: []string{"prlimit", "--data=2000000000"}},
 			"locked":       {want: "(ulimit -l)", wrap: []string{"prlimit", "--memlock=4000000000"}, args: []string{"-k"}, user: "nobody"},

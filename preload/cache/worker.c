@@ -18,6 +18,7 @@
 #include "worker.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
@@ -329,8 +330,9 @@ static void serve(int fd, short events, void *arg) {
  * Makes the calling thread, a memcached worker about to enter its loop on base,
  * one that serves jobs.  thread is its LIBEVENT_THREAD.  Where this fails the
  * worker is left as it is; without any worker, the door's calls are refused.
+ * Its eventfd gets the number from, or one above, where there is one.
  */
-void backdoor_worker_enter(void *thread, struct event_base *base) {
+void backdoor_worker_enter(void *thread, struct event_base *base, int from) {
     event_new_fn *event_new = (event_new_fn *)dlsym(RTLD_DEFAULT, "event_new");
     event_add = (event_add_fn *)dlsym(RTLD_DEFAULT, "event_add");
     event_free_fn *event_free = (event_free_fn *)dlsym(RTLD_DEFAULT, "event_free");
@@ -349,6 +351,11 @@ void backdoor_worker_enter(void *thread, struct event_base *base) {
     worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (worker->wake < 0) {
         return;
+    }
+    int high = fcntl(worker->wake, F_DUPFD_CLOEXEC, from);
+    if (high >= 0) {
+        close(worker->wake);
+        worker->wake = high;
     }
     worker->timer = event_new(base, -1, 0, resume, worker);
     void *event = event_new(base, worker->wake, EV_READ | EV_PERSIST, serve, worker);

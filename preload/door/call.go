@@ -44,6 +44,7 @@ type Call struct {
 	Output *Stream
 
 	fd            int // the connection; -1 after Close
+	from          int // see Listener.From
 	request       Request
 	gone          bool // Wait has seen the client go
 	receiveWithin time.Duration

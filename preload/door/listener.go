@@ -17,6 +17,10 @@ const backOff = 100 * time.Millisecond
 
 // A Listener takes calls from a listening socket.
 type Listener struct {
+	// From is the first of the numbers that descriptors of calls are moved to, if it is not 0:
+	// those before it are wanted by others in the process.
+	From int
+
 	fd     int
 	mu     sync.Mutex // held while Accept uses fd, and by Close to close it
 	closed atomic.Bool
@@ -68,7 +72,8 @@ func (l *Listener) Accept() (*Call, error) {
 		}
 		fd, _, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 		if err == nil {
-			if c := newCall(fd); c != nil {
+			if c := newCall(moved(fd, l.From)); c != nil {
+				c.from = l.From
 				return c, nil
 			}
 			continue
@@ -77,6 +82,19 @@ func (l *Listener) Accept() (*Call, error) {
 			return nil, err
 		}
 	}
+}
+
+// moved gives a descriptor a number from from on, where there is one.
+func moved(fd, from int) int {
+	if fd >= from {
+		return fd
+	}
+	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, from)
+	if err != nil {
+		return fd
+	}
+	unix.Close(fd)
+	return high
 }
 
 // wait waits until accept4 is worth another try, after it failed with cause.
