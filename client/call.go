@@ -84,6 +84,9 @@ func (l *loading) load(s *source) (*door.Load, error) {
 	l.shown.clear()
 	if came {
 		reply, err := judge(a, door.OpLoad, errLostLoad)
+		if e, ok := errors.AsType[*door.Error](err); ok && e.Code == door.CodeWrite && l.rejects != nil {
+			err = fmt.Errorf("%s or %s: %w", l.rejects.rows.Name(), l.rejects.reasons.Name(), err)
+		}
 		counts := reply.Load
 		if err == nil && counts.Canceled {
 			err = errCanceled

@@ -130,7 +130,7 @@ func (d *difference) compare(cache *dumping) error {
 	if err != nil {
 		return err
 	}
-	counts, err := cache.dump("the cache", to)
+	counts, err := cache.dump(to)
 	if err != nil {
 		return err
 	}

@@ -48,11 +48,12 @@ func (c *dumpCommand) Run(line *commandLine) error {
 	}
 	shown, err := c.progress(to)
 	if err != nil {
-		return to.finish(err)
+		_, err = to.finish(err)
+		return err
 	}
 	d := dumping{door: line.doorPath(), request: c.request(c.Format), shown: shown, signals: signals}
 	d.request.MinTTL, d.request.KeysOnly = int64(c.MinTTL), c.KeysOnly
-	counts, err := d.dump(cmp.Or(c.File, "standard output"), to)
+	counts, err := d.dump(to)
 	if counts == nil {
 		return err
 	}
@@ -78,17 +79,28 @@ type dumping struct {
 	signals <-chan os.Signal
 }
 
-// dump makes the call, and finishes the target, which has this name for who watches. It returns
-// the counts, if there are any, also with an error.
-func (d *dumping) dump(name string, to *target) (*door.Dump, error) {
-	counts, err := d.call(name, to)
+// dump makes the call, and finishes the target. It returns the counts, if there are any, also with an
+// error: of a dump that failed only what is safe where it was to go counts as written.
+func (d *dumping) dump(to *target) (*door.Dump, error) {
+	counts, err := d.call(to)
+	if e, ok := errors.AsType[*door.Error](err); ok && e.Code == door.CodeWrite {
+		err = fmt.Errorf("%s: %w", to.called(), err)
+	}
 	if counts != nil {
 		err = cmp.Or(err, counts.Check()) // before the file gets its name
+		if err == nil && counts.Unwritten > 0 {
+			err = fmt.Errorf("the counts do not add up: the dump is complete, without %s that were met", door.Count(counts.Unwritten, "item"))
+		}
 	}
-	return counts, to.finish(err)
+	kept, err := to.finish(err)
+	if counts != nil && !kept {
+		counts.Unwritten += counts.Written
+		counts.Written, counts.Bytes = 0, 0
+	}
+	return counts, err
 }
 
-func (d *dumping) call(name string, to *target) (*door.Dump, error) {
+func (d *dumping) call(to *target) (*door.Dump, error) {
 	conn, err := orInterrupted(d.signals, func() (*door.Conn, error) { return door.Dial(d.door) })
 	if err != nil {
 		return nil, err
@@ -100,11 +112,11 @@ func (d *dumping) call(name string, to *target) (*door.Dump, error) {
 	}
 	to.sent()
 	// Of a dump it is not bytes that are known beforehand, but how much of the cache lies behind.
-	s := &source{name: name}
+	s := &source{name: to.called()}
 	show := func(r door.Reply) {
 		if c := r.Dump; c != nil && c.Part > 0 {
 			s.rows = uint64(float64(c.Items) / c.Part)
-			d.shown.show(s, &door.Load{Rows: c.Items, Stored: c.Written, Skipped: c.Filtered, Rejected: c.Lost, Bytes: c.Bytes, Seconds: c.Seconds})
+			d.shown.show(s, &door.Load{Rows: c.Items - c.Unwritten, Stored: c.Written, Skipped: c.Filtered, Rejected: c.Lost, Bytes: c.Bytes, Seconds: c.Seconds})
 		}
 	}
 	answers := answersOf(conn)
@@ -161,8 +173,11 @@ func printDump(d *door.Dump, to *target, asJSON bool, err error) error {
 
 // dumpSummary is the line that accounts for every item.
 func dumpSummary(d *door.Dump, interrupted bool) string {
-	s := fmt.Sprintf("%s met: %d written, %d filtered, %d lost (%s in %.2f s",
-		door.Count(d.Items, "item"), d.Written, d.Filtered, d.Lost, size(d.Bytes), d.Seconds)
+	s := fmt.Sprintf("%s met: %d written, %d filtered, %d lost", door.Count(d.Items, "item"), d.Written, d.Filtered, d.Lost)
+	if d.Unwritten > 0 {
+		s += fmt.Sprintf(", %d unwritten", d.Unwritten)
+	}
+	s += fmt.Sprintf(" (%s in %.2f s", size(d.Bytes), d.Seconds)
 	if d.Seconds > 0 {
 		s += fmt.Sprintf(", %.0f items/s", float64(d.Items)/d.Seconds)
 	}

@@ -41,7 +41,7 @@ func TestProgressEvents(t *testing.T) {
 	runWith(t, path, "a,1\n", "--progress", "json", "--from", "csv").ends(0, "2 rows read: 1 stored, 0 rejected, 1 skipped (6 B in 0.50 s, 4 rows/s)\n",
 		fmt.Sprintf(sofar, "standard input", "")+fmt.Sprintf(ended, "standard input", ""))
 	start(t, path, in(dir), "--progress", "json", "fail").ends(1, "1 row read: 1 stored, 0 rejected, 0 skipped (4 B in 0.50 s, 2 rows/s)\n",
-		fmt.Sprintf(sofar, "fail", `"size":6,`)+fmt.Sprintf(failed, "fail", `"size":6,`)+"error: out of luck\n")
+		fmt.Sprintf(sofar, "fail", `"size":6,`)+fmt.Sprintf(failed, "fail", `"size":6,`)+"error: fail: out of luck\n")
 }
 
 // TestProgressEventsInterrupted: nothing is told between the signal and the result, and

@@ -39,7 +39,7 @@ func (d *dumping) list(each func(*dump.Listed)) (*door.Dump, error) {
 	if err != nil {
 		return nil, err
 	}
-	counts, err := d.dump("the cache", to)
+	counts, err := d.dump(to)
 	if err == nil && counts.Written != listed {
 		err = fmt.Errorf("the counts do not add up: %d items were sent, and %d came", counts.Written, listed)
 	}

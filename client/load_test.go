@@ -222,7 +222,7 @@ func TestOutcomes(t *testing.T) {
 			reply:  door.Reply{Error: &door.Error{Code: door.CodeRead, Message: "read: input/output error", Load: &door.Load{Rows: 2, Stored: 2}}},
 			status: 1,
 			out:    "2 rows read: 2 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n",
-			err:    "error: read: input/output error\n",
+			err:    "error: standard input: read: input/output error\n",
 		},
 		{
 			name:   "failed in mid-load with rejects",
@@ -336,7 +336,7 @@ func TestJSON(t *testing.T) {
 		Load:  door.Load{Rows: 3, Stored: 2, Rejected: 1, Bytes: 10, Reasons: map[string]uint64{noTab: 1}},
 		Files: []fileLoad{{"a.tsv", a}, {"b.tsv", b}},
 	})
-	check(start(t, path, in(dir), "--json", "fail"), 1, "error: out of luck\n", document{Load: failed, Error: "out of luck"})
+	check(start(t, path, in(dir), "--json", "fail"), 1, "error: fail: out of luck\n", document{Load: failed, Error: "fail: out of luck"})
 }
 
 func TestOutputFull(t *testing.T) {

@@ -59,10 +59,10 @@ func (o *outcome) add(name string, load *door.Load) error {
 }
 
 // blame says which source an error is about, where that is not plain: the
-// others name something themselves, or are about all of them.
+// others name something themselves, or are about all of them. One of reading names it always.
 func (o *outcome) blame(name string, err error) error {
-	_, answered := errors.AsType[*door.Error](err)
-	if o.several && (answered || errors.Is(err, errLostLoad) || errors.Is(err, errCanceled) || errors.Is(err, errLimited) || errors.Is(err, errIncomplete)) {
+	e, answered := errors.AsType[*door.Error](err)
+	if answered && e.Code == door.CodeRead || o.several && (answered || errors.Is(err, errLostLoad) || errors.Is(err, errCanceled) || errors.Is(err, errLimited) || errors.Is(err, errIncomplete)) {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return err

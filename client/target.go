@@ -123,10 +123,15 @@ func (t *target) connectPipe(read func(io.Reader) error) error {
 
 // called is what a message calls it.
 func (t *target) called() string {
-	if t.standard {
+	switch {
+	case t.standard:
 		return "standard output"
+	case t.name != "":
+		return t.name
+	case t.file != nil:
+		return t.file.Name()
 	}
-	return t.file.Name()
+	return "the cache" // what is read from a pipe of the client's own
 }
 
 // passed is the file that memcached writes.
@@ -147,18 +152,19 @@ func (t *target) sent() {
 
 // finish ends the writing, after err, and the reading of a pipe, unless the user does not wait. A
 // complete file gets its name, once its bytes are on the disk; what is not complete is removed.
-func (t *target) finish(err error) error {
+// kept says that what memcached has written is there, be it complete or not.
+func (t *target) finish(err error) (kept bool, _ error) {
 	switch {
 	case t.pipe != nil:
-		err = t.finishPipe(err)
+		kept, err = t.finishPipe(err)
 		if t.file != nil && !t.standard && !interrupted(err) {
 			err = errors.Join(err, t.file.Close())
 		}
-		return err
+		return kept, err
 	case t.standard:
-		return err
+		return t.finishStandard(err)
 	case t.name == "":
-		return errors.Join(err, t.file.Close())
+		return true, errors.Join(err, t.file.Close())
 	}
 	if err == nil {
 		err = t.publish()
@@ -166,19 +172,30 @@ func (t *target) finish(err error) error {
 		os.Remove(t.file.Name())
 	}
 	t.file.Close()
-	return err
+	return err == nil, err
 }
 
-func (t *target) finishPipe(err error) error {
+// finishStandard sees to it that the bytes of a file are on the disk, which may have no room for them
+// although it has taken them (fsync(2)). An interrupted client does not wait for a disk.
+func (t *target) finishStandard(err error) (kept bool, _ error) {
+	if info, statErr := t.file.Stat(); statErr == nil && info.Mode().IsRegular() && !interrupted(err) {
+		if syncErr := t.file.Sync(); syncErr != nil {
+			return false, cmp.Or(err, fileError(t.called(), syncErr))
+		}
+	}
+	return true, err
+}
+
+func (t *target) finishPipe(err error) (kept bool, _ error) {
 	t.pipe.Close()
 	if interrupted(err) {
-		return err // memcached may still hold the pipe, and the reader be held up by its own output
+		return false, err // memcached may still hold the pipe, and the reader be held up by its own output
 	}
 	read := <-t.read
 	if e, ok := errors.AsType[*door.Error](err); ok && e.Code == door.CodeWrite && read != nil {
-		return read // this is why nobody took what memcached wrote
+		return false, read // this is why nobody took what memcached wrote
 	}
-	return cmp.Or(err, read)
+	return read == nil, cmp.Or(err, read)
 }
 
 func (t *target) publish() error {

@@ -10,6 +10,7 @@ import "C"
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -52,10 +53,13 @@ func (b *backdoor) saveOnExit() {
 	defer end()
 	defer timer.Stop()
 	began := time.Now()
-	counts, err := b.save(path, began.Add(limit))
+	path, counts, err := b.save(path, began.Add(limit))
 	switch {
 	case err != nil:
-		say("not saved: %v", err)
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			err = fmt.Errorf("%s: %w", e.Op, e.Err) // the file that it names is gone
+		}
+		say("not saved: %s: %v", path, err)
 	case counts.Lost > 0:
 		say("saved without %s that could not be read", door.Count(counts.Lost, "item"))
 		fallthrough
@@ -64,13 +68,13 @@ func (b *backdoor) saveOnExit() {
 	}
 }
 
-// save writes a dump beside path, which takes its place when it is on the disk. Its errors
-// name a file, where they are about one.
-func (b *backdoor) save(path string, deadline time.Time) (counts dump.Counts, err error) {
+// save writes a dump beside path, or beside the one that it returns instead, which takes its place
+// when it is on the disk.
+func (b *backdoor) save(path string, deadline time.Time) (saved string, counts dump.Counts, err error) {
 	select {
 	case <-b.preloaded:
 	default:
-		return counts, errors.New("the fixtures are still being loaded")
+		return path, counts, errors.New("the fixtures are still being loaded")
 	}
 	if b.preloadFailed(path) {
 		path += "~" // what could not be loaded is kept
@@ -78,17 +82,17 @@ func (b *backdoor) save(path string, deadline time.Time) (counts dump.Counts, er
 	}
 	store, refusal := b.engine.walkable()
 	if refusal != nil {
-		return counts, refusal
+		return path, counts, refusal
 	}
 	// One that a killed memcached has left goes, and so does whatever somebody else has put
 	// there: into a file of his, with a mode of his, the cache does not belong.
 	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".part")
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return counts, err
+		return path, counts, err
 	}
 	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return counts, err
+		return path, counts, err
 	}
 	defer file.Close()
 	counts, err = dump.Dump(store, punctual{file, deadline}, store.fetch, dump.Options{})
@@ -103,14 +107,14 @@ func (b *backdoor) save(path string, deadline time.Time) (counts dump.Counts, er
 	}
 	if err != nil {
 		os.Remove(part)
-		return counts, err
+		return path, counts, err
 	}
 	// The name is to survive a crash, too; the file is there in any case.
 	if dir, err := os.Open(filepath.Dir(path)); err == nil {
 		_ = dir.Sync()
 		dir.Close()
 	}
-	return counts, nil
+	return path, counts, nil
 }
 
 // preloadFailed says that there is something at path which was to be loaded and was not.

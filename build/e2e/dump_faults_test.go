@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,13 +43,17 @@ func TestDumpNoRoom(t *testing.T) {
 			status                 int
 			wrap                   []string
 		}{
-			"disk full":       {small + `$client dump $dir/m/dump` + left, "dump\nbefore\n", "no space left on device", 1, ours},
-			"standard output": {small + `$client dump >>$dir/m/dump; exit $?`, "", "no space left on device", 1, ours},
+			"disk full":       {small + `$client dump $dir/m/dump` + left, "dump\nbefore\n", "error: $dir/m/dump: write: no space left on device\n", 1, ours},
+			"standard output": {small + `$client dump >>$dir/m/dump`, "", "error: standard output: write: no space left on device\n", 1, ours},
 			"no rights":       {`mkdir $dir/n; chmod 555 $dir/n; setpriv --reuid=65534 --clear-groups --bounding-set=-all $client dump $dir/n/dump`, "", "$dir/n/dump: permission denied\n", 1, nil},
 			"no directory":    {`$client dump $dir/none/dump`, "", "$dir/none/dump: no such file or directory\n", 1, nil},
 			"a directory":     {`$client dump $dir`, "", "$dir: is a directory\n", 1, nil},
 			"full device":     {`$client dump /dev/full`, "", "/dev/full: no space left on device\n", 1, nil},
-			"full output":     {`$client dump >/dev/full`, "", "standard output: no space left on device\n", 1, nil},
+			"full output":     {`$client dump >/dev/full`, "", " items met: 0 written, 0 filtered, 0 lost, ", 1, nil},
+			"its error":       {`$client dump >/dev/full`, "", "error: standard output: no space left on device\n", 1, nil},
+			"keys":            {`$client keys >/dev/full`, "", "error: standard output: no space left on device\n", 1, nil},
+			"top":             {`$client top --json >/dev/full`, "", "error: standard output: no space left on device\n", 1, nil},
+			"diff":            {`$client dump $dir/d && $client diff $dir/d >/dev/full`, "", "error: standard output: no space left on device\n", 1, nil},
 			"only readable":   {`$client dump 1<$dir/rows`, "", "the descriptor is not open for writing\nhint: ", 1, nil},
 			"null device":     {`$client dump /dev/null`, "20000 items met: 20000 written", "", 0, nil},
 			"null output":     {`$client dump >/dev/null`, "", "20000 items met: 20000 written", 0, nil},
@@ -74,6 +79,33 @@ func TestDumpNoRoom(t *testing.T) {
 	})
 }
 
+// What counts as written of a dump for which there is no room is there: of a file that goes again, nothing.
+func TestDumpNoRoomCounts(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := startFull(t, h, 20_000)
+		small := `mkdir -p $dir/m && mount -t tmpfs -o size=100k none $dir/m && `
+		if _, said, status := s.run(small+"true", "unshare", "--mount"); status != 0 {
+			t.Skipf("nothing can be mounted: %s", said)
+		}
+		for _, test := range []struct{ script, called string }{
+			{`$client --json dump --keys-only $dir/m/keys >&2; cat $dir/m/*`, s.dir + "/m/keys"},
+			{`$client --json dump --keys-only >$dir/m/keys; cat $dir/m/*`, "standard output"},
+		} {
+			left, said, _ := s.run(small+test.script, "unshare", "--mount")
+			var d struct {
+				door.Dump
+				Error string
+			}
+			if err := json.NewDecoder(strings.NewReader(said)).Decode(&d); err != nil {
+				t.Fatalf("%v\n%s", err, said)
+			}
+			if lines := strings.Count(left, "\n"); int(d.Written) != lines || d.Items == 0 || d.Items != d.Written+d.Unwritten || int(d.Bytes) != len(left) || d.Error != test.called+": write: no space left on device" {
+				t.Errorf("%s: %d lines are there, %+v", test.script, lines, d)
+			}
+		}
+	})
+}
+
 // memcached's own limit of a file's size ends a dump, and not memcached.
 func TestDumpFileLimit(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
@@ -84,7 +116,7 @@ func TestDumpFileLimit(t *testing.T) {
 		s.fill(20_000, "--size", "300")
 		path := written(t, "dump", []byte("before"))
 		stdout, stderr, status := s.client(nil, "dump", path)
-		if status != 1 || !strings.Contains(stderr, "error: write: file too large\n") || !strings.Contains(stdout, " items met: ") || read(t, path) != "before" {
+		if status != 1 || !strings.Contains(stderr, "error: "+path+": write: file too large\n") || !strings.Contains(stdout, " items met: 0 written, 0 filtered, 0 lost, ") || read(t, path) != "before" {
 			t.Errorf("status %d, %q, %q", status, stdout, stderr)
 		}
 		if out, _, status := s.run("$client dump | tail -c 4"); status != 0 || out != "mn\r\n" {

@@ -190,8 +190,9 @@ func TestRejectsNoRoom(t *testing.T) {
 	s.start()
 	s.waitDoor()
 	bad := bytes.Repeat([]byte("no tab in this row\n"), 100_000)
-	stdout, stderr, status := s.client(append([]byte("first\tvalue\n"), bad...), "load", "--rejects", filepath.Join(t.TempDir(), "rejects"))
-	if status != 1 || !accounts(t, stdout) || !strings.Contains(stderr, "error: writing the rejects: write: file too large\nhint: ") {
+	rejects := filepath.Join(t.TempDir(), "rejects")
+	stdout, stderr, status := s.client(append([]byte("first\tvalue\n"), bad...), "load", "--rejects", rejects)
+	if status != 1 || !accounts(t, stdout) || !strings.Contains(stderr, "error: "+rejects+" or "+rejects+".log: writing the rejects: write: file too large\nhint: ") {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
 	s.outcome(strings.NewReader("second\tvalue\n"), account{rows: 1, stored: 1})

@@ -162,9 +162,9 @@ func TestSaveFaults(t *testing.T) {
 	}
 	const end = "not saved: "
 	for path, says := range map[string][]string{
-		filepath.Join(closed, "cache"):   {"the cache cannot be saved: " + closed + ": permission denied", end},
+		filepath.Join(closed, "cache"):   {"the cache cannot be saved: " + closed + ": permission denied", end + closed + "/cache: "},
 		"/nonexistent/cache":             {"the cache cannot be saved: /nonexistent: no such file or directory", end},
-		busy:                             {end + "rename "},
+		busy:                             {end + busy + ": rename "},
 		"/" + strings.Repeat("x/", 2500): {"nothing will be saved: the path of MEMCACHED_BACKDOOR_SAVE: File name too long"},
 	} {
 		t.Run(path[:min(len(path), 40)], func(t *testing.T) {
@@ -184,6 +184,30 @@ func TestSaveFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A save for which there is no room leaves the last one, and says which could not be replaced.
+func TestSaveNoRoom(t *testing.T) {
+	t.Parallel()
+	path := saved(t)
+	if err := os.WriteFile(path, []byte("mn\r\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := saving(t, stock(t), path)
+	s.wrap = []string{"prlimit", "--fsize=100000:100000"}
+	s.start()
+	s.awaitFixtures()
+	s.load(door.Request{}, rowsOf("k", 20_000))
+	if status := s.end(syscall.SIGTERM); !status.Exited() || status.ExitStatus() != 0 {
+		t.Errorf("memcached ended with %v", status)
+	}
+	if says := "not saved: " + path + ": write: file too large\n"; !strings.Contains(s.output.String(), says) {
+		t.Errorf("memcached's stderr: %q", s.output.String())
+	}
+	if content(t, path) != "mn\r\n" {
+		t.Error("it was replaced")
+	}
+	alone(t, path)
 }
 
 // What stands where the dump is written until it is complete is not written to, be it what a killed memcached has left or
@@ -241,7 +265,8 @@ func TestSaveKeepsWhatWasNotLoaded(t *testing.T) {
 	if kept := content(t, path+"~"); strings.Count(kept, "ms ") != 99 || !strings.HasSuffix(kept, "\r\nmn\r\n") {
 		t.Errorf("beside it: %q", kept)
 	}
-	if !strings.Contains(again.output.String(), "is kept: the cache is saved beside it") {
+	if !strings.Contains(again.output.String(), "is kept: the cache is saved beside it") ||
+		!strings.Contains(again.output.String(), "saved: 99 items in "+path+"~ (") {
 		t.Errorf("memcached's stderr: %q", again.output.String())
 	}
 }
@@ -315,7 +340,7 @@ func TestSaveWhileLoading(t *testing.T) {
 	if status := s.end(syscall.SIGTERM); !status.Exited() || status.ExitStatus() != 0 {
 		t.Errorf("memcached ended with %v", status)
 	}
-	if !strings.Contains(s.output.String(), "not saved: the fixtures are still being loaded") {
+	if !strings.Contains(s.output.String(), "not saved: "+path+": the fixtures are still being loaded") {
 		t.Errorf("memcached's stderr: %q", s.output.String())
 	}
 	if content(t, path) != "mn\r\n" {

@@ -260,13 +260,14 @@ func (l *Load) Check() error {
 	return nil
 }
 
-// Dump counts what became of the items of a dump. Each item that was met is written, filtered or
-// lost.
+// Dump counts what became of the items of a dump. Each item that was met is written, filtered,
+// lost or, where the dump failed or was canceled, unwritten.
 type Dump struct {
 	// Items is how many live items were met.
 	Items uint64 `json:"items"`
 
-	// Written items are in the dump.
+	// Written items are in the dump: the file, the pipe or the socket has taken all their bytes.
+	// Whether a file's bytes are on its disk is up to the client, as is what becomes of the file.
 	Written uint64 `json:"written"`
 
 	// Filtered items are not what was asked for.
@@ -276,6 +277,9 @@ type Dump struct {
 	// command can have. Keys are some of them.
 	Lost uint64   `json:"lost"`
 	Keys []string `json:"keys,omitempty"`
+
+	// Unwritten items were met, and are not in the dump because it ended before.
+	Unwritten uint64 `json:"unwritten"`
 
 	// Bytes is how much was written.
 	Bytes uint64 `json:"bytes"`
@@ -296,9 +300,9 @@ type Dump struct {
 
 // Check reports an error when the counts do not add up.
 func (d *Dump) Check() error {
-	if d.Items != d.Written+d.Filtered+d.Lost {
-		return fmt.Errorf("the counts do not add up: %d items met, but %d written, %d filtered and %d lost",
-			d.Items, d.Written, d.Filtered, d.Lost)
+	if d.Items != d.Written+d.Filtered+d.Lost+d.Unwritten {
+		return fmt.Errorf("the counts do not add up: %d items met, but %d written, %d filtered, %d lost and %d unwritten",
+			d.Items, d.Written, d.Filtered, d.Lost, d.Unwritten)
 	}
 	return nil
 }

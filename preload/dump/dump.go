@@ -4,6 +4,7 @@ package dump
 import (
 	"fmt"
 	"io"
+	"sort"
 	"time"
 
 	"memcached-backdoor/preload/walk"
@@ -44,16 +45,20 @@ type WriteError struct{ error }
 // Unwrap returns what out has answered.
 func (e *WriteError) Unwrap() error { return e.error }
 
-// Counts accounts for the items that were met: Items = Written + Filtered + Lost.
+// Counts accounts for the items that were met: Items = Written + Filtered + Lost + Unwritten.
 type Counts struct {
-	Items    uint64 // live ones
-	Written  uint64
+	Items    uint64  // live ones
+	Written  uint64  // what out has taken all bytes of
 	Filtered uint64  // not what was asked for
 	Lost     uint64  // their values could not be read
 	Bytes    uint64  // written
 	Part     float64 // of the cache that lies behind
 	Keys     []string
 }
+
+// Unwritten is how many items were met that out has not taken, or not all bytes of: none after a
+// dump without an error.
+func (c *Counts) Unwritten() uint64 { return c.Items - c.Written - c.Filtered - c.Lost }
 
 // Fetch fills in the values of external items, in place; those that it cannot stay External, or are
 // Gone.
@@ -66,6 +71,7 @@ type dumper struct {
 	fetch   Fetch
 	out     io.Writer
 	buffer  []byte
+	ends    []int        // where in buffer its items end
 	now     int64        // seconds since 1970
 	outside []*walk.Item // external items whose values are to be fetched, and of how many bytes
 	toFetch int
@@ -127,8 +133,8 @@ func (d *dumper) run() error {
 
 // item writes one item, if it is wanted.
 func (d *dumper) item(i *walk.Item) error {
+	d.counts.Items++
 	if !Match(d.options.Match, i.Key) || i.TTL >= 0 && i.TTL < d.options.MinTTL {
-		d.counts.Items++
 		d.counts.Filtered++
 		return nil
 	}
@@ -146,8 +152,7 @@ func (d *dumper) item(i *walk.Item) error {
 
 func (d *dumper) write(i *walk.Item) error {
 	d.buffer = d.encoder.item(d.buffer, i, d.now)
-	d.counts.Items++
-	d.counts.Written++
+	d.ends = append(d.ends, len(d.buffer))
 	if len(d.buffer) < writeBytes {
 		return nil
 	}
@@ -165,10 +170,10 @@ func (d *dumper) fetchOutside() error {
 	}
 	for _, i := range items {
 		if i.Gone {
-			continue // as any may that is not there to the end
+			d.counts.Items-- // it may be, as any that is not there to the end
+			continue
 		}
 		if i.External {
-			d.counts.Items++
 			d.counts.Lost++
 			if len(d.counts.Keys) < keysKept {
 				d.counts.Keys = append(d.counts.Keys, string(i.Key))
@@ -183,7 +188,8 @@ func (d *dumper) fetchOutside() error {
 func (d *dumper) flush() error {
 	n, err := d.out.Write(d.buffer)
 	d.counts.Bytes += uint64(n)
-	d.buffer = d.buffer[:0]
+	d.counts.Written += uint64(sort.SearchInts(d.ends, n+1))
+	d.buffer, d.ends = d.buffer[:0], d.ends[:0]
 	if err != nil {
 		return &WriteError{err}
 	}

@@ -61,7 +61,7 @@ func dumped(t *testing.T, store walk.Store, o Options) (string, Counts) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if counts.Items != counts.Written+counts.Filtered+counts.Lost || counts.Bytes != uint64(out.Len()) || counts.Part != 1 {
+	if counts.Unwritten() != 0 || counts.Bytes != uint64(out.Len()) || counts.Part != 1 {
 		t.Errorf("%+v, %d bytes", counts, out.Len())
 	}
 	return out.String(), counts
@@ -261,7 +261,7 @@ func TestExternal(t *testing.T) {
 	}
 	failed := errors.New("failed")
 	counts, err = Dump(store, &out, func([]*walk.Item) error { return failed }, Options{})
-	if !errors.Is(err, failed) || counts.Items != counts.Written+counts.Filtered+counts.Lost {
+	if !errors.Is(err, failed) || counts.Items == 0 || counts.Unwritten() != counts.Items {
 		t.Errorf("%+v, %v", counts, err)
 	}
 	if got, counts := dumped(t, store, Options{KeysOnly: true}); got != "here\nfar\nlost\ndeleted\n" || counts.Lost != 0 {
@@ -328,8 +328,29 @@ func TestErrors(t *testing.T) {
 	}{{some, full{}, io.ErrShortWrite, true}, {broken{some}, io.Discard, io.ErrUnexpectedEOF, false}} {
 		c, err := Dump(tt.store, tt.out, nil, Options{})
 		_, write := errors.AsType[*WriteError](err)
-		if !errors.Is(err, tt.want) || err.Error() != tt.want.Error() || write != tt.write || c.Items != c.Written+c.Filtered+c.Lost {
+		if !errors.Is(err, tt.want) || err.Error() != tt.want.Error() || write != tt.write || c.Items == 0 || c.Written != 0 || c.Unwritten() != c.Items {
 			t.Errorf("%v, of writing %t, %+v", err, write, c)
+		}
+	}
+}
+
+// room is a disk that has so many bytes left.
+type room int
+
+func (r room) Write(p []byte) (int, error) {
+	if len(p) > int(r) {
+		return int(r), io.ErrShortWrite
+	}
+	return len(p), nil
+}
+
+// Wherever the disk is full, an item counts as written if all its bytes are on it.
+func TestFull(t *testing.T) {
+	text, counts := dumped(t, some, Options{KeysOnly: true})
+	for n := range len(text) {
+		c, err := Dump(some, room(n), nil, Options{KeysOnly: true, Match: "*"})
+		if err == nil || int(c.Written) != strings.Count(text[:n], "\n") || c.Written+c.Unwritten() != counts.Items || int(c.Bytes) != n {
+			t.Errorf("room for %d bytes: %+v, %d unwritten, %v", n, c, c.Unwritten(), err)
 		}
 	}
 }
