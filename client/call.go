@@ -15,16 +15,13 @@ const cancelLimit = 2 * time.Second
 
 // loading is what the calls of one run have in common.
 type loading struct {
-	door    string // its path
+	caller
 	request func(*source) door.Request
 	rejects *rejectFiles
-	shown   progress
-	signals <-chan os.Signal
 }
 
 // loadFiles loads what the command line names, with the files that it asks for.
 func (l *loading) loadFiles(files []string, progress, rejects string, all *outcome) error {
-	l.signals = interrupts()
 	sources, err := orInterrupted(l.signals, func() ([]*source, error) { return openSources(files) })
 	if err != nil {
 		return err
@@ -60,7 +57,7 @@ func (l *loading) loadAll(sources []*source, all *outcome) error {
 // load makes one call. It returns the counts, if there are any, also with an
 // error.
 func (l *loading) load(s *source) (*door.Load, error) {
-	conn, err := orInterrupted(l.signals, func() (*door.Conn, error) { return door.Dial(l.door) })
+	conn, err := l.dial()
 	if err != nil {
 		return nil, err
 	}
@@ -76,13 +73,13 @@ func (l *loading) load(s *source) (*door.Load, error) {
 	s.sent()
 
 	answers := answersOf(conn)
-	a, came := await(answers, l.signals, nil, func(r door.Reply) {
+	a, ended := l.await(conn, answers, func(r door.Reply) {
 		if r.Load != nil {
 			l.shown.show(s, r.Load)
 		}
 	})
 	l.shown.clear()
-	if came {
+	if ended == nil {
 		reply, err := judge(a, door.OpLoad, errLostLoad)
 		if e, ok := errors.AsType[*door.Error](err); ok && e.Code == door.CodeWrite && l.rejects != nil {
 			err = fmt.Errorf("%s or %s: %w", l.rejects.rows.Name(), l.rejects.reasons.Name(), err)
@@ -120,38 +117,35 @@ func answersOf(conn *door.Conn) <-chan answer[door.Reply] {
 	return answers
 }
 
-// await waits for the answer that ends a call, and shows those before it. A signal and,
-// if it is not nil, timeout end the waiting.
-func await(answers <-chan answer[door.Reply], signals <-chan os.Signal, timeout <-chan time.Time, show func(door.Reply)) (a answer[door.Reply], came bool) {
+// cancel stops the call and waits for what had been done. A second signal ends
+// the waiting.
+func (l *loading) cancel(conn *door.Conn, answers <-chan answer[door.Reply]) (*door.Load, error) {
+	if a, came := l.canceled(conn, answers); came {
+		if reply, _ := judge(a, door.OpLoad, errLostLoad); reply.Load != nil {
+			return reply.Load, errInterrupted
+		}
+	}
+	return nil, errNoOutcome
+}
+
+// canceled stops a call, and waits for its last answer for a short time.
+func (c *caller) canceled(conn *door.Conn, answers <-chan answer[door.Reply]) (a answer[door.Reply], came bool) {
+	if conn.Cancel() != nil {
+		return a, false
+	}
+	limit := time.After(cancelLimit)
 	for {
 		select {
 		case a := <-answers:
 			if a.err != nil || a.value.Type != door.TypeProgress {
 				return a, true
 			}
-			show(a.value)
-		case <-signals:
+		case <-c.signals:
 			return a, false
-		case <-timeout:
+		case <-limit:
 			return a, false
 		}
 	}
-}
-
-// cancel stops the call and waits for what had been done. A second signal ends
-// the waiting.
-func (l *loading) cancel(conn *door.Conn, answers <-chan answer[door.Reply]) (*door.Load, error) {
-	if err := conn.Cancel(); err != nil {
-		return nil, errNoOutcome
-	}
-	a, came := await(answers, l.signals, time.After(cancelLimit), func(door.Reply) {})
-	if !came {
-		return nil, errNoOutcome
-	}
-	if reply, _ := judge(a, door.OpLoad, errLostLoad); reply.Load != nil {
-		return reply.Load, errInterrupted
-	}
-	return nil, errNoOutcome
 }
 
 // judge returns the reply that ends a call of an op, with the counts in it; a failed call may

@@ -104,7 +104,12 @@ type fillCommand struct {
 	storing
 }
 
-type statusCommand struct{}
+// waiting is how long the user waits for an answer.
+type waiting struct {
+	Timeout patience `group:"Waiting:" placeholder:"TIME" help:"How long to wait for the answer: seconds, or a duration such as 500ms or 2m. Otherwise for ever."`
+}
+
+type statusCommand struct{ waiting }
 
 type checkCommand struct {
 	Binary string `arg:"" name:"BINARY" complete:"FILE" help:"The program file of memcached; without a slash it is looked for in PATH."`

@@ -26,12 +26,13 @@ func (c *diffCommand) Run(line *commandLine) error {
 		return err
 	}
 	// Before a dump is read, which can take long, somebody must be there to compare it with.
-	if _, err := orInterrupted(signals, func() (*door.Status, error) { return askStatus(line.doorPath()) }); err != nil {
+	call := newCaller(line, signals, noProgress{}, 0)
+	if _, err := call.status(); err != nil {
 		return err
 	}
 	out := newDifferences(os.Stdout, line.JSON)
 	d := &difference{command: c, name: file.name, file: file.file, start: file.start, out: out}
-	dumping := dumping{door: line.doorPath(), request: c.request(string(dump.MS)), shown: noProgress{}, signals: signals}
+	dumping := dumping{caller: call, request: c.request(string(dump.MS))}
 	err = d.compare(&dumping)
 	if interrupted(err) {
 		return err // what lists the differences may not have ended yet

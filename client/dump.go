@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/dump"
@@ -51,7 +50,7 @@ func (c *dumpCommand) Run(line *commandLine) error {
 		_, err = to.finish(err)
 		return err
 	}
-	d := dumping{door: line.doorPath(), request: c.request(c.Format), shown: shown, signals: signals}
+	d := dumping{caller: newCaller(line, signals, shown, 0), request: c.request(c.Format)}
 	d.request.MinTTL, d.request.KeysOnly = int64(c.MinTTL), c.KeysOnly
 	counts, err := d.dump(to)
 	if counts == nil {
@@ -73,10 +72,8 @@ func (c *dumpCommand) progress(to *target) (progress, error) {
 
 // dumping is a call for items of the cache.
 type dumping struct {
-	door    string // its path
+	caller
 	request door.Request
-	shown   progress
-	signals <-chan os.Signal
 }
 
 // dump makes the call, and finishes the target. It returns the counts, if there are any, also with an
@@ -101,7 +98,7 @@ func (d *dumping) dump(to *target) (*door.Dump, error) {
 }
 
 func (d *dumping) call(to *target) (*door.Dump, error) {
-	conn, err := orInterrupted(d.signals, func() (*door.Conn, error) { return door.Dial(d.door) })
+	conn, err := d.dial()
 	if err != nil {
 		return nil, err
 	}
@@ -120,16 +117,16 @@ func (d *dumping) call(to *target) (*door.Dump, error) {
 		}
 	}
 	answers := answersOf(conn)
-	a, came := await(answers, d.signals, nil, show)
+	a, ended := d.await(conn, answers, show)
 	d.shown.clear()
-	if !came {
-		if conn.Cancel() == nil {
-			a, came = await(answers, d.signals, time.After(cancelLimit), func(door.Reply) {})
+	switch {
+	case errors.Is(ended, errInterrupted):
+		if a, came := d.canceled(conn, answers); came && a.value.Dump != nil {
+			return a.value.Dump, errInterrupted
 		}
-		if !came || a.value.Dump == nil {
-			return nil, errInterrupted
-		}
-		return a.value.Dump, errInterrupted
+		return nil, errInterrupted
+	case ended != nil:
+		return nil, ended
 	}
 	reply, err := judge(a, door.OpDump, errLostDump)
 	if err == nil && reply.Dump.Canceled {

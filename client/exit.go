@@ -35,7 +35,7 @@ var statuses = []status{
 	{exitFailure, "failed: the error says what was not done"},
 	{exitPartly, "some rows were rejected, the others are stored; dump: some items could not be read; diff: there are differences; check: by protocol only"},
 	{exitLimit, "the load ended because more rows were rejected than --max-errors allows"},
-	{exitNoDoor, "no door: no memcached answers at its path"},
+	{exitNoDoor, "no door: no memcached answers at its path, or none within --timeout"},
 	{exitHost, "this memcached is not supported by the library, or is none"},
 	{exitUsage, "wrong usage"},
 	{exitInterrupted, "interrupted"},
@@ -93,6 +93,7 @@ var (
 	errLostDump   = errors.New("memcached went away during the dump")
 	errLostStatus = errors.New("memcached went away before it answered")
 	errSilent     = errors.New("there is a door, but memcached does not answer")
+	errUnfinished = errors.New("memcached has not done all of it")
 	errLoading    = errors.New("the fixtures are not loaded yet")
 	errCanceled   = errors.New("memcached ended the load before its input did")
 )
@@ -164,6 +165,7 @@ var explanations = []struct {
 	{err: errLostLoad, status: exitFailure, hint: "see what memcached says on its standard error, then load again"},
 	{err: errLostStatus, status: exitFailure, hint: "see what memcached says on its standard error"},
 	{err: errSilent, status: exitNoDoor, hint: "see whether memcached runs, and is not stopped"},
+	{err: errUnfinished, status: exitFailure, hint: "wait for longer (--timeout)"},
 	{err: errLoading, status: exitFailure, hint: "wait for longer (--timeout), or see what memcached says on its standard error"},
 	{err: errCanceled, status: exitFailure, hint: "see what memcached says on its standard error, then load again"},
 	{err: door.ErrNoDoor, status: exitNoDoor,

@@ -17,12 +17,11 @@ import (
 // Run fills the cache and accounts for the items.
 func (c *fillCommand) Run(line *commandLine) error {
 	var all outcome
-	err := c.fill(line.doorPath(), &all)
+	err := c.fill(line, &all)
 	return all.finish(line.JSON, err)
 }
 
-func (c *fillCommand) fill(path string, all *outcome) error {
-	signals := interrupts()
+func (c *fillCommand) fill(line *commandLine, all *outcome) error {
 	count, err := c.items()
 	if err != nil {
 		return err
@@ -36,7 +35,7 @@ func (c *fillCommand) fill(path string, all *outcome) error {
 		return err
 	}
 	defer s.file.Close()
-	l := loading{door: path, request: c.request, shown: shown, signals: signals}
+	l := loading{caller: newCaller(line, interrupts(), shown, 0), request: c.request}
 	return l.loadAll([]*source{s}, all)
 }
 

@@ -21,6 +21,7 @@ type keysCommand struct {
 
 	selecting
 	watching
+	waiting
 }
 
 // delimiter is what stands between the parts of a key.
@@ -56,7 +57,7 @@ func (c *keysCommand) Run(line *commandLine) error {
 	}
 	p := newPrefixes(c.Sort)
 	now := time.Now().Unix()
-	d := dumping{door: line.doorPath(), request: c.request(string(dump.List)), shown: shown, signals: signals}
+	d := dumping{caller: newCaller(line, signals, shown, c.Timeout), request: c.request(string(dump.List))}
 	counts, err := d.list(func(i *dump.Listed) { p.add(c.prefixOf(i.Key), i, now) })
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ type restoreCommand struct {
 // Run stores the items of dumps and accounts for them.
 func (c *restoreCommand) Run(line *commandLine) error {
 	var all outcome
-	l := loading{door: line.doorPath(), request: c.request}
+	l := loading{caller: newCaller(line, interrupts(), noProgress{}, 0), request: c.request}
 	err := l.loadFiles(c.Files, c.Progress, c.Rejects, &all)
 	return all.finish(line.JSON, err)
 }

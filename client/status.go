@@ -12,7 +12,8 @@ import (
 
 // Run asks for the status and prints it.
 func (c *statusCommand) Run(line *commandLine) error {
-	status, err := orInterrupted(interrupts(), func() (*door.Status, error) { return askStatus(line.doorPath()) })
+	call := newCaller(line, interrupts(), noProgress{}, c.Timeout)
+	status, err := call.status()
 	if err != nil {
 		return err
 	}
@@ -27,8 +28,9 @@ func (c *statusCommand) Run(line *commandLine) error {
 	return nil
 }
 
-func askStatus(path string) (*door.Status, error) {
-	conn, err := door.Dial(path)
+// status asks for the status.
+func (c *caller) status() (*door.Status, error) {
+	conn, err := c.dial()
 	if err != nil {
 		return nil, err
 	}
@@ -36,16 +38,18 @@ func askStatus(path string) (*door.Status, error) {
 	if err := conn.Call(door.Request{Version: door.Protocol, Op: door.OpStatus}); err != nil {
 		return nil, err
 	}
-	reply, err := conn.Next()
+	a, err := c.await(conn, answersOf(conn), func(door.Reply) {})
 	switch {
-	case errors.Is(err, door.ErrLost):
-		return nil, errLostStatus
 	case err != nil:
 		return nil, err
-	case reply.Type != door.TypeStatus:
-		return nil, fmt.Errorf("memcached answered a question for its status with %q", reply.Type)
+	case errors.Is(a.err, door.ErrLost):
+		return nil, errLostStatus
+	case a.err != nil:
+		return nil, a.err
+	case a.value.Type != door.TypeStatus:
+		return nil, fmt.Errorf("memcached answered a question for its status with %q", a.value.Type)
 	}
-	return reply.Status, nil
+	return a.value.Status, nil
 }
 
 func printStatus(s *door.Status) error {

@@ -157,7 +157,7 @@ func (t *target) finish(err error) (kept bool, _ error) {
 	switch {
 	case t.pipe != nil:
 		kept, err = t.finishPipe(err)
-		if t.file != nil && !t.standard && !interrupted(err) {
+		if t.file != nil && !t.standard && !abandoned(err) {
 			err = errors.Join(err, t.file.Close())
 		}
 		return kept, err
@@ -188,7 +188,7 @@ func (t *target) finishStandard(err error) (kept bool, _ error) {
 
 func (t *target) finishPipe(err error) (kept bool, _ error) {
 	t.pipe.Close()
-	if interrupted(err) {
+	if abandoned(err) {
 		return false, err // memcached may still hold the pipe, and the reader be held up by its own output
 	}
 	read := <-t.read
@@ -196,6 +196,11 @@ func (t *target) finishPipe(err error) (kept bool, _ error) {
 		return false, read // this is why nobody took what memcached wrote
 	}
 	return read == nil, cmp.Or(err, read)
+}
+
+// abandoned says that a call ended and memcached may not know it yet.
+func abandoned(err error) bool {
+	return interrupted(err) || errors.Is(err, errSilent) || errors.Is(err, errUnfinished)
 }
 
 func (t *target) publish() error {

@@ -20,6 +20,7 @@ type topCommand struct {
 
 	selecting
 	watching
+	waiting
 }
 
 // topMax is how many items the client keeps at most: some 100 MB of the longest keys.
@@ -46,7 +47,7 @@ func (c *topCommand) Run(line *commandLine) error {
 		return err
 	}
 	top := ranking{by: c.By, limit: int(c.Limit), now: time.Now().Unix()}
-	d := dumping{door: line.doorPath(), request: c.request(string(dump.List)), shown: shown, signals: signals}
+	d := dumping{caller: newCaller(line, signals, shown, c.Timeout), request: c.request(string(dump.List))}
 	counts, err := d.list(top.add)
 	if err != nil {
 		return err

@@ -57,10 +57,11 @@ func (c *waitCommand) Run(line *commandLine) error {
 // not there, or not served any more, may come: any other error ends the waiting.
 func (c *waitCommand) wait(line *commandLine) (*door.Status, error) {
 	timeout := time.After(time.Duration(c.Timeout))
+	call := newCaller(line, nil, noProgress{}, 0)
 	late := error(errSilent) // what to say when the time is over
 	for {
 		select {
-		case a := <-ask(func() (*door.Status, error) { return askStatus(line.doorPath()) }):
+		case a := <-ask(call.status):
 			switch {
 			case errors.Is(a.err, door.ErrNoDoor), errors.Is(a.err, door.ErrStale), errors.Is(a.err, errLostStatus):
 				late = a.err

@@ -1,9 +1,16 @@
 package e2e
 
 import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+
+	"memcached-backdoor/preload/door"
 )
 
 // `client wait` returns when the fixtures are there, though it was started before memcached; and says why it does not.
@@ -54,4 +61,48 @@ func TestWait(t *testing.T) {
 			t.Errorf("%d, %s", status, stderr)
 		}
 	})
+}
+
+// Whatever is asked of a memcached that is stopped says so, and is done when it goes on.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	s := start(t, stock(t))
+	s.load(door.Request{}, rowsOf("k", 10))
+	dumped := filepath.Join(t.TempDir(), "dump")
+	if _, stderr, status := s.client(nil, "dump", dumped); status != 0 {
+		t.Fatal(stderr)
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer s.cmd.Process.Signal(syscall.SIGCONT)
+	says := fmt.Sprintf("warning: waiting for memcached (process %d) to take the call: it is stopped (SIGSTOP)\n", s.pid())
+	var waiting sync.WaitGroup
+	var said [8]log
+	for i, args := range [len(said)][]string{
+		{"status"}, {"keys", "--delimiter", "_"}, {"top"}, {"wait"}, {"dump", filepath.Join(t.TempDir(), "dump")}, {"restore", dumped}, {"load", "/dev/null"}, {"diff", dumped},
+	} {
+		c := exec.Command(built(t, "client"), append([]string{"--door", s.door}, args...)...)
+		c.Stderr = &said[i]
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waiting.Go(func() {
+			if err := c.Wait(); err != nil || said[i].String() != says {
+				t.Errorf("%q: %v, %q", args, err, said[i].String())
+			}
+		})
+	}
+	for i := range said {
+		wait(t, "what is said of a memcached that is stopped", func() error {
+			if said[i].String() == "" {
+				return errors.New("nothing")
+			}
+			return nil
+		})
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	waiting.Wait()
 }

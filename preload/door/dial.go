@@ -201,6 +201,26 @@ func parseReply(data []byte) (Reply, error) {
 		"the library's reply is of a type that this client does not know: %q", clip(r.Type))
 }
 
+// Peer is the process that made the door, 0 if that is outside our PID namespace (unix(7):
+// SO_PEERCRED). A memcached that went into the background is a child of it.
+func (c *Conn) Peer() (pid int32) {
+	_ = c.raw.Control(func(fd uintptr) {
+		if peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			pid = peer.Pid
+		}
+	})
+	return pid
+}
+
+// Taken says that the library has received the request: nothing of it is on its way any more.
+func (c *Conn) Taken() (taken bool) {
+	_ = c.raw.Control(func(fd uintptr) {
+		unread, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) // SIOCOUTQ, as in Progress
+		taken = err == nil && unread == 0
+	})
+	return taken
+}
+
 // Cancel asks the library to stop: what is stored stays, and the result of
 // that still comes. A detached load does not stop.
 func (c *Conn) Cancel() error {
