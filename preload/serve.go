@@ -17,6 +17,7 @@ import (
 	"memcached-backdoor/preload/cache"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/host"
+	"memcached-backdoor/preload/poll"
 )
 
 // A backdoor is the library at work in one memcached.
@@ -31,6 +32,8 @@ type backdoor struct {
 	mu     sync.Mutex
 	status door.Status // the counters of it
 	active int         // calls under way
+
+	ended chan struct{} // has one when a call has ended that tidy has not seen
 }
 
 // serve finds out about the host, loads the fixtures, and answers calls until the process
@@ -40,7 +43,10 @@ func serve(socket, program int, path string, bias uintptr) {
 	// The Go runtime opens two descriptors at the first timer (runtime/netpoll.go): now,
 	// before memcached's clients want them, and not at a moment of its own.
 	time.Sleep(time.Nanosecond)
-	b := &backdoor{opened: time.Now(), preloaded: make(chan struct{})}
+	for poll.Open() != nil { // ours is one more; without it nobody can be waited for
+		time.Sleep(openAgain)
+	}
+	b := &backdoor{opened: time.Now(), preloaded: make(chan struct{}), ended: make(chan struct{}, 1)}
 	b.engine.find(program, path, bias)
 	b.most = callsAtOnce(b.engine.descriptors())
 	if line := b.engine.announcement(); line != "" {
@@ -67,6 +73,7 @@ func serve(socket, program int, path string, bias uintptr) {
 		return
 	}
 	listener.From = int(C.descriptors_from())
+	go b.tidy()
 	for {
 		call, err := listener.Accept()
 		if err != nil {
@@ -76,6 +83,9 @@ func serve(socket, program int, path string, bias uintptr) {
 		go b.answer(call)
 	}
 }
+
+// openAgain is the time between two tries to open a descriptor.
+const openAgain = 100 * time.Millisecond
 
 // callsAtOnce is for how many calls there are descriptors, of which a load takes each.
 func callsAtOnce(each uint64) int {
@@ -120,8 +130,19 @@ func (b *backdoor) enter() bool {
 
 func (b *backdoor) leave() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.active--
+	b.mu.Unlock()
+	select {
+	case b.ended <- struct{}{}:
+	default:
+	}
+}
+
+// calls is how many are under way.
+func (b *backdoor) calls() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.active
 }
 
 // dispatch receives the request and carries it out; a panic on the way is the

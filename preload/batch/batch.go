@@ -19,6 +19,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/pages"
 )
 
 const (
@@ -132,7 +134,8 @@ type Batch struct {
 	room int    // of it, the bytes that are Data
 	used int    // and the bytes that are Data or were appended
 	rows []C.struct_backdoor_row
-	err  error // why not all rows have an outcome
+	kept []byte // the memory that rows are
+	err  error  // why not all rows have an outcome
 }
 
 // New makes an empty batch.  done is an eventfd to which 1 is added when a
@@ -143,19 +146,20 @@ func New(done int) (*Batch, error) {
 		return nil, ErrNoMemory
 	}
 	b.c.job.done = C.int(done)
-	b.c.rows = (*C.struct_backdoor_row)(C.allocate(batchRows * C.sizeof_struct_backdoor_row))
-	if b.c.rows == nil || b.Resize(batchBytes) != nil {
+	var err error
+	if b.kept, err = pages.Resize(nil, batchRows*C.sizeof_struct_backdoor_row); err != nil || b.Resize(batchBytes) != nil {
 		b.Free()
 		return nil, ErrNoMemory
 	}
+	b.c.rows = (*C.struct_backdoor_row)(unsafe.Pointer(&b.kept[0]))
 	b.rows = unsafe.Slice(b.c.rows, batchRows)
 	return b, nil
 }
 
 // Free gives the batch's memory back.  It must not be submitted.
 func (b *Batch) Free() {
-	C.free(unsafe.Pointer(b.c.data))
-	C.free(unsafe.Pointer(b.c.rows))
+	pages.Free(b.all)
+	pages.Free(b.kept)
 	C.free(unsafe.Pointer(b.c))
 	*b = Batch{}
 }
@@ -174,12 +178,11 @@ func (b *Batch) Resize(n int) error {
 }
 
 func (b *Batch) reallocate(n int) error {
-	data := (*C.char)(C.realloc(unsafe.Pointer(b.c.data), C.size_t(n)))
-	if data == nil {
+	all, err := pages.Resize(b.all, n)
+	if err != nil {
 		return ErrNoMemory
 	}
-	b.c.data = data
-	b.all = unsafe.Slice((*byte)(unsafe.Pointer(data)), n)
+	b.all, b.c.data = all, (*C.char)(unsafe.Pointer(&all[0]))
 	return nil
 }
 

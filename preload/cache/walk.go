@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/pages"
+	"memcached-backdoor/preload/poll"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -36,23 +38,25 @@ type walker struct {
 	c       *C.struct_backdoor_walk
 	done    int // eventfd: the buffer that is being filled is
 	buffers [2]buffer
+	keys    buffer
 	filling int     // which of them is being filled; -1: none
 	part    float64 // of the hash table that lies behind
 }
 
-// buffer is memory of C's.
-type buffer struct {
-	data *C.char
-	room C.uint32_t
-}
+// buffer is memory that memcached's worker writes to.
+type buffer []byte
+
+func (b buffer) data() *C.char { return (*C.char)(unsafe.Pointer(unsafe.SliceData(b))) }
+
+func (b buffer) room() C.uint32_t { return C.uint32_t(len(b)) }
 
 // resize makes the buffer another one of n bytes.
 func (b *buffer) resize(n C.uint32_t) error {
-	data := (*C.char)(C.realloc(unsafe.Pointer(b.data), C.size_t(n)))
-	if data == nil {
+	memory, err := pages.Resize(*b, int(n))
+	if err != nil {
 		return batch.ErrNoMemory
 	}
-	b.data, b.room = data, n
+	*b = memory
 	return nil
 }
 
@@ -88,16 +92,15 @@ func (c *Cache) Walk(o walk.Options) (walk.Walker, error) {
 }
 
 func (w *walker) growKeys(n C.uint32_t) error {
-	keys := buffer{w.c.keys, w.c.keys_room}
-	err := keys.resize(n)
-	w.c.keys, w.c.keys_room = keys.data, keys.room
+	err := w.keys.resize(n)
+	w.c.keys, w.c.keys_room = w.keys.data(), w.keys.room()
 	return err
 }
 
 // fill goes on with the walk, into a buffer.
 func (w *walker) fill(i int) {
 	w.filling = i
-	w.c.data, w.c.room = w.buffers[i].data, w.buffers[i].room
+	w.c.data, w.c.room = w.buffers[i].data(), w.buffers[i].room()
 	C.backdoor_walk_start(w.c)
 }
 
@@ -108,7 +111,7 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 	}
 	full := w.filling
 	w.filling = -1
-	if err := read(w.done, make([]byte, 8)); err != nil {
+	if err := w.await(); err != nil {
 		return err
 	}
 	if w.c.job.finished != 1 {
@@ -125,7 +128,15 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 		}
 		w.fill(1 - full)
 	}
-	return w.items(unsafe.Slice((*byte)(unsafe.Pointer(w.buffers[full].data)), filled), each)
+	return w.items(w.buffers[full][:filled], each)
+}
+
+// await waits until the buffer that is being filled is.
+func (w *walker) await() error {
+	if err := poll.Readable(w.done); err != nil {
+		return err
+	}
+	return read(w.done, make([]byte, 8))
 }
 
 // makeRoom makes the buffers as large as what comes next needs.
@@ -137,9 +148,9 @@ func (w *walker) makeRoom(next int) error {
 	}
 	b := &w.buffers[next]
 	switch {
-	case w.c.needed > b.room:
+	case w.c.needed > b.room():
 		return b.resize(w.c.needed)
-	case b.room > walkBytes && w.c.needed <= walkBytes: // a large item has gone by
+	case b.room() > walkBytes && w.c.needed <= walkBytes: // a large item has gone by
 		return b.resize(walkBytes)
 	}
 	return nil
@@ -176,14 +187,12 @@ func (w *walker) Part() float64 { return w.part }
 // Close waits for what is under way, some milliseconds, and frees the walk.
 func (w *walker) Close() {
 	if w.filling >= 0 {
-		_ = read(w.done, make([]byte, 8))
+		_ = w.await()
 	}
 	for _, b := range w.buffers {
-		C.free(unsafe.Pointer(b.data))
+		pages.Free(b)
 	}
-	if w.c != nil {
-		C.free(unsafe.Pointer(w.c.keys))
-	}
+	pages.Free(w.keys)
 	C.free(unsafe.Pointer(w.c))
 	unix.Close(w.done)
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/poll"
 )
 
 const (
@@ -101,7 +103,7 @@ func (c *Call) Wait(input bool, done int, limit time.Duration) (Ready, error) {
 	case input:
 		set[1].Fd = int32(c.Input.fd)
 	}
-	if _, err := poll(set, limit); err != nil {
+	if _, err := poll.Wait(set, nil, limit); err != nil {
 		return Ready{}, err
 	}
 	// POLLHUP, POLLERR and POLLNVAL come unasked, and are as good as POLLIN:
@@ -153,7 +155,7 @@ func (c *Call) Finish(r Reply) error {
 			return errors.Join(err, sent)
 		}
 		set := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLOUT}}
-		n, perr := poll(set, max(time.Until(deadline), 0))
+		n, perr := poll.Wait(set, nil, max(time.Until(deadline), 0))
 		if perr != nil {
 			return perr
 		}

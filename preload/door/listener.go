@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/poll"
 )
 
 // backOff is how long Accept waits after an error that only time can mend,
@@ -118,7 +120,7 @@ func (l *Listener) wait(cause error) error {
 		// POLLRDHUP is there for Close.
 		set[0].Events, limit = unix.POLLRDHUP, backOff
 	}
-	_, err := poll(set, limit)
+	_, err := poll.Wait(set, nil, limit)
 	return err
 }
 

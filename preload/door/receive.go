@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/poll"
 )
 
 // roomForDescriptors is how many descriptors a message can bring in at least.
@@ -53,7 +55,7 @@ func (c *Call) receiveMessage() (message, error) {
 	set := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
 	deadline := time.Now().Add(c.receiveWithin)
 	for {
-		ready, err := poll(set, max(time.Until(deadline), 0))
+		ready, err := poll.Wait(set, nil, max(time.Until(deadline), 0))
 		if err != nil {
 			return message{}, err
 		}
@@ -85,7 +87,7 @@ func (c *Call) receiveMessage() (message, error) {
 // hungUp reports whether the client has closed its sending side.
 func (c *Call) hungUp() bool {
 	set := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLRDHUP}}
-	n, err := poll(set, 0)
+	n, err := poll.Wait(set, nil, 0)
 	return err == nil && n > 0
 }
 

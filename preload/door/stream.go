@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/poll"
 )
 
 // pipeBuf is how much a pipe takes without waiting when poll(2) says that it takes
@@ -66,7 +68,7 @@ func (s *Stream) Write(p []byte) (written int, err error) {
 // Gone says whether the client still waits: its error is [ErrGone] then.
 func (s *Stream) Gone() error {
 	set := []unix.PollFd{{Fd: int32(s.call.fd), Events: unix.POLLRDHUP}}
-	if n, err := poll(set, 0); err != nil || n == 0 {
+	if n, err := poll.Wait(set, nil, 0); err != nil || n == 0 {
 		return err
 	}
 	return ErrGone
@@ -78,7 +80,7 @@ func (s *Stream) wait() error {
 		{Fd: int32(s.fd), Events: unix.POLLOUT},
 		{Fd: int32(s.call.fd), Events: unix.POLLRDHUP},
 	}
-	if _, err := poll(set, -1); err != nil {
+	if _, err := poll.Wait(set, nil, -1); err != nil {
 		return err
 	}
 	if set[1].Revents != 0 {

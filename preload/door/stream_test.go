@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/poll"
 )
 
 // streamTo is a stream to a copy of f, and the client's end of its call.
@@ -106,7 +108,7 @@ func TestStreamStalled(t *testing.T) {
 			s, client := streamTo(t, w)
 			// There is no room for a byte more.
 			for set := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}; ; {
-				if n, err := poll(set, 0); err != nil {
+				if n, err := poll.Wait(set, nil, 0); err != nil {
 					t.Fatal(err)
 				} else if n == 0 {
 					break

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/poll"
 )
 
 // sampleRows is how many rows are looked for when a load has ended: with so many, the part
@@ -91,7 +92,7 @@ type Gone struct {
 // Look looks for the rows that were stored in store. Those that may have expired are left
 // out; Gone is nil if there are no others.
 func (s *Sample) Look(store batch.Store) (*Gone, error) {
-	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
@@ -125,12 +126,11 @@ func (s *Sample) Look(store batch.Store) (*Gone, error) {
 	defer sink.Close()
 	sink.Look(b)
 	var count [8]byte
-	for {
-		if _, err := unix.Read(done, count[:]); err == nil {
-			break
-		} else if err != unix.EINTR {
-			return nil, os.NewSyscallError("read", err)
-		}
+	if err := poll.Readable(done); err != nil {
+		return nil, err
+	}
+	if _, err := unix.Read(done, count[:]); err != nil {
+		return nil, os.NewSyscallError("read", err)
 	}
 	outcomes, err := b.Counts()
 	if err != nil {

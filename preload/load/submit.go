@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/poll"
 )
 
 // evidence is for how many times as many rows those that were read stand.
@@ -171,9 +173,8 @@ func (l *loader) retire(finished uint64) error {
 
 // wait waits for at least one batch, whatever the client does.
 func (l *loader) wait() error {
-	set := []unix.PollFd{{Fd: int32(l.done), Events: unix.POLLIN}}
-	if _, err := unix.Poll(set, -1); err != nil && err != unix.EINTR {
-		return os.NewSyscallError("poll", err)
+	if err := poll.Readable(l.done); err != nil {
+		return err
 	}
 	return l.collect()
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/poll"
 )
 
 const (
@@ -84,24 +85,12 @@ func (c *conn) close() { unix.Close(c.fd) }
 
 // poll waits for one of the events.
 func (c *conn) poll(events int16) (int16, error) {
-	deadline := time.Now().Add(patience)
-	for {
-		left := time.Until(deadline)
-		if left <= 0 {
-			return 0, errSilent
-		}
-		set := []unix.PollFd{{Fd: int32(c.fd), Events: events}}
-		n, err := unix.Poll(set, int(left.Milliseconds())+1)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return 0, os.NewSyscallError("poll", err)
-		}
-		if n > 0 {
-			return set[0].Revents, nil
-		}
+	set := []unix.PollFd{{Fd: int32(c.fd), Events: events}}
+	n, err := poll.Wait(set, nil, patience)
+	if err == nil && n == 0 {
+		err = errSilent
 	}
+	return set[0].Revents, err
 }
 
 // send writes all of a text; what else could be written might be a command that nobody meant.
