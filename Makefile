@@ -5,6 +5,8 @@ CC ?= gcc
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZTIME ?= 5m
+STRESS ?= 2m
+SEED ?= 0
 BENCH ?=
 CLANG_FORMAT ?= clang-format-14
 
@@ -107,6 +109,16 @@ test-hosts: test-needs more-hosts build ## loads into every memcached that can b
 .PHONY: readme-table
 readme-table: test-needs more-hosts build ## the README's table of them, from such a run
 	@$(TEST_HOSTS) -readme
+
+# Each memcached has a part of the time, and somewhat more for what has begun then.
+.PHONY: stress
+stress: test-needs upstream build ## everything at once, checked against a model, for STRESS (2m); SEED repeats what was drawn
+	$(GO) test -count=1 -timeout 10h -v ./build/e2e -run '^TestMixed$$' -mixed $(STRESS) -seed $(SEED)
+
+.PHONY: upstream
+upstream: ## memcached's source of two versions, with its tests and built with its assertions, under build/hosts/upstream/
+	@build/need.sh upstream $(HOSTS_NEEDS)
+	@build/upstream.sh bookworm sid
 
 .PHONY: test-package
 test-package: deb ## the package and the image, in containers; as root

@@ -71,6 +71,36 @@ failure() {
     sed -n '/^E:/{s|http[^ ]*/||; s| *\[IP:.*||; p; q}' "$work/log"
 }
 
+# find_source SUITE: sets $version to that of a suite's memcached source package, and $upstream to memcached's own.
+find_source() {
+    prepare_apt deb-src "$1" || return
+    version=$(isolated apt-cache showsrc memcached | sed -n 's/^Version: //p' | sort -V | tail -n 1)
+    # shellcheck disable=SC2034 # for those who read this file
+    upstream=$(echo "$version" | sed 's/[-+].*//')
+}
+
+# fetch_source: unpacks the package that was found into $work/source, or says in $why that it cannot be had.
+fetch_source() {
+    rm -rf "$work/package" "$work/source"
+    mkdir "$work/package"
+    (cd "$work/package" && isolated apt-get source --download-only "memcached=$version") >"$work/log" 2>&1 || true
+    # shellcheck disable=SC2034
+    why=$(failure)
+    unpack >"$work/log" 2>&1
+}
+
+# unpack does what dpkg-source -x does, from the two archives: their checksums apt has
+# compared, and some mirrors have them longer than the .dsc.
+unpack() {
+    mkdir "$work/source"
+    tar -xf "$work"/package/memcached_*.orig.tar.* -C "$work/source" --strip-components=1 || return
+    tar -xf "$work"/package/memcached_*.debian.tar.* -C "$work/source" || return
+    while read -r patch _; do
+        case $patch in '' | '#'*) continue ;; esac
+        patch -d "$work/source" -p1 <"$work/source/debian/patches/$patch" || return
+    done <"$work/source/debian/patches/series"
+}
+
 # absent NAME WHY: notes in the place of what cannot be had here that it cannot, and why.
 absent() {
     echo "hosts: $1 is absent: $2" >&2

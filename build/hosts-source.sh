@@ -80,37 +80,19 @@ all_made() {
 
 make_source() {
     suite=$1
-    if ! prepare_apt deb-src "$suite"; then
+    if ! find_source "$suite"; then
         absent "source/$suite" "the archive's lists of $suite cannot be read"
         return
     fi
-    version=$(isolated apt-cache showsrc memcached | sed -n 's/^Version: //p' | sort -V | tail -n 1)
-    upstream=$(echo "$version" | sed 's/[-+].*//')
     if all_made "$upstream"; then
         return # of another suite, or of an earlier run
     fi
-    rm -rf "$work/package" "$work/source"
-    mkdir "$work/package"
-    (cd "$work/package" && isolated apt-get source --download-only "memcached=$version") >"$work/log" 2>&1 || true
-    why=$(failure)
-    if ! unpack >"$work/log" 2>&1; then
+    if ! fetch_source; then
         absent "source/$upstream" "$why"
         return
     fi
     rm -f "$hosts/source/$upstream.absent"
     make_variants "$upstream"
-}
-
-# unpack does what dpkg-source -x does, from the two archives: their checksums apt has
-# compared, and some mirrors have them longer than the .dsc.
-unpack() {
-    mkdir "$work/source"
-    tar -xf "$work"/package/memcached_*.orig.tar.* -C "$work/source" --strip-components=1 || return
-    tar -xf "$work"/package/memcached_*.debian.tar.* -C "$work/source" || return
-    while read -r patch _; do
-        case $patch in '' | '#'*) continue ;; esac
-        patch -d "$work/source" -p1 <"$work/source/debian/patches/$patch" || return
-    done <"$work/source/debian/patches/series"
 }
 
 for suite in "$@"; do
