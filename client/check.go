@@ -30,8 +30,10 @@ type checked struct {
 	Engine    door.Engine       `json:"engine"`
 	Reason    string            `json:"reason,omitempty"` // why it is not the native one
 	Hint      string            `json:"hint,omitempty"`
-	Notes     []string          `json:"notes,omitempty"` // what else it depends on
-	Seen      []string          `json:"seen,omitempty"`  // where the functions were looked for
+	Dumps     door.Engine       `json:"dumps"`                  // how items would be read
+	Unwalked  string            `json:"dumps_reason,omitempty"` // why not natively
+	Notes     []string          `json:"notes,omitempty"`        // what else it depends on
+	Seen      []string          `json:"seen,omitempty"`         // where the functions were looked for
 }
 
 // Run looks at the program file and prints what it is.
@@ -51,6 +53,7 @@ func (c *checkCommand) Run(line *commandLine) error {
 		return fileError(c.Binary, err)
 	}
 	result := assess(facts, refused)
+	result.dumps(facts)
 	result.File = path
 	result.Notes = append(result.Notes, rights(file)...)
 	if line.JSON {
@@ -146,7 +149,7 @@ func assess(facts *host.Facts, refused *host.Unsupported) *checked {
 				c.Functions[name] = fmt.Sprintf("%#x", at)
 			}
 		}
-		c.Notes = seccomp(facts)
+		c.Notes = append(c.Notes, seccomp(facts)...)
 		if u := facts.Preloadable(); u != nil {
 			refused = u
 		} else if refused == nil && !facts.Needs("libevent") {
@@ -170,6 +173,22 @@ func assess(facts *host.Facts, refused *host.Unsupported) *checked {
 	}
 	c.Engine = door.EngineProtocol
 	return c
+}
+
+// dumps tells how items are read where rows are stored by an engine.
+func (c *checked) dumps(facts *host.Facts) {
+	c.Dumps, c.Unwalked = c.Engine, c.Reason
+	if c.Engine != door.EngineNative {
+		return
+	}
+	if c.Unwalked = facts.NoWalk(); c.Unwalked == "" {
+		return
+	}
+	c.Dumps = door.EngineProtocol
+	if why := facts.NoMeta(); why != "" {
+		c.Dumps = door.EngineNone
+		c.Unwalked += "; nor by protocol: " + why
+	}
 }
 
 // seccomp says when filters forbid the native engine (linux_priv.c). They are loaded unasked up to 1.5.8.
@@ -221,6 +240,7 @@ func (c *checked) print(facts *host.Facts) error {
 	if c.Engine == door.EngineProtocol {
 		row("hint", c.Hint) // of no engine it is said below the error
 	}
+	row("dumps", dumpsLine(c.Dumps, c.Unwalked))
 	for _, note := range c.Notes {
 		row("note", note)
 	}

@@ -36,7 +36,7 @@ var statuses = []status{
 	{exitPartly, "some rows were rejected, the others are stored; dump: some items could not be read; diff: there are differences; check: by protocol only"},
 	{exitLimit, "the load ended because more rows were rejected than --max-errors allows"},
 	{exitNoDoor, "no door: no memcached answers at its path, or none within --timeout"},
-	{exitHost, "this memcached is not supported by the library, or is none"},
+	{exitHost, "this memcached is not supported by the library, or not for this command, or is none"},
 	{exitUsage, "wrong usage"},
 	{exitInterrupted, "interrupted"},
 }

@@ -62,6 +62,7 @@ func printStatus(s *door.Status) error {
 		{"route", s.Route},
 		{"engine", string(s.Engine)},
 		{"because", s.Reason},
+		{"dumps", dumpsLine(s.Dumps, s.DumpsReason)},
 		{"workers", fmt.Sprint(s.Workers)},
 		{"item size max", fmt.Sprintf("%d bytes", s.ItemSizeMax)},
 		{"uptime", time.Duration(s.Uptime * float64(time.Second)).Round(time.Second).String()},
@@ -74,6 +75,14 @@ func printStatus(s *door.Status) error {
 		}
 	}
 	return w.Flush()
+}
+
+// dumpsLine says by which engine items are read, and why it is not the native one.
+func dumpsLine(by door.Engine, reason string) string {
+	if reason == "" {
+		return string(by)
+	}
+	return fmt.Sprintf("%s: %s", by, reason)
 }
 
 // fixturesLine says what was preloaded, "" if nothing was to be.

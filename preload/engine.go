@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -106,6 +107,9 @@ func (e *engine) byProtocol(why string) (*protocol.Store, *door.Error) {
 
 const norByProtocol = "; nor by protocol: "
 
+// listHint is for a memcached that is loaded natively and whose items cannot be read.
+const listHint = "loads are served; dump, keys, top, diff and a save at the end take another build of memcached, or 1.6.10"
+
 // A walkable cache is one whose items can be met.
 type walkable struct {
 	walk.Store
@@ -123,12 +127,16 @@ func (e *engine) walkable() (walkable, *door.Error) {
 		if e.native.CanWalk() {
 			return w, nil
 		}
-		w.reason = cache.ErrNoWalk.Error()
+		w.reason = e.noWalk()
 	} else {
 		w.reason = e.why.Message
 	}
 	store, refusal := e.byProtocol(w.reason)
 	if refusal != nil {
+		refusal.Message = "the items cannot be read: " + refusal.Message
+		if refusal.Hint = listHint; e.why != nil {
+			refusal.Code, refusal.Hint = e.why.Code, e.why.Hint
+		}
 		return w, refusal
 	}
 	w.Store, w.fetch, w.engine = store, store.Fetch, door.EngineProtocol
@@ -164,6 +172,23 @@ func (e *engine) descriptors() uint64 {
 	}
 	return 7
 }
+
+// dumps says how items are read, without asking memcached for anything, and why that is not the
+// native engine.
+func (e *engine) dumps() (name door.Engine, reason string) {
+	name, reason = e.names()
+	if name != door.EngineNative || e.native.CanWalk() {
+		return name, reason
+	}
+	reason = e.noWalk()
+	if because := e.facts.NoMeta(); because != "" {
+		return door.EngineNone, reason + norByProtocol + because
+	}
+	return door.EngineProtocol, reason
+}
+
+// noWalk says why the native engine cannot walk through the items.
+func (e *engine) noWalk() string { return cmp.Or(e.facts.NoWalk(), cache.ErrNoWalk.Error()) }
 
 // names says which engine it is, and why it is not the native one.
 func (e *engine) names() (name door.Engine, reason string) {

@@ -46,6 +46,9 @@ func (b *backdoor) saveOnExit() {
 	if err := unix.Access(filepath.Dir(path), unix.W_OK); err != nil {
 		say("the cache cannot be saved: %s: %v", filepath.Dir(path), err)
 	}
+	if name, reason := b.engine.dumps(); name == door.EngineNone {
+		say("the cache cannot be saved: %s", reason)
+	}
 	C.save_await()
 	// memcached ends at last, whatever becomes of us: a disk may keep a write for ever.
 	end := sync.OnceFunc(func() { C.save_done() })

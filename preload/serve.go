@@ -186,6 +186,7 @@ func (b *backdoor) dispatch(call *door.Call) (err error) {
 // describe makes the answer to a status request.
 func (b *backdoor) describe() *door.Status {
 	name, reason := b.engine.names()
+	dumps, dumpsReason := b.engine.dumps()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.status
@@ -194,6 +195,7 @@ func (b *backdoor) describe() *door.Status {
 	s.Workers = cache.Workers()
 	s.Uptime = time.Since(b.opened).Seconds()
 	s.Engine, s.Reason = name, reason
+	s.Dumps, s.DumpsReason = dumps, dumpsReason
 	if facts := b.engine.facts; facts != nil {
 		if facts.Version != (host.Version{}) {
 			s.Memcached = facts.Version.String()

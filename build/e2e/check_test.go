@@ -20,7 +20,8 @@ func TestCheck(t *testing.T) {
 		out, stderr, exit := server.client(nil, "check", "--json", program)
 		var got struct {
 			Memcached, Route, Reason string
-			Engine                   door.Engine
+			Engine, Dumps            door.Engine
+			DumpsReason              string `json:"dumps_reason"`
 			BuildID                  string `json:"build_id"`
 			Functions                map[string]string
 		}
@@ -28,7 +29,7 @@ func TestCheck(t *testing.T) {
 			t.Fatalf("status %d, %v\n%s%s", exit, err, out, stderr)
 		}
 		if got.Memcached != status.Memcached || got.BuildID != status.BuildID || got.Route != status.Route || got.Engine != status.Engine ||
-			got.Reason != status.Reason || strings.HasPrefix(got.Functions["store_item"], "0x") != s.native() {
+			got.Reason != status.Reason || got.Dumps != status.Dumps || got.DumpsReason != status.DumpsReason || strings.HasPrefix(got.Functions["store_item"], "0x") != s.native() {
 			t.Errorf("check says %+v, the library %+v", got, status)
 		}
 	})

@@ -333,21 +333,23 @@ func (r *Reject) KeyNote() string {
 
 // Status says which library sits in which memcached, and what it has done.
 type Status struct {
-	Library     string  `json:"library"`            // version of the library
-	Memcached   string  `json:"memcached"`          // version of memcached, or "" if it states none
-	BuildID     string  `json:"build_id,omitempty"` // of the memcached program, in hexadecimal
-	PID         int     `json:"pid"`                // memcached's process
-	Route       string  `json:"route,omitempty"`    // how memcached's functions were found
-	Engine      Engine  `json:"engine"`             // how rows are stored
-	Reason      string  `json:"reason,omitempty"`   // why that is not EngineNative
-	Workers     int     `json:"workers"`            // memcached's worker threads
-	ItemSizeMax uint64  `json:"item_size_max"`      // memcached's -I, in bytes
-	Calls       uint64  `json:"calls"`              // answered and running, this one included
-	Active      int     `json:"active"`             // loads that run now
-	Stored      uint64  `json:"stored"`             // rows of all loads
-	Rejected    uint64  `json:"rejected"`           // rows of all loads
-	Skipped     uint64  `json:"skipped"`            // rows of all loads
-	Uptime      float64 `json:"uptime"`             // seconds since the door opened
+	Library     string  `json:"library"`                // version of the library
+	Memcached   string  `json:"memcached"`              // version of memcached, or "" if it states none
+	BuildID     string  `json:"build_id,omitempty"`     // of the memcached program, in hexadecimal
+	PID         int     `json:"pid"`                    // memcached's process
+	Route       string  `json:"route,omitempty"`        // how memcached's functions were found
+	Engine      Engine  `json:"engine"`                 // how rows are stored
+	Reason      string  `json:"reason,omitempty"`       // why that is not EngineNative
+	Dumps       Engine  `json:"dumps"`                  // how items are read
+	DumpsReason string  `json:"dumps_reason,omitempty"` // why that is not EngineNative
+	Workers     int     `json:"workers"`                // memcached's worker threads
+	ItemSizeMax uint64  `json:"item_size_max"`          // memcached's -I, in bytes
+	Calls       uint64  `json:"calls"`                  // answered and running, this one included
+	Active      int     `json:"active"`                 // loads that run now
+	Stored      uint64  `json:"stored"`                 // rows of all loads
+	Rejected    uint64  `json:"rejected"`               // rows of all loads
+	Skipped     uint64  `json:"skipped"`                // rows of all loads
+	Uptime      float64 `json:"uptime"`                 // seconds since the door opened
 
 	Preload *Preload `json:"preload,omitempty"` // nil: there are no fixtures
 }

@@ -32,12 +32,28 @@ var (
 // sends.  Before it the length was a flag, S.
 var metaSet = Version{1, 6, 10}
 
-// NoMeta says why a memcached has no load by protocol, "" where it may have one; f may be nil.
+// NoMeta says why nothing is done by a memcached's protocol, "" where it may be; f may be nil.
 func (f *Facts) NoMeta() string {
 	if f == nil || f.Version == (Version{}) || f.Version.AtLeast(metaSet) {
 		return ""
 	}
-	return fmt.Sprintf("the meta commands that a load sends are of %s", metaSet)
+	return fmt.Sprintf("the meta commands that it takes are of %s", metaSet)
+}
+
+// startExpand is the first version that has assoc_start_expand as a function of its own (assoc.c). Before it the lock under
+// which the hash table grows is locked by its maintenance thread alone.
+var startExpand = Version{1, 5, 20}
+
+// NoWalk says why the items of a memcached whose functions were found cannot be walked through with them, "" where nothing
+// speaks against it: where the table and the locks of the items are is seen in the process only.
+func (f *Facts) NoWalk() string {
+	switch {
+	case f.Table.Hash != 0 && f.Table.MaintenanceLock != 0:
+		return ""
+	case !f.Version.AtLeast(startExpand):
+		return fmt.Sprintf("the lock under which memcached's hash table grows is found from %s on", startExpand)
+	}
+	return "memcached's hash function, or the lock under which its hash table grows, is not found in its code"
 }
 
 // HasMeta tells whether a memcached that states such a version when it runs reads what a load by protocol sends.  What
