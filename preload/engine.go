@@ -108,7 +108,7 @@ func (e *engine) byProtocol(why string) (*protocol.Store, *door.Error) {
 const norByProtocol = "; nor by protocol: "
 
 // listHint is for a memcached that is loaded natively and whose items cannot be read.
-const listHint = "loads are served; dump, keys, top, diff and a save at the end take another build of memcached, or 1.6.10"
+const listHint = "loads are served; dump, keys, top, diff and a save at the end take memcached 1.6.10 or later"
 
 // A walkable cache is one whose items can be met.
 type walkable struct {
