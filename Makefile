@@ -32,7 +32,7 @@ SCRIPTS := $(wildcard build/*.sh build/package/*.sh) build/package/postinst buil
 BUILD_NEEDS := gcc libc6-dev
 ARM64_NEEDS := $(BUILD_NEEDS) gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 TEST_NEEDS := $(BUILD_NEEDS) qemu-user memcached mariadb-server mariadb-client postgresql sqlite3 netcat-openbsd \
-	libjemalloc2 perl python3-minimal binutils xz-utils util-linux openssl \
+	libjemalloc2 perl python3-minimal binutils xz-utils util-linux strace openssl \
 	tmux zsh fish man-db python3-pytest python3-pymemcache
 MORE_HOSTS_NEEDS := clang-14 mold libseccomp-dev
 SUITES := bullseye bookworm trixie forky sid

@@ -57,7 +57,7 @@ struct backdoor_functions {
 
 /* Steps of the proof, in order; the last one reached is what is reported. */
 enum backdoor_proof_step {
-    BACKDOOR_PROOF_FORKED, /* a child exists; it makes shared memory its own */
+    BACKDOOR_PROOF_FORKED, /* a child exists; it cuts itself off from memcached */
     BACKDOOR_PROOF_ALLOC,  /* it calls item_alloc and looks at the header */
     BACKDOOR_PROOF_STORE,  /* store_item, item_get, item_remove, item_unlink */
     BACKDOOR_PROOF_LIMITS, /* the largest item, the size of the client flags */
@@ -67,10 +67,12 @@ enum backdoor_proof_step {
     BACKDOOR_PROOF_HOLDS,
 };
 
-/* What the child has to say; written to a pipe after each step. */
+/* What the child has to say; written to a page that it shares with the parent, at each step. */
 struct backdoor_proof {
     int32_t step;           /* the step it is in: enum backdoor_proof_step */
     int32_t line;           /* of prove.c, where an expectation did not hold; or 0 */
+    char hindrance[96];     /* why the proof cannot be made now; or "" */
+    int32_t error;          /* and the errno of that; or 0 */
     int64_t clock;          /* current_time minus CLOCK_MONOTONIC, in seconds */
     uint64_t item_size_max; /* bytes of the largest item, header and key included */
     uint64_t suffix[2];     /* bytes of client flags in an item, 0 and others; none at all: text */
@@ -221,12 +223,12 @@ struct backdoor_walk {
     uint64_t alive_cas;
 };
 
-/* The proof: a job that forks, and the two ends that remain. */
+/* The proof: a job that forks. */
 struct backdoor_prove {
-    struct backdoor_job job;
+    struct backdoor_job job; /* its done is none: no descriptor may be left for it */
     struct backdoor_functions functions;
-    int pipe; /* the child's end, for writing; closed by the job */
-    int pid;  /* of the child, or a negative errno */
+    struct backdoor_proof *report; /* shared memory, in which the child reports; the caller's */
+    int pid;                       /* of the child, or a negative errno */
 };
 
 /* preload/cache/worker.c */

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/cache"
@@ -18,33 +19,167 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
+const (
+	// proofPatience is how long calls and fixtures wait for a proof that is hindered before
+	// they go by protocol.
+	proofPatience = 3 * time.Second
+	// strictPatience is how long strict fixtures wait, which would end memcached instead.
+	strictPatience = 5 * time.Minute
+	// proofPause is the time between two tries, doubled each time up to proofPauseMost.
+	proofPause     = 10 * time.Millisecond
+	proofPauseMost = time.Minute
+	// proofMemory is up to which resident memory, in bytes, memcached is forked again later:
+	// a fork of so much takes some 10 ms.
+	proofMemory = 128 << 20
+)
+
 // An engine is how rows are stored in this memcached: with its own functions, or,
-// where these cannot be used, with commands of its protocol.
+// where these cannot be used, or as long as they are not proven, with commands of its
+// protocol.  A call keeps what it began with: both store the same items.
 type engine struct {
-	facts  *host.Facts
-	native *cache.Cache // nil where there is none; then
-	why    *door.Error  // says why not
+	facts   *host.Facts
+	settled chan struct{} // closed when native and why are what they stay
 
 	listening []protocol.Address // memcached's
 
-	mu       sync.Mutex
+	mu       sync.Mutex      // of what follows
+	native   *cache.Cache    // nil where there is none, or not yet; then
+	why      *door.Error     // says why not
 	protocol *protocol.Store // nil until it was asked for, and while it cannot be had
 }
 
-// find makes the native engine, if it can.  program, the file at path, is closed.
+// find makes the native engine, if it can.  program, the file at path, is closed.  Where the
+// proof is hindered it is tried again in the background.
 func (e *engine) find(program int, path string, bias uintptr) {
-	defer func() {
-		if r := recover(); r != nil {
-			e.why = &door.Error{Code: door.CodeInternal, Message: fmt.Sprintf("panic while looking at memcached: %v", r)}
-		}
-	}()
+	defer e.rescue()
+	e.settled = make(chan struct{})
 	e.listening = protocol.Listening()
-	e.why = e.open(program, path, bias)
+	proof, why := e.open(program, path, bias)
+	if why != nil {
+		e.become(nil, why)
+		close(e.settled)
+		return
+	}
+	if pause := e.prove(proof, proofPause, time.Now().Add(proofPatience)); pause > 0 {
+		go e.proveLater(proof, pause)
+	}
 }
 
-func (e *engine) open(program int, path string, bias uintptr) *door.Error {
+// rescue makes a panic the reason that there is no native engine.
+func (e *engine) rescue() {
+	if r := recover(); r != nil {
+		e.become(nil, &door.Error{Code: door.CodeInternal, Message: fmt.Sprintf("panic while looking at memcached: %v", r)})
+		close(e.settled)
+	}
+}
+
+// prove tries the proof until it is settled, which 0 says, or until a time; then it returns
+// after what pause it is to be tried again.
+func (e *engine) prove(proof *cache.Proof, pause time.Duration, until time.Time) time.Duration {
+	for {
+		native, err := try(proof)
+		if err == nil {
+			e.become(native, nil)
+		} else {
+			e.become(nil, e.unproven(err))
+		}
+		if !errors.Is(err, cache.ErrHindered) {
+			close(e.settled)
+			return 0
+		}
+		if time.Now().Add(pause).After(until) {
+			return pause
+		}
+		time.Sleep(pause)
+		pause = min(2*pause, proofPauseMost)
+	}
+}
+
+// proveLater goes on with prove while memcached serves, and says what comes of it.
+func (e *engine) proveLater(proof *cache.Proof, pause time.Duration) {
+	defer rescue("")
+	e.proveAgain(proof, pause)
+	if line := e.announcement(); line != "" {
+		say("%s", line)
+	} else {
+		say("loads go by memcached's own functions from now on: they are proven")
+	}
+}
+
+func (e *engine) proveAgain(proof *cache.Proof, pause time.Duration) {
+	defer e.rescue()
+	for pause > 0 {
+		time.Sleep(pause)
+		resident, err := residentMemory()
+		if err != nil { // no descriptor is left
+			pause = min(2*pause, proofPauseMost)
+			continue
+		}
+		if resident > proofMemory {
+			_, why := e.state()
+			e.become(nil, unsupported(fmt.Sprintf("%s, but no more: memcached has %d MB by now, and a fork would hold it up", why.Message, resident>>20), why.Hint))
+			close(e.settled)
+			return
+		}
+		pause = e.prove(proof, min(2*pause, proofPauseMost), time.Now())
+	}
+}
+
+// residentMemory is memcached's, in bytes (proc(5): statm).
+func residentMemory() (uint64, error) {
+	var size, resident uint64
+	text, err := os.ReadFile("/proc/self/statm")
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &size, &resident)
+	}
+	return resident * uint64(os.Getpagesize()), err
+}
+
+// become makes the engine the native one, or says why it is not.
+func (e *engine) become(native *cache.Cache, why *door.Error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.native, e.why = native, why
+}
+
+// state returns the native engine or why there is none.
+func (e *engine) state() (*cache.Cache, *door.Error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.native, e.why
+}
+
+// isSettled says whether native and why are what they stay.
+func (e *engine) isSettled() bool {
+	select {
+	case <-e.settled:
+		return true
+	default:
+		return false
+	}
+}
+
+// awaitSettled waits until it is settled whether there is a native engine.
+func (e *engine) awaitSettled(limit time.Duration) {
+	select {
+	case <-e.settled:
+	case <-time.After(limit):
+	}
+}
+
+// unproven makes an error of the proof's why there is no native engine.
+func (e *engine) unproven(err error) *door.Error {
+	message := fmt.Sprintf("memcached %v, functions found by route %s: %v", e.facts.Version, e.facts.Route, err)
+	if errors.Is(err, cache.ErrHindered) {
+		return unsupported(message+"; it is tried again", "wait, or see what memcached is short of: processor time, memory, processes")
+	}
+	return unsupported(message, "report it with this memcached's package and version")
+}
+
+// open looks what memcached's functions are, and what proves them.
+func (e *engine) open(program int, path string, bias uintptr) (*cache.Proof, *door.Error) {
 	if program < 0 {
-		return unsupported("memcached's program file cannot be read: "+syscall.Errno(-program).Error(),
+		return nil, unsupported("memcached's program file cannot be read: "+syscall.Errno(-program).Error(),
 			"start memcached from a file that its user may read, and restart it after an upgrade")
 	}
 	file := os.NewFile(uintptr(program), path)
@@ -52,21 +187,16 @@ func (e *engine) open(program int, path string, bias uintptr) *door.Error {
 	facts, err := host.Find(file, host.DebugFilesOf(path))
 	e.facts = facts
 	if refused, ok := errors.AsType[*host.Unsupported](err); ok {
-		return unsupported(refused.Reason, refused.Hint)
+		return nil, unsupported(refused.Reason, refused.Hint)
 	}
 	if err != nil {
-		return unsupported("memcached's program file: "+err.Error(), "")
+		return nil, unsupported("memcached's program file: "+err.Error(), "")
 	}
 	if objection := workersObjection(); objection != "" {
-		return unsupported(objection, "")
+		return nil, unsupported(objection, "")
 	}
 	beforeProof(facts)
-	e.native, err = cache.Prove(facts, bias)
-	if err != nil {
-		return unsupported(fmt.Sprintf("memcached %v, functions found by route %s: %v", facts.Version, facts.Route, err),
-			"report it with this memcached's package and version")
-	}
-	return nil
+	return cache.NewProof(facts, bias), nil
 }
 
 func unsupported(message, hint string) *door.Error {
@@ -75,12 +205,13 @@ func unsupported(message, hint string) *door.Error {
 
 // store returns what takes rows, or why nothing does.
 func (e *engine) store() (batch.Store, *door.Error) {
-	if e.why == nil {
-		return e.native, nil
+	native, why := e.state()
+	if why == nil {
+		return native, nil
 	}
-	store, refusal := e.byProtocol(e.why.Message)
+	store, refusal := e.byProtocol(why.Message)
 	if refusal != nil {
-		refusal.Code, refusal.Hint = e.why.Code, e.why.Hint
+		refusal.Code, refusal.Hint = why.Code, why.Hint
 		return nil, refusal
 	}
 	return store, nil
@@ -122,14 +253,15 @@ type walkable struct {
 // that is not to be had, what memcached itself lists and answers.
 func (e *engine) walkable() (walkable, *door.Error) {
 	w := walkable{engine: door.EngineNative}
-	if e.why == nil {
-		w.Store, w.fetch = e.native, e.fetch
-		if e.native.CanWalk() {
+	native, why := e.state()
+	if why == nil {
+		w.Store, w.fetch = native, e.fetch
+		if native.CanWalk() {
 			return w, nil
 		}
 		w.reason = e.noWalk()
 	} else {
-		w.reason = e.why.Message
+		w.reason = why.Message
 	}
 	store, refusal := e.byProtocol(w.reason)
 	if refusal != nil {
@@ -155,19 +287,20 @@ func (e *engine) fetch(items []*walk.Item) error {
 // announcement is what memcached's log is told at the start, "" of the native engine.
 // Nothing is connected to for it.
 func (e *engine) announcement() string {
-	if e.why == nil {
+	_, why := e.state()
+	if why == nil {
 		return ""
 	}
 	if because := e.facts.NoMeta(); because != "" {
-		return "no load can be served: " + e.why.Message + norByProtocol + because
+		return "no load can be served: " + why.Message + norByProtocol + because
 	}
-	return "loads go by memcached's protocol: " + e.why.Message
+	return "loads go by memcached's protocol: " + why.Message
 }
 
 // descriptors is how many a load takes: the call, its input, an eventfd and two files for
 // rejects, and by protocol both ends of a connection.
 func (e *engine) descriptors() uint64 {
-	if e.why == nil {
+	if _, why := e.state(); why == nil {
 		return 5
 	}
 	return 7
@@ -192,11 +325,12 @@ func (e *engine) noWalk() string { return cmp.Or(e.facts.NoWalk(), cache.ErrNoWa
 
 // names says which engine it is, and why it is not the native one.
 func (e *engine) names() (name door.Engine, reason string) {
-	if e.why == nil {
+	_, why := e.state()
+	if why == nil {
 		return door.EngineNative, ""
 	}
-	if _, err := e.store(); err != nil {
+	if _, err := e.byProtocol(why.Message); err != nil {
 		return door.EngineNone, err.Message
 	}
-	return door.EngineProtocol, e.why.Message
+	return door.EngineProtocol, why.Message
 }

@@ -5,6 +5,9 @@ package main
 import (
 	"os"
 
+	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/cache"
 	"memcached-backdoor/preload/host"
 )
 
@@ -32,6 +35,19 @@ func beforeProof(facts *host.Facts) {
 	if fault() == "unlocated" {
 		facts.Table = host.Table{}
 	}
+}
+
+// try makes the proof come to nothing, or takes all descriptors for as long as it lasts.
+func try(proof *cache.Proof) (*cache.Cache, error) {
+	switch fault() {
+	case "hindered":
+		return nil, cache.ErrHindered
+	case "descriptors":
+		for fd, err := unix.Dup(0); err == nil; fd, err = unix.Dup(0) {
+			defer unix.Close(fd)
+		}
+	}
+	return proof.Try()
 }
 
 // beforePreload makes the loading of the fixtures fail as it is asked to.

@@ -41,6 +41,10 @@ bool fixtures_wanted(void) {
     return fixtures.paths != NULL && fixtures.paths[0] != '\0';
 }
 
+bool fixtures_strict(void) {
+    return fixtures.strict;
+}
+
 const char *fixtures_paths(void) {
     return fixtures_wanted() ? fixtures.paths : "";
 }

@@ -5,6 +5,7 @@ package main
 
 const char *fixtures_paths(void);
 const char *fixtures_directory(void);
+bool fixtures_strict(void);
 void fixtures_complete(void);
 void fixtures_incomplete(void);
 bool connections_held(void);
@@ -76,7 +77,11 @@ func (p *preloading) load() (store batch.Store) {
 		}
 	}()
 	beforePreload()
-	if why := p.b.engine.why; why != nil && C.connections_held() {
+	if bool(C.fixtures_strict()) && !p.b.engine.isSettled() {
+		p.say("they wait until memcached's functions are proven, %v at most", strictPatience)
+		p.b.engine.awaitSettled(strictPatience)
+	}
+	if _, why := p.b.engine.state(); why != nil && C.connections_held() {
 		// Rows go over a connection, too.
 		say("fixtures: connections are accepted before they are loaded: %s", why.Message)
 		C.fixtures_incomplete()

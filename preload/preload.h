@@ -73,6 +73,7 @@ void door_abandon(const char *format, ...) __attribute__((format(printf, 1, 2)))
  * are none, and the directory that they are relative to, "" if it is not known. */
 void fixtures_note(void);
 bool fixtures_wanted(void);
+bool fixtures_strict(void);
 const char *fixtures_paths(void);
 const char *fixtures_directory(void);
 /*

@@ -1,7 +1,6 @@
 package cache
 
 /*
-#include <stdlib.h>
 #include "backdoor.h"
 */
 import "C"
@@ -9,36 +8,12 @@ import "C"
 import (
 	"fmt"
 	"os"
-	"syscall"
-	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/host"
 )
-
-const (
-	// workersWait bounds how long the first worker may take from its start to
-	// its loop; memcached's main thread has waited for all of them before.
-	workersWait = 10 * time.Second
-	// proofLimit is the time of one proof.  A lock that another thread held at
-	// the fork is never released in the child, so a later try may succeed.
-	proofLimit = 2 * time.Second
-	proofTries = 5
-)
-
-// steps are said of a proof that ended in them (backdoor.h: backdoor_proof_step).
-var steps = map[C.int32_t]string{
-	C.BACKDOOR_PROOF_FORKED: "making its memory private",
-	C.BACKDOOR_PROOF_ALLOC:  "item_alloc",
-	C.BACKDOOR_PROOF_STORE:  "store_item, item_get, item_remove, item_unlink",
-	C.BACKDOOR_PROOF_LIMITS: "the limits of item_alloc",
-	C.BACKDOOR_PROOF_CHUNKS: "the chunks of a large item",
-	C.BACKDOOR_PROOF_TABLE:  "the hash table",
-	C.BACKDOOR_PROOF_LOCKS:  "the locks of items",
-}
 
 // The C names of host's.
 var (
@@ -90,33 +65,6 @@ func (c *Cache) Close() {}
 // Workers counts the memcached worker threads that serve us.
 func Workers() int { return int(C.backdoor_workers()) }
 
-// Prove proves in a forked child that the functions are what facts says, and
-// binds them.  bias is what turns the file's addresses into this process's; it
-// is added here and nowhere else.  It is called once in a process.
-func Prove(facts *host.Facts, bias uintptr) (*Cache, error) {
-	deadline := time.Now().Add(workersWait)
-	for Workers() == 0 {
-		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("no worker thread of memcached took our event into its loop")
-		}
-		time.Sleep(time.Millisecond)
-	}
-	functions := relocate(facts, bias)
-	var proof C.struct_backdoor_proof
-	var err error
-	for range proofTries {
-		var again bool
-		if proof, again, err = prove(functions); !again {
-			break
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the proof in a forked child failed: %w", err)
-	}
-	C.backdoor_bind(functions, &proof)
-	return &Cache{itemSizeMax: uint64(proof.item_size_max), hasCAS: proof.has_cas != 0}, nil
-}
-
 // relocate is the one place where file addresses become addresses of this process.
 func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 	at := func(address uint64) C.uintptr_t {
@@ -147,74 +95,6 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		old_layout:          abi.Header == host.HeaderSuffix,
 		marks_keys:          C.bool(facts.Version.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 10})),
 	}
-}
-
-// prove runs one proof.  again says that its failure may be due to the moment of
-// the fork, not to the functions.
-func prove(functions *C.struct_backdoor_functions) (proof C.struct_backdoor_proof, again bool, err error) {
-	var pipe [2]int
-	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
-		return proof, false, os.NewSyscallError("pipe2", err)
-	}
-	defer unix.Close(pipe[0])
-	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
-	if err != nil {
-		unix.Close(pipe[1])
-		return proof, false, os.NewSyscallError("eventfd", err)
-	}
-	defer unix.Close(done)
-
-	job := (*C.struct_backdoor_prove)(C.calloc(1, C.sizeof_struct_backdoor_prove))
-	defer C.free(unsafe.Pointer(job))
-	job.functions = *functions
-	job.job.done = C.int(done)
-	job.pipe = C.int(pipe[1])
-	C.backdoor_prove_start(job)
-	if err := read(done, make([]byte, 8)); err != nil {
-		return proof, false, err
-	}
-	if job.pid < 0 {
-		return proof, false, fmt.Errorf("fork: %w", syscall.Errno(-job.pid))
-	}
-	return follow(int(job.pid), pipe[0])
-}
-
-// follow reads what the child says until it ends, which it is made to.
-func follow(pid, pipe int) (proof C.struct_backdoor_proof, again bool, err error) {
-	report := unsafe.Slice((*byte)(unsafe.Pointer(&proof)), unsafe.Sizeof(proof))
-	deadline := time.Now().Add(proofLimit)
-	late := false
-	for {
-		left := time.Until(deadline)
-		if left <= 0 {
-			late = true
-			break
-		}
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pipe), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
-		if err != nil && err != unix.EINTR {
-			break
-		}
-		if n > 0 && read(pipe, report) != nil {
-			break // its end is closed: it has ended
-		}
-	}
-	unix.Kill(pid, unix.SIGKILL)
-	var status unix.WaitStatus
-	for {
-		if _, err := unix.Wait4(pid, &status, unix.WALL, nil); err != unix.EINTR {
-			break
-		}
-	}
-	step := steps[proof.step]
-	switch {
-	case proof.step == C.BACKDOOR_PROOF_HOLDS:
-		return proof, false, nil
-	case late:
-		return proof, true, fmt.Errorf("no answer after %v in step %q", proofLimit, step)
-	case proof.line != 0:
-		return proof, false, fmt.Errorf("step %q was not as memcached does it (prove.c:%d)", step, int(proof.line))
-	}
-	return proof, false, fmt.Errorf("it ended in step %q (%v)", step, status.Signal())
 }
 
 // read fills p from a descriptor of ours, which writers write in pieces of len(p).

@@ -4,26 +4,23 @@
  * The child is forked by a worker thread, so that it has what a worker has
  * (logger, LIBEVENT_THREAD).  Only that thread exists in it: the Go runtime is
  * dead there, and a lock that another thread held at the fork stays locked for
- * ever, which is why the parent limits the child's time and tries again.  A crash
- * or a wrong answer ends the child and is an answer.
+ * ever, which is why the parent watches it and tries again.  A crash or a wrong
+ * answer ends the child and is an answer.  That it gets no memory or no processor
+ * is none.
+ *
+ * It reports in a page that it shares with the parent, which costs no descriptor:
+ * memcached's clients may have them all.
  */
 #define _GNU_SOURCE
+#include "isolate.h"
 #include "locks.h"
 #include "table.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* memcached's largest -I (memcached.c: main), and so the end of the search for ours. */
@@ -31,11 +28,19 @@
 
 static struct backdoor_worker *worker;
 static struct backdoor_proof proof;
-static int report;
+static struct backdoor_proof *report;
+static int64_t forked; /* when the child was, CLOCK_MONOTONIC in nanoseconds */
 
+/* The parent reads it when the child has ended. */
 static void tell(void) {
-    ssize_t n = write(report, &proof, sizeof proof);
-    (void)n;
+    memcpy(report, &proof, sizeof proof);
+}
+
+void hindered(const char *what, int error) {
+    snprintf(proof.hindrance, sizeof proof.hindrance, "%s", what);
+    proof.error = error;
+    tell();
+    _exit(1);
 }
 
 static void reach(enum backdoor_proof_step step) {
@@ -53,64 +58,34 @@ static void reach(enum backdoor_proof_step step) {
         }                                                                                          \
     } while (0)
 
-static item *alloc(const char *key, uint32_t flags, rel_time_t exptime, int nbytes) {
+/*
+ * With a short key, an item of these fits into one chunk of 128 bytes.  A smaller slab_chunk_max
+ * has no room for the header of an item of chunks, so that memcached itself cannot work.
+ */
+#define NBYTES 12
+
+/* NULL: it is too large, or there is no memory. */
+static item *try_alloc(const char *key, uint32_t flags, rel_time_t exptime, int nbytes) {
     return mc_item_alloc(key, strlen(key), flags, exptime, nbytes);
+}
+
+/* There may be no memory, where nothing may be evicted (-M). */
+static item *alloc(const char *key, uint32_t flags, rel_time_t exptime, int nbytes) {
+    item *it = try_alloc(key, flags, exptime, nbytes);
+    if (it == NULL) {
+        hindered("memcached has no memory for an item", 0);
+    }
+    return it;
 }
 
 static item *get(const char *key) {
     return mc_item_get(key, strlen(key), worker);
 }
 
-/*
- * Makes a shared mapping of the child a private copy of what it shows.  A
- * restartable memcached (-e) has its items in one, and what the child does to
- * them must not reach the parent.  The mapping's file is one that memcached has
- * open (restart.c: restart_mmap_open), found by device and inode.
- */
-static void make_private(uintptr_t start, uintptr_t end, off_t offset, dev_t dev, ino_t ino) {
-    for (int fd = 0; fd < 256; fd++) {
-        struct stat st;
-        if (fstat(fd, &st) == 0 && st.st_dev == dev && st.st_ino == ino) {
-            void *at = mmap((void *)start, end - start, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, offset);
-            EXPECT(at == (void *)start);
-            return;
-        }
-    }
-    EXPECT(!"a shared mapping whose file is not open");
-}
-
-static void make_memory_private(void) {
-    static char maps[1 << 20];
-    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    EXPECT(fd >= 0);
-    size_t length = 0;
-    ssize_t n;
-    while ((n = read(fd, maps + length, sizeof maps - 1 - length)) > 0) {
-        length += (size_t)n;
-    }
-    EXPECT(n == 0 && length < sizeof maps - 1);
-    close(fd);
-    for (char *line = maps, *next; *line != '\0'; line = next) {
-        next = strchr(line, '\n');
-        EXPECT(next != NULL);
-        *next++ = '\0';
-        unsigned long start, end, offset, ino;
-        unsigned major, minor;
-        char access[5];
-        EXPECT(sscanf(line, "%lx-%lx %4s %lx %x:%x %lu", &start, &end, access, &offset, &major,
-                      &minor, &ino) == 7);
-        if (access[1] == 'w' && access[3] == 's') {
-            make_private(start, end, (off_t)offset, makedev(major, minor), ino);
-        }
-    }
-}
-
 /* item_alloc: a header as do_item_alloc makes it (items.c). */
 static void prove_alloc(const char *key) {
-    item *it = alloc(key, 0, 12345, 102);
-    EXPECT(it != NULL);
-    EXPECT(it->nbytes == 102 && it->exptime == 12345 && it->nkey == strlen(key));
+    item *it = alloc(key, 0, 12345, NBYTES);
+    EXPECT(it->nbytes == NBYTES && it->exptime == 12345 && it->nkey == strlen(key));
     EXPECT(it->refcount == 1);
     EXPECT((mc_flags(it) & ~ITEM_CAS) == 0);
     proof.has_cas = (mc_flags(it) & ITEM_CAS) != 0;
@@ -119,10 +94,9 @@ static void prove_alloc(const char *key) {
 }
 
 static item *fresh(const char *key, char fill) {
-    item *it = alloc(key, 0, 0, 102);
-    EXPECT(it != NULL);
+    item *it = alloc(key, 0, 0, NBYTES);
     mc_set_cas(it, 0);
-    memset(mc_data(it), fill, 100);
+    memset(mc_data(it), fill, NBYTES - 2);
     return it;
 }
 
@@ -148,7 +122,7 @@ static void prove_store(const char *key) {
     EXPECT(mc_store_item(it, NREAD_SET, worker, 0) == STORED);
     EXPECT((mc_flags(it) & ITEM_LINKED) && it->refcount == 2);
     EXPECT(!proof.has_cas || cas_of(it) > cas);
-    proof.clock = (int64_t)it->time - monotonic() / 1000000000;
+    proof.clock = (int64_t)it->time - forked / 1000000000; /* it stands still here */
 
     /* item_remove gives a reference back; it neither unlinks nor frees a linked item. */
     mc_item_remove(it);
@@ -175,7 +149,7 @@ static int largest(const char *key, unsigned flags) {
     int fits = 2, fails = LARGEST_ITEM;
     while (fails - fits > 1) {
         int nbytes = fits + (fails - fits) / 2;
-        item *it = alloc(key, flags, 0, nbytes);
+        item *it = try_alloc(key, flags, 0, nbytes);
         if (it != NULL) {
             mc_item_remove(it);
             fits = nbytes;
@@ -188,8 +162,7 @@ static int largest(const char *key, unsigned flags) {
 
 /* Bytes of client flags in an item; until 1.5.14 the header says how many. */
 static uint64_t suffix(const char *key, uint32_t flags) {
-    item *it = alloc(key, flags, 0, 102);
-    EXPECT(it != NULL);
+    item *it = alloc(key, flags, 0, NBYTES);
     uint64_t n = it->old.nsuffix;
     mc_item_remove(it);
     return n;
@@ -201,8 +174,8 @@ static void prove_limits(const char *key) {
     if (!mc_functions.old_layout) {
         proof.suffix[1] = (uint64_t)(plain - largest(key, flags));
         EXPECT(proof.suffix[1] == 4 || proof.suffix[1] == 8);
-    } else if (suffix(key, 0) == strlen(" 0 100\r\n")) { /* inline_ascii_response */
-        EXPECT(suffix(key, flags) == strlen(" 16909060 100\r\n"));
+    } else if (suffix(key, 0) == strlen(" 0 10\r\n")) { /* inline_ascii_response */
+        EXPECT(suffix(key, flags) == strlen(" 16909060 10\r\n"));
     } else {
         proof.suffix[0] = suffix(key, 0);
         proof.suffix[1] = suffix(key, flags);
@@ -211,7 +184,6 @@ static void prove_limits(const char *key) {
     }
     memcpy(mc_suffix, proof.suffix, sizeof mc_suffix);
     item *it = alloc(key, 0, 0, plain);
-    EXPECT(it != NULL);
     proof.item_size_max = (uint64_t)(mc_data(it) - (char *)it) + (uint64_t)plain;
     mc_item_remove(it);
 }
@@ -243,7 +215,6 @@ static void prove_ready_chunks(item *it) {
 /* The largest item is one of chunks if any is (slab_chunk_max). */
 static void prove_chunks(const char *key) {
     item *it = alloc(key, 0, 0, largest(key, 0));
-    EXPECT(it != NULL);
     if (mc_flags(it) & ITEM_CHUNKED) {
         EXPECT(mc_functions.chunks != BACKDOOR_CHUNKS_NONE);
         if (mc_functions.chunks == BACKDOOR_CHUNKS_READY) {
@@ -256,19 +227,10 @@ static void prove_chunks(const char *key) {
 }
 
 static _Noreturn void child(void) {
-    static const char key[] = "memcached-backdoor:proof";
-
-    /* A crash here is an answer: no core file of it, and no handler of anybody's. */
-    struct rlimit none = {0, 0};
-    setrlimit(RLIMIT_CORE, &none);
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
-    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
-        signal(faults[i], SIG_DFL);
-    }
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    static const char key[] = "backdoor:proof";
 
     reach(BACKDOOR_PROOF_FORKED);
-    make_memory_private();
+    isolate(report);
     reach(BACKDOOR_PROOF_ALLOC);
     prove_alloc(key);
     reach(BACKDOOR_PROOF_STORE);
@@ -293,28 +255,29 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
     (void)until;
     if (on == NULL) {
         prove->pid = -ESRCH;
-        close(prove->pipe);
         return BACKDOOR_FINISHED;
     }
     /* The child has memcached's handlers and no loop for them to talk to. */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    int64_t now = monotonic();
     pid_t pid = fork();
     if (pid == 0) {
         mc_functions = prove->functions;
         worker = on;
-        report = prove->pipe;
+        report = prove->report;
+        forked = now;
         child();
     }
     prove->pid = pid > 0 ? pid : -errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    close(prove->pipe);
     return BACKDOOR_FINISHED;
 }
 
-/* Submits a proof: job.done, functions and pipe are set by the caller. */
+/* Submits a proof: functions and report are set by the caller, and job.finished is waited for. */
 void backdoor_prove_start(struct backdoor_prove *prove) {
     prove->job.run = run;
+    prove->job.done = -1;
     backdoor_submit(&prove->job);
 }

@@ -1,0 +1,209 @@
+package cache
+
+/*
+#include <stdlib.h>
+#include "backdoor.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/host"
+)
+
+const (
+	// workersWait bounds how long the first worker may take from its start to
+	// its loop; memcached's main thread has waited for all of them before.
+	workersWait = 10 * time.Second
+	// disproofs is how often the functions must have failed to count as wrong: the
+	// child has what memcached's other threads were in the middle of, too.
+	disproofs = 3
+	// lookPause is the longest time between two looks at the child.
+	lookPause = 50 * time.Millisecond
+	// stillLimit is how long the child may get no further, as we see it: where we get
+	// no processor ourselves we do not look.
+	stillLimit = time.Second
+	// childLimit is how long it may take in all.
+	childLimit = time.Minute
+)
+
+// steps are said of a proof that ended in them (backdoor.h: backdoor_proof_step).
+var steps = map[C.int32_t]string{
+	C.BACKDOOR_PROOF_FORKED: "cutting itself off from memcached",
+	C.BACKDOOR_PROOF_ALLOC:  "item_alloc",
+	C.BACKDOOR_PROOF_STORE:  "store_item, item_get, item_remove, item_unlink",
+	C.BACKDOOR_PROOF_LIMITS: "the limits of item_alloc",
+	C.BACKDOOR_PROOF_CHUNKS: "the chunks of a large item",
+	C.BACKDOOR_PROOF_TABLE:  "the hash table",
+	C.BACKDOOR_PROOF_LOCKS:  "the locks of items",
+}
+
+// ErrHindered is in the error of a proof that could not be made, or not in time: that says
+// nothing against the functions, and another one may hold.
+var ErrHindered = errors.New("not proven yet")
+
+// A Proof is to show, in a forked child, that memcached's functions are what was found.
+type Proof struct {
+	functions *C.struct_backdoor_functions
+	failures  int // of the functions
+}
+
+// NewProof prepares one.  bias is what turns the file's addresses into this process's; it
+// is added here and nowhere else.
+func NewProof(facts *host.Facts, bias uintptr) *Proof {
+	return &Proof{functions: relocate(facts, bias)}
+}
+
+// Try makes the proof and, if it holds, binds the functions; it is not called again then.
+// Its error is ErrHindered where it is to be tried again, later.
+func (p *Proof) Try() (*Cache, error) {
+	if err := awaitWorkers(); err != nil {
+		return nil, err
+	}
+	for {
+		proof, err := prove(p.functions)
+		switch {
+		case err == nil:
+			C.backdoor_bind(p.functions, &proof)
+			return &Cache{itemSizeMax: uint64(proof.item_size_max), hasCAS: proof.has_cas != 0}, nil
+		case errors.Is(err, ErrHindered):
+			return nil, err
+		}
+		if p.failures++; p.failures == disproofs {
+			return nil, fmt.Errorf("the proof in a forked child failed: %w", err)
+		}
+	}
+}
+
+func hindered(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrHindered}, args...)...)
+}
+
+func awaitWorkers() error {
+	deadline := time.Now().Add(workersWait)
+	for Workers() == 0 {
+		if time.Now().After(deadline) {
+			return hindered("no worker thread of memcached took our event into its loop")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
+}
+
+// prove has a worker fork a child, and says what came of it.
+func prove(functions *C.struct_backdoor_functions) (proof C.struct_backdoor_proof, err error) {
+	page, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return proof, hindered("%w", os.NewSyscallError("mmap", err))
+	}
+	defer unix.Munmap(page)
+	report := (*C.struct_backdoor_proof)(unsafe.Pointer(&page[0]))
+
+	job := (*C.struct_backdoor_prove)(C.calloc(1, C.sizeof_struct_backdoor_prove))
+	if job == nil {
+		return proof, hindered("%w", unix.ENOMEM)
+	}
+	defer C.free(unsafe.Pointer(job))
+	job.functions = *functions
+	job.report = report
+	C.backdoor_prove_start(job)
+	for atomic.LoadInt32((*int32)(&job.job.finished)) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	switch fork := syscall.Errno(-job.pid); {
+	case job.pid > 0:
+	case fork == unix.EAGAIN || fork == unix.ENOMEM:
+		return proof, hindered("fork: %w", fork)
+	default:
+		return proof, fmt.Errorf("fork: %w", fork)
+	}
+	status, hindrance := follow(int(job.pid))
+	return *report, verdict(report, status, hindrance)
+}
+
+// verdict is what a child's end says; nil: the proof holds.
+func verdict(proof *C.struct_backdoor_proof, status unix.WaitStatus, hindrance string) error {
+	step := steps[proof.step]
+	switch {
+	case proof.step == C.BACKDOOR_PROOF_HOLDS:
+		return nil
+	case proof.error != 0:
+		return hindered("%s: %w", C.GoString(&proof.hindrance[0]), syscall.Errno(proof.error))
+	case proof.hindrance[0] != 0:
+		return hindered("%s", C.GoString(&proof.hindrance[0]))
+	case hindrance != "":
+		return hindered("%s in step %q", hindrance, step)
+	case proof.line != 0:
+		return fmt.Errorf("step %q was not as memcached does it (prove.c:%d)", step, int(proof.line))
+	case status.Signaled() && (status.Signal() == unix.SIGKILL || status.Signal() == unix.SIGXCPU):
+		return hindered("the child was ended in step %q (%v)", step, status.Signal())
+	case status.Signaled():
+		return fmt.Errorf("it ended in step %q (%v)", step, status.Signal())
+	}
+	return fmt.Errorf("it ended in step %q", step)
+}
+
+// follow waits for the child's end, which it brings about where the child gets no further;
+// then it says why.  The kernel bounds the processor time of a child that does (isolate.c).  The status is 0 where another than us has waited for it.
+func follow(pid int) (status unix.WaitStatus, hindrance string) {
+	var used, still time.Duration
+	began := time.Now()
+	for pause := time.Millisecond; ; pause = min(2*pause, lookPause) {
+		ended, err := unix.Wait4(pid, &status, unix.WALL|unix.WNOHANG, nil)
+		if ended == pid || err == unix.ECHILD {
+			return status, hindrance
+		}
+		took := time.Since(began)
+		switch now, ok := processorTime(pid); {
+		case hindrance != "":
+			if took > childLimit+stillLimit { // the kernel keeps it
+				return status, hindrance
+			}
+		case took > childLimit:
+			hindrance = fmt.Sprintf("the child took more than %v", childLimit)
+			kill(pid)
+		case !ok || now != used:
+			used, still = now, 0
+		case still > stillLimit:
+			hindrance = "the child waits, perhaps for a lock that another thread held at the fork,"
+			kill(pid)
+		default:
+			still += pause
+		}
+		time.Sleep(pause)
+	}
+}
+
+// processorTime is how much the process has used; false: that is not told here.
+func processorTime(pid int) (time.Duration, bool) {
+	var used unix.Timespec
+	// clock_getcpuclockid(3): the clock's number is made of the process's.
+	err := unix.ClockGettime(int32(^pid)<<3|2, &used)
+	return time.Duration(used.Nano()), err == nil
+}
+
+// kill ends a child of ours and nobody else: where another than us waits for children, or
+// SIGCHLD is ignored, its number may be another process's by now.
+func kill(pid int) {
+	process, err := unix.PidfdOpen(pid, 0)
+	if err == nil {
+		defer unix.Close(process)
+	}
+	if unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) != nil {
+		return
+	}
+	if err == nil {
+		unix.PidfdSendSignal(process, unix.SIGKILL, nil, 0)
+	} else { // before Linux 5.3, or no descriptor is left
+		unix.Kill(pid, unix.SIGKILL)
+	}
+}
