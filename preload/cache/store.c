@@ -43,17 +43,46 @@ void backdoor_bind(const struct backdoor_functions *functions, const struct back
     walk_bind(proof->locks, proof->lock_mask);
 }
 
-/* A stale value is worse than none: proto_text.c: process_update_command does the same. */
+/*
+ * Takes an item out whose value is in extstore.  item_unlink alone would leave the value counted in
+ * its page: memcached frees and compacts pages by that count, and calls STORAGE_delete beside
+ * item_unlink (proto_text.c: process_update_command), which we have not found.  But store_item
+ * calls it for what it replaces (memcached.c: do_store_item).  So an item that has expired takes
+ * the old one's place, and memcached takes that out when it is asked for (items.c: do_item_get).
+ * Answers false if there is no memory for it.
+ */
+static bool drop_external(const char *key, uint8_t nkey, struct backdoor_worker *worker) {
+    item *it = mc_item_alloc(key, nkey, 0, 1, 2); /* memcached.c: realtime, of a negative time */
+    if (it == NULL) {
+        return false;
+    }
+    mc_set_cas(it, 0);
+    memcpy(mc_data(it), "\r\n", 2);
+    bool replaced = mc_store_item(it, NREAD_SET, worker, 0) == STORED;
+    mc_item_remove(it);
+    it = mc_item_get(key, nkey, worker);
+    if (it != NULL) { /* somebody else has stored another meanwhile */
+        mc_item_remove(it);
+    }
+    return replaced;
+}
+
+/* A stale value is worse than none: proto_text.c: process_update_command does the same.  Without
+ * memory for more, the page of a value in extstore has one too many until it is compacted. */
 static void drop_old(struct backdoor_batch *batch, const struct backdoor_row *row,
                      struct backdoor_worker *worker) {
     if (row->comm != NREAD_SET && row->comm != BACKDOOR_EXPIRE) {
         return;
     }
-    item *old = mc_item_get(batch->data + row->key, row->nkey, worker);
-    if (old != NULL) {
-        mc_item_unlink(old);
-        mc_item_remove(old);
+    const char *key = batch->data + row->key;
+    item *old = mc_item_get(key, row->nkey, worker);
+    if (old == NULL) {
+        return;
     }
+    if ((mc_flags(old) & ITEM_HDR) == 0 || !drop_external(key, row->nkey, worker)) {
+        mc_item_unlink(old);
+    }
+    mc_item_remove(old);
 }
 
 static void settle(struct backdoor_batch *batch, struct backdoor_row *row,
