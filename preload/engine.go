@@ -271,8 +271,22 @@ func (e *engine) walkable() (walkable, *door.Error) {
 		}
 		return w, refusal
 	}
-	w.Store, w.fetch, w.engine = store, store.Fetch, door.EngineProtocol
+	w.Store, w.fetch, w.engine = listed{store, w.reason}, store.Fetch, door.EngineProtocol
 	return w, nil
+}
+
+// listed is a cache whose items are met by memcached's list of keys.
+type listed struct {
+	*protocol.Store
+	why string // there is no other way to meet them
+}
+
+func (l listed) Walk(o walk.Options) (walk.Walker, error) {
+	w, err := l.Store.Walk(o)
+	if none, ok := errors.AsType[*protocol.Unlisted](err); ok {
+		return nil, &door.Error{Code: door.CodeHost, Message: l.why + norByProtocol + none.Message, Hint: none.Hint}
+	}
+	return w, err
 }
 
 // fetch asks memcached for the values of items.

@@ -62,6 +62,9 @@ func (b *backdoor) saveOnExit() {
 		if e, ok := errors.AsType[*fs.PathError](err); ok {
 			err = fmt.Errorf("%s: %w", e.Op, e.Err) // the file that it names is gone
 		}
+		if refusal, ok := errors.AsType[*door.Error](err); ok && refusal.Hint != "" {
+			err = fmt.Errorf("%w; hint: %s", err, refusal.Hint)
+		}
 		say("not saved: %s: %v", path, err)
 	case counts.Lost > 0:
 		say("saved without %s that could not be read", door.Count(counts.Lost, "item"))

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +27,63 @@ func (s *server) run(script string, wrap ...string) (stdout, stderr string, stat
 		s.t.Fatal(err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// Where memcached lists no keys, and there is no other way to meet its items, a dump says so, and what to do; and the host
+// stays as it is set.
+func TestDumpUnlisted(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		const disabled, noList = "memcached's LRU crawler, which lists the keys, is disabled", "memcached lists no keys, since it runs with -X"
+		for name, test := range map[string]struct {
+			args []string
+			says string
+			hint string
+		}{
+			"disabled":   {nil, disabled, "send memcached the command: lru_crawler enable"},
+			"no dumping": {[]string{"-X"}, noList, "start memcached without -X"},
+		} {
+			s := newServer(t, h.program, test.args...)
+			saved := filepath.Join(s.dir, "saved")
+			s.env = []string{"MEMCACHED_BACKDOOR_SAVE=" + saved}
+			s.start()
+			s.waitDoor()
+			s.said("set k 0 0 1\r\nv")
+			if test.says == disabled {
+				s.said("lru_crawler disable")
+			}
+			fails := func(when string, fails bool) {
+				t.Helper()
+				stdout, stderr, status := s.client(nil, "dump", filepath.Join(s.dir, "dump"))
+				if !fails {
+					if status != 0 || !strings.HasPrefix(stdout, "1 item met: 1 written") {
+						t.Errorf("%s, %s: status %d: %s%s", name, when, status, stdout, stderr)
+					}
+				} else if status != 11 || !strings.Contains(stderr, "; nor by protocol: "+test.says+"\nhint: "+test.hint+"\n") {
+					t.Errorf("%s, %s: status %d: %s%s", name, when, status, stdout, stderr)
+				}
+			}
+			fails("at first", !h.native())
+			if test.says == disabled {
+				disabled := func() error { // its thread ends in its own time
+					if !strings.Contains(s.said("stats settings"), "STAT lru_crawler no\n") {
+						return errors.New("the crawler is enabled")
+					}
+					return nil
+				}
+				wait(t, "the crawler's end", disabled)
+				s.said("lru_crawler enable")
+				fails("as the hint says", false)
+				s.said("lru_crawler disable")
+				wait(t, "the crawler's end", disabled)
+			}
+			if status := s.end(syscall.SIGTERM); !status.Exited() || status.ExitStatus() != 0 {
+				t.Errorf("%s: memcached ended with %v", name, status)
+			}
+			if want := "nor by protocol: " + test.says + "; hint: " + test.hint; strings.Contains(s.output.String(), want) == h.native() {
+				t.Errorf("%s: memcached's stderr is %q", name, s.output.String())
+			}
+		}
+	})
 }
 
 // Wherever a dump cannot be written the client says why, the file that was there stays, and nothing else is left.

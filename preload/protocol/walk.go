@@ -94,9 +94,31 @@ func (w *walker) crawl() (busy bool, err error) {
 		case bytes.HasPrefix(line, []byte("BUSY")), bytes.HasPrefix(line, []byte("ERROR locked")):
 			return true, fmt.Errorf("its crawler is busy: %s", line)
 		default:
+			if why, ok := unlisted[string(line)]; ok {
+				return false, why
+			}
 			return false, fmt.Errorf("its list of keys: %s", line)
 		}
 	}
+}
+
+// Unlisted says why memcached lists no keys, and what to do. There is no other list: "stats
+// cachedump" ends after 2 MB of a slab class (items.c: item_cachedump). And to enable the crawler
+// would change how the host behaves.
+type Unlisted struct{ Message, Hint string }
+
+func (u *Unlisted) Error() string { return u.Message }
+
+var (
+	disabled  = &Unlisted{"memcached's LRU crawler, which lists the keys, is disabled", "send memcached the command: lru_crawler enable"}
+	forbidden = &Unlisted{"memcached lists no keys, since it runs with -X", "start memcached without -X"}
+)
+
+// unlisted are what memcached answers (proto_text.c: process_lru_crawler_command).
+var unlisted = map[string]*Unlisted{
+	"CLIENT_ERROR lru crawler disabled": disabled,
+	"ERROR an unknown error happened":   disabled, // a moment ago (crawler.c: lru_crawler_start)
+	"ERROR metadump not allowed":        forbidden,
 }
 
 // Next asks for some more of the items on the list.
