@@ -184,27 +184,20 @@ func (c *commands) begin(head *command, row *Row) Kind {
 	if c.options.Override {
 		row.Command = c.options.Command
 	}
-	reason, at := c.badKey(row, head)
-	if kind == Reject {
-		row.Known = row.Known && reason == ""
-		return kind
-	}
-	if reason != "" {
-		return row.reject(reason, at)
-	}
-	return kind
-}
-
-// badKey is that of a key that may be binary.
-func (c *commands) badKey(row *Row, head *command) (reason Reason, at int) {
-	reason, at = badKey(row.Key.Of(head.text))
+	reason, at := badKey(row.Key.Of(head.text))
 	if row.Binary && reason == KeyByte {
 		reason, at = "", 0
 		if most := c.options.BinaryKeyMax; most > 0 && row.Key.Len > most {
 			reason = BinaryKey
 		}
 	}
-	return reason, head.words[1].at + at
+	switch {
+	case kind == Reject:
+		row.Known = row.Known && reason == ""
+	case reason != "":
+		return row.reject(reason, head.words[1].at+at)
+	}
+	return kind
 }
 
 // classic reads set, add and replace.
