@@ -90,8 +90,7 @@ void memcached_ready(const char *unheld) {
     if (fixtures_wanted() && unheld == NULL) {
         connections_hold();
     } else if (fixtures_wanted()) {
-        say("fixtures: connections are accepted before they are loaded: %s", unheld);
-        fixtures_incomplete();
+        fixtures_not_held(unheld);
     }
     if (door_socket() < 0) {
         say("no door: %s", door_reason());

@@ -80,11 +80,23 @@ void fixtures_complete(void) {
 }
 
 void fixtures_incomplete(void) {
-    if (fixtures.strict) {
+    if (!fixtures.strict) {
+        become(ACCEPTED);
+    } else if (!connections_refused()) {
         say("fixtures: memcached ends, for not every row is there "
             "(MEMCACHED_BACKDOOR_PRELOAD_STRICT)");
         become(REFUSED);
+    }
+}
+
+void fixtures_not_held(const char *why) {
+    if (fixtures.strict) {
+        say("fixtures: memcached ends, for it would accept connections before they are loaded "
+            "(MEMCACHED_BACKDOOR_PRELOAD_STRICT): %s",
+            why);
+        become(REFUSED);
     } else {
+        say("fixtures: connections are accepted before they are loaded: %s", why);
         become(ACCEPTED);
     }
 }
@@ -104,8 +116,7 @@ int connections_wait(int timeout) {
         }
     }
     if (connections_refused()) {
-        errno = ECANCELED;
-        return -1;
+        return -1; /* errno is the caller's affair */
     }
     if (n == 0) {
         return 1;

@@ -2,12 +2,14 @@ package main
 
 /*
 #include <stdbool.h>
+#include <stdlib.h>
 
 const char *fixtures_paths(void);
 const char *fixtures_directory(void);
 bool fixtures_strict(void);
 void fixtures_complete(void);
 void fixtures_incomplete(void);
+void fixtures_not_held(const char *why);
 bool connections_held(void);
 bool connections_refused(void);
 */
@@ -16,6 +18,7 @@ import "C"
 import (
 	"runtime/debug"
 	"time"
+	"unsafe"
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/door"
@@ -83,8 +86,9 @@ func (p *preloading) load() (store batch.Store) {
 	}
 	if _, why := p.b.engine.state(); why != nil && C.connections_held() {
 		// Rows go over a connection, too.
-		say("fixtures: connections are accepted before they are loaded: %s", why.Message)
-		C.fixtures_incomplete()
+		reason := C.CString(why.Message)
+		C.fixtures_not_held(reason)
+		C.free(unsafe.Pointer(reason))
 	}
 	if C.connections_refused() {
 		p.complete = false

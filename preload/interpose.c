@@ -27,6 +27,7 @@
 
 typedef int event_base_loop_fn(struct event_base *base, int flags);
 typedef const char *event_base_get_method_fn(const struct event_base *base);
+typedef int event_base_loopbreak_fn(struct event_base *base);
 typedef int epoll_wait_fn(int epfd, struct epoll_event *events, int maxevents, int timeout);
 typedef int seccomp_load_fn(void *filter);
 
@@ -109,6 +110,10 @@ static bool is_base_of(void *thread, const struct event_base *base) {
     return ((void **)thread)[1] == base;
 }
 
+/* The main thread's, of its loop; NULL where libevent is part of the program.  Only the main thread
+ * touches it. */
+static struct event_base *main_base;
+
 /*
  * On any thread; on memcached's main thread, for the first time, it is ready.  base is its
  * loop's, where that is known.
@@ -119,6 +124,14 @@ static void note_ready(struct event_base *base) {
         atomic_store(&ready, true);
         memcached_ready(holding_objection(base));
     }
+}
+
+/* memcached ends with status 1 when this fails (memcached.c: main). */
+static int run_main(event_base_loop_fn *real, struct event_base *base, int flags) {
+    note_ready(base);
+    main_base = base;
+    int result = connections_refused() ? -1 : real(base, flags);
+    return connections_refused() ? -1 : result;
 }
 
 __attribute__((visibility("default"))) int event_base_loop(struct event_base *base, int flags) {
@@ -136,14 +149,25 @@ __attribute__((visibility("default"))) int event_base_loop(struct event_base *ba
                 backdoor_worker_enter(worker_thread, base, descriptors_from());
             }
             worker_thread = NULL;
-        } else {
-            note_ready(base);
-            if (connections_refused()) {
-                return -1;
-            }
+        } else if (gettid() == getpid()) {
+            return run_main(real, base, flags);
         }
     }
     return real(base, flags);
+}
+
+/*
+ * Makes the main thread's loop end, from epoll_wait, and answers what that is to return.  libevent
+ * warns of every error there but EINTR (epoll.c: epoll_dispatch), so it gets that one, and
+ * event_base_loop returns for another reason.  Where libevent is part of the program it
+ * cannot be asked, and warns.
+ */
+static int refuse_connections(void) {
+    event_base_loopbreak_fn *loopbreak =
+        (event_base_loopbreak_fn *)dlsym(RTLD_DEFAULT, "event_base_loopbreak");
+    bool ends = main_base != NULL && loopbreak != NULL && loopbreak(main_base) == 0;
+    errno = ends ? EINTR : ECANCELED;
+    return -1;
 }
 
 /* libevent waits with it in its loop and nowhere else (epoll.c). */
@@ -164,7 +188,7 @@ __attribute__((visibility("default"))) int epoll_wait(int epfd, struct epoll_eve
         }
         int n = connections_wait(timeout);
         if (n <= 0) {
-            return n;
+            return n < 0 && connections_refused() ? refuse_connections() : n;
         }
     }
     return real(epfd, events, maxevents, timeout);

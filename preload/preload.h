@@ -79,17 +79,19 @@ const char *fixtures_directory(void);
 /*
  * Connections are accepted from the beginning, unless connections_hold is called before
  * memcached's loop; then from fixtures_complete on, or fixtures_incomplete, if the caller has
- * said why.  Where fixtures are strict, that one ends memcached with status 1: its loop
- * fails (memcached.c: main).
+ * said why, or fixtures_not_held, which says why they are accepted before all is loaded.  Where
+ * fixtures are strict, the last two end memcached with status 1: its loop fails
+ * (memcached.c: main).
  */
 void connections_hold(void);
 bool connections_held(void);
 bool connections_refused(void);
 void fixtures_complete(void);
 void fixtures_incomplete(void);
+void fixtures_not_held(const char *why);
 /*
  * Stands before epoll_wait, with its timeout: 1, go on with it; 0, the time is over;
- * -1, it has failed, with errno.
+ * -1, it has failed, with errno, or connections are refused.
  */
 int connections_wait(int timeout);
 
