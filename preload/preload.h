@@ -12,7 +12,8 @@
 #include <sys/resource.h>
 
 /*
- * One line on stderr, with our name before it.  errno is kept.  From say_hold to
+ * One line on stderr, with our name before it.  It never waits: where there is no room for it
+ * the line is lost, and counted in the next one.  errno is kept.  From say_hold to
  * say_release it goes to the stderr that memcached was started with, which its -d
  * would have closed.
  */
