@@ -23,7 +23,7 @@
 #define BACKLOG 128
 /* A path of the door must leave room for the temporary name beside it. */
 #define PATH_LIMIT (sizeof((struct sockaddr_un *)0)->sun_path - sizeof "~4294967295")
-/* How often, and how long apart in nanoseconds, a busy directory is tried. */
+/* How often, and how long apart in nanoseconds, a busy lock is tried. */
 #define LOCK_TRIES 50
 #define LOCK_PAUSE (2 * 1000 * 1000)
 
@@ -161,6 +161,31 @@ static bool parse_group(gid_t *gid) {
     return true;
 }
 
+/*
+ * Gives the socket that was bound to name its group and mode.  Where others may write to the
+ * directory the name may be a link by now, to any file: what is changed is what we have open,
+ * a socket of our own, and not what is named.
+ */
+static bool set_owner(const char *name, mode_t mode, gid_t gid, struct stat *st) {
+    char self[sizeof "/proc/self/fd/4294967295"];
+    int fd = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd); /* fchmod refuses such a descriptor */
+    bool done = fstat(fd, st) == 0;
+    if (done && (!S_ISSOCK(st->st_mode) || st->st_uid != geteuid() || st->st_nlink != 1)) {
+        errno = EPERM;
+        done = false;
+    }
+    done = done && (gid == (gid_t)-1 || fchownat(fd, "", (uid_t)-1, gid, AT_EMPTY_PATH) == 0) &&
+           ((st->st_mode & 0777) == mode || chmod(self, mode) == 0);
+    int err = errno;
+    close(fd);
+    errno = err;
+    return done;
+}
+
 /* Binds and listens under a name of our own, then takes the path's place: it is never half there.
  */
 static bool bind_and_rename(mode_t mode, gid_t gid) {
@@ -179,8 +204,7 @@ static bool bind_and_rename(mode_t mode, gid_t gid) {
         close(fd);
         return false;
     }
-    if ((gid != (gid_t)-1 && lchown(temporary, (uid_t)-1, gid) != 0) ||
-        chmod(temporary, mode) != 0 || listen(fd, BACKLOG) != 0 || lstat(temporary, &st) != 0 ||
+    if (!set_owner(temporary, mode, gid, &st) || listen(fd, BACKLOG) != 0 ||
         rename(temporary, door.path) != 0) {
         refuse("%s: %s", door.path, strerror(errno));
         unlink(temporary);
@@ -193,25 +217,58 @@ static bool bind_and_rename(mode_t mode, gid_t gid) {
     return true;
 }
 
-/* Two memcacheds that start at once must not both find the path free: the directory is locked. */
-static int lock_directory(void) {
-    char directory[sizeof door.path];
-    memcpy(directory, door.path, sizeof directory);
-    char *slash = strrchr(directory, '/');
-    slash[slash == directory] = '\0';
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+/* The lock is held, under its name.  One that was unlinked meanwhile is nobody's any more. */
+static bool is_named(int fd, const char *name) {
+    struct stat held, named;
+    return fstat(fd, &held) == 0 && lstat(name, &named) == 0 && held.st_dev == named.st_dev &&
+           held.st_ino == named.st_ino;
+}
+
+/*
+ * Opens the lock, which only its owner and root can open, so that no other user holds it.
+ * Answers -1 with errno, which is EAGAIN where somebody else has it for now.
+ */
+static int open_lock(const char *name) {
+    struct stat st;
+    int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
     if (fd < 0) {
-        refuse("%s: %s", directory, strerror(errno));
+        int err = errno;
+        /* Root's, in a directory that others use, too; or no lock at all. */
+        if (lstat(name, &st) == 0) {
+            err = S_ISREG(st.st_mode) && st.st_uid == 0 ? EAGAIN : EPERM;
+        }
+        errno = err;
         return -1;
     }
+    bool good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) == 0 &&
+                (st.st_uid == geteuid() || st.st_uid == 0);
+    if (good && flock(fd, LOCK_EX | LOCK_NB) == 0 && is_named(fd, name)) {
+        return fd;
+    }
+    errno = good ? EAGAIN : EPERM;
+    int err = errno;
+    close(fd);
+    errno = err;
+    return -1;
+}
+
+/*
+ * Two memcacheds that start at once must not both find the path free.  The lock is there for
+ * no longer than that takes: it is unlinked by whoever holds it.
+ */
+static int take_lock(const char *name) {
     const struct timespec pause = {0, LOCK_PAUSE};
-    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
-        if (i == LOCK_TRIES) {
-            refuse("%s: locked by another process", directory);
-            close(fd);
-            return -1;
-        }
+    int fd = -1;
+    for (int i = 0; (fd = open_lock(name)) < 0 && errno == EAGAIN && i < LOCK_TRIES; i++) {
         nanosleep(&pause, NULL);
+    }
+    if (fd < 0 && errno == EPERM) {
+        refuse("%s is there and is no lock of ours; remove it, or set MEMCACHED_BACKDOOR", name);
+    } else if (fd < 0 && errno == EAGAIN) {
+        refuse("%s: locked by another process; if none is starting, remove it", name);
+    } else if (fd < 0) {
+        int directory = (int)(strrchr(name, '/') - name);
+        refuse("%.*s: %s", directory > 0 ? directory : 1, name, strerror(errno));
     }
     return fd;
 }
@@ -222,11 +279,14 @@ static bool attach_at(const char *path) {
     if (!set_path(path) || !parse_mode(&mode) || !parse_group(&gid)) {
         return false;
     }
-    int lock = lock_directory();
+    char name[sizeof door.path + sizeof "~lock"];
+    snprintf(name, sizeof name, "%s~lock", door.path);
+    int lock = take_lock(name);
     if (lock < 0) {
         return false;
     }
     bool attached = path_is_free() && bind_and_rename(mode, gid);
+    unlink(name);
     close(lock);
     return attached;
 }
