@@ -102,15 +102,13 @@ void fixtures_not_held(const char *why) {
 }
 
 /* Of all system calls futex(2) is one that seccomp filters of memcached's leave to its threads. */
-int connections_wait(int timeout) {
+int connections_wait(const struct timespec *timeout) {
     if (atomic_load(&connections) == ACCEPTED || gettid() != getpid()) {
         return 1;
     }
-    const struct timespec limit = {timeout / 1000, timeout % 1000 * 1000000L};
     long n = 0;
     while (connections_held() && n == 0) {
-        n = syscall(SYS_futex, &connections, FUTEX_WAIT_PRIVATE, HELD, timeout < 0 ? NULL : &limit,
-                    NULL, 0);
+        n = syscall(SYS_futex, &connections, FUTEX_WAIT_PRIVATE, HELD, timeout, NULL, 0);
         if (n != 0 && errno == EAGAIN) {
             n = 0; /* the state had changed before we waited */
         }

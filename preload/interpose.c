@@ -8,6 +8,7 @@
  *                     place where a worker takes our event into its base
  *   epoll_wait        that moment where libevent is part of the program, and the
  *                     place where connections are held back while fixtures load
+ *   epoll_pwait2      the same, in libevent 2.2
  *   setrlimit         where memcached limits its open files to its connections: what we
  *                     need is set aside there (descriptors.c)
  *   seccomp_load      that moment where the main thread gives up system calls
@@ -29,11 +30,14 @@ typedef int event_base_loop_fn(struct event_base *base, int flags);
 typedef const char *event_base_get_method_fn(const struct event_base *base);
 typedef int event_base_loopbreak_fn(struct event_base *base);
 typedef int epoll_wait_fn(int epfd, struct epoll_event *events, int maxevents, int timeout);
+typedef int epoll_pwait2_fn(int epfd, struct epoll_event *events, int maxevents,
+                            const struct timespec *timeout, const sigset_t *mask);
 typedef int seccomp_load_fn(void *filter);
 
 static pthread_create_fn *_Atomic real_create;
 static event_base_loop_fn *_Atomic real_loop;
 static epoll_wait_fn *_Atomic real_wait;
+static epoll_pwait2_fn *_Atomic real_pwait2;
 static seccomp_load_fn *_Atomic real_load;
 static setrlimit_fn *_Atomic real_setrlimit;
 
@@ -170,7 +174,19 @@ static int refuse_connections(void) {
     return -1;
 }
 
-/* libevent waits with it in its loop and nowhere else (epoll.c). */
+/* libevent waits in its loop with one of the next two and nowhere else (epoll.c).  Answers 1, or
+ * what the call is to return. */
+static int before_wait(const struct timespec *timeout) {
+    if (!host_is_memcached()) {
+        return 1;
+    }
+    if (!host_links_libevent()) {
+        note_ready(NULL);
+    }
+    int n = connections_wait(timeout);
+    return n < 0 && connections_refused() ? refuse_connections() : n;
+}
+
 __attribute__((visibility("default"))) int epoll_wait(int epfd, struct epoll_event *events,
                                                       int maxevents, int timeout) {
     epoll_wait_fn *real = atomic_load(&real_wait);
@@ -182,16 +198,27 @@ __attribute__((visibility("default"))) int epoll_wait(int epfd, struct epoll_eve
         }
         atomic_store(&real_wait, real);
     }
-    if (host_is_memcached()) {
-        if (!host_links_libevent()) {
-            note_ready(NULL);
+    const struct timespec limit = {timeout / 1000, timeout % 1000 * 1000000L};
+    int n = before_wait(timeout < 0 ? NULL : &limit);
+    return n <= 0 ? n : real(epfd, events, maxevents, timeout);
+}
+
+/* From libevent 2.2 on; in glibc since 2.35. */
+__attribute__((visibility("default"))) int epoll_pwait2(int epfd, struct epoll_event *events,
+                                                        int maxevents,
+                                                        const struct timespec *timeout,
+                                                        const sigset_t *mask) {
+    epoll_pwait2_fn *real = atomic_load(&real_pwait2);
+    if (real == NULL) {
+        real = (epoll_pwait2_fn *)dlsym(RTLD_NEXT, "epoll_pwait2");
+        if (real == NULL) {
+            errno = ENOSYS;
+            return -1;
         }
-        int n = connections_wait(timeout);
-        if (n <= 0) {
-            return n < 0 && connections_refused() ? refuse_connections() : n;
-        }
+        atomic_store(&real_pwait2, real);
     }
-    return real(epfd, events, maxevents, timeout);
+    int n = before_wait(timeout);
+    return n <= 0 ? n : real(epfd, events, maxevents, timeout, mask);
 }
 
 __attribute__((visibility("default"))) int setrlimit(__rlimit_resource_t resource,

@@ -91,10 +91,10 @@ void fixtures_complete(void);
 void fixtures_incomplete(void);
 void fixtures_not_held(const char *why);
 /*
- * Stands before epoll_wait, with its timeout: 1, go on with it; 0, the time is over;
+ * Stands before epoll_wait, with its timeout, NULL for none: 1, go on with it; 0, the time is over;
  * -1, it has failed, with errno, or connections are refused.
  */
-int connections_wait(int timeout);
+int connections_wait(const struct timespec *timeout);
 
 /* Saving the cache when memcached is told to end (MEMCACHED_BACKDOOR_SAVE), noted when we are
  * loaded: the file, an absolute path, and for how many seconds memcached's end may wait. */

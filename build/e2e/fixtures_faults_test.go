@@ -108,27 +108,36 @@ func endsOnce(t *testing.T, s *server, why string) {
 	}
 }
 
-// A client that is held back when strict fixtures fail gets no answer.
+// A client that is held back when strict fixtures fail gets no answer, whichever call libevent waits with.
 func TestFixturesStrictServesNobody(t *testing.T) {
 	t.Parallel()
-	path := fixture(t, "rows.raw", append(rowsOf("k", 500_000), "no tab\n"...))
-	s := withFixtures(t, stock(t), []string{path})
-	s.strict()
-	s.onPort("127.0.0.1")
-	s.start()
-	var conn net.Conn
-	wait(t, "the port", func() (err error) {
-		conn, err = net.Dial("tcp", s.socket)
-		return err
-	})
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
-	fmt.Fprint(conn, "get k_0\r\n")
-	if n, err := conn.Read(make([]byte, 100)); n > 0 || err == nil {
-		t.Errorf("memcached answered: %d bytes, %v", n, err)
-	}
-	if status := s.end(0); !status.Exited() || status.ExitStatus() != 1 {
-		t.Errorf("memcached ended with %v", status)
+	pwait2 := filepath.Join(t.TempDir(), "pwait2.so")
+	tool(t, "gcc", "-O2", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", pwait2, "testdata/pwait2.c")
+	for name, before := range map[string]string{"epoll_wait": "", "epoll_pwait2": pwait2 + ":"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := fixture(t, "rows.raw", append(rowsOf("k", 500_000), "no tab\n"...))
+			s := withFixtures(t, stock(t), []string{path})
+			s.preload = before + s.preload
+			s.strict()
+			s.onPort("127.0.0.1")
+			s.start()
+			var conn net.Conn
+			wait(t, "the port", func() (err error) {
+				conn, err = net.Dial("tcp", s.socket)
+				return err
+			})
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(patience))
+			fmt.Fprint(conn, "get k_0\r\n")
+			if n, err := conn.Read(make([]byte, 100)); n > 0 || err == nil {
+				t.Errorf("memcached answered: %d bytes, %v", n, err)
+			}
+			if status := s.end(0); !status.Exited() || status.ExitStatus() != 1 {
+				t.Errorf("memcached ended with %v", status)
+			}
+			endsOnce(t, s, "not every row is there")
+		})
 	}
 }
 
