@@ -198,4 +198,4 @@ func (s source) Read(p []byte) (int, error) {
 
 func (s source) Left() int64 { return s.call.Input.Left() }
 
-func (s source) SeekTo(offset int64) error { return s.call.Input.SeekTo(offset) }
+func (s source) SeekTo(offset int64) error { s.call.Input.SeekTo(offset); return nil }

@@ -24,14 +24,13 @@ import (
 type backdoor struct {
 	engine engine
 	opened time.Time
-	most   int // calls at once
+	places places
 	broken broken
 
 	preloaded chan struct{} // closed when the fixtures are loaded
 
 	mu     sync.Mutex
 	status door.Status // the counters of it
-	active int         // calls under way
 
 	ended chan struct{} // has one when a call has ended that tidy has not seen
 }
@@ -48,7 +47,7 @@ func serve(socket, program int, path string, bias uintptr) {
 	}
 	b := &backdoor{opened: time.Now(), preloaded: make(chan struct{}), ended: make(chan struct{}, 1)}
 	b.engine.find(program, path, bias)
-	b.most = callsAtOnce(b.engine.descriptors())
+	b.places.most = callsAtOnce(b.engine.descriptors())
 	if line := b.engine.announcement(); line != "" {
 		say("%s", line)
 	}
@@ -80,6 +79,8 @@ func serve(socket, program int, path string, bias uintptr) {
 			say("the door is closed: %v", err)
 			return
 		}
+		b.count(func(s *door.Status) { s.Calls++ })
+		b.places.arrive(call)
 		go b.answer(call)
 	}
 }
@@ -102,47 +103,29 @@ func rescue(what string) {
 // answer serves one call and closes it.
 func (b *backdoor) answer(call *door.Call) {
 	defer rescue("")
-	defer call.Close()
-	if !b.enter() {
-		_ = call.Fail(&door.Error{
-			Code:    door.CodeBusy,
-			Message: fmt.Sprintf("%d calls are under way, and there are no descriptors for more", b.most),
-			Hint:    "try again when some are done, or start memcached with a larger -c",
-		})
-		return
+	placed := false
+	call.Admit = func(request door.Request) (err error) {
+		b.places.speak(call)
+		if request.Op != door.OpStatus {
+			err = b.places.enter()
+			placed = err == nil
+		}
+		return err
 	}
-	defer b.leave()
+	defer func() {
+		call.Close()
+		b.places.speak(call) // where it has ended without a request
+		if placed {
+			b.places.leave()
+		}
+		select {
+		case b.ended <- struct{}{}:
+		default:
+		}
+	}()
 	if err := b.dispatch(call); err != nil && !errors.Is(err, door.ErrGone) {
 		say("a call of process %d (uid %d): %v", call.Peer.PID, call.Peer.UID, err)
 	}
-}
-
-func (b *backdoor) enter() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.status.Calls++
-	if b.active >= b.most {
-		return false
-	}
-	b.active++
-	return true
-}
-
-func (b *backdoor) leave() {
-	b.mu.Lock()
-	b.active--
-	b.mu.Unlock()
-	select {
-	case b.ended <- struct{}{}:
-	default:
-	}
-}
-
-// calls is how many are under way.
-func (b *backdoor) calls() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.active
 }
 
 // dispatch receives the request and carries it out; a panic on the way is the

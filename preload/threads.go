@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"memcached-backdoor/preload/door"
 )
 
 // idleThreads is how many threads Go may keep for later: one for each processor, its monitor, the one
@@ -36,7 +38,7 @@ func (b *backdoor) tidy() {
 	defer rescue("")
 	for range b.ended {
 		time.Sleep(tidyAfter)
-		busy := b.calls()
+		busy := b.places.calls() + door.Left()
 		endIdleThreads(busy)
 		if busy == 0 {
 			debug.FreeOSMemory()

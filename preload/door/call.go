@@ -45,8 +45,13 @@ type Call struct {
 	// Output is what a dump is written to, or nil. Close closes it.
 	Output *Stream
 
+	// Admit, if not nil, is asked when the request is known, before its descriptors are looked at; its error is
+	// that of Receive.
+	Admit func(Request) error
+
 	fd            int // the connection; -1 after Close
 	from          int // see Listener.From
+	hurry         chan struct{}
 	request       Request
 	gone          bool // Wait has seen the client go
 	receiveWithin time.Duration
@@ -64,10 +69,14 @@ func newCall(fd int) *Call {
 	return &Call{
 		Peer:          Peer{PID: cred.Pid, UID: cred.Uid, GID: cred.Gid},
 		fd:            fd,
+		hurry:         make(chan struct{}),
 		receiveWithin: receiveLimit,
 		finishWithin:  finishLimit,
 	}
 }
+
+// Hurry ends a Receive that has no request yet. It may be called from any goroutine, once.
+func (c *Call) Hurry() { close(c.hurry) }
 
 // Ready is what a [Call.Wait] has seen.
 type Ready struct {
@@ -95,22 +104,34 @@ func (c *Call) Wait(input bool, done int, limit time.Duration) (Ready, error) {
 	if c.gone {
 		set[0].Fd = -1
 	}
-	input = input && c.Input != nil
-	instant := input && c.Input.instant()
+	var now bool
+	var ended <-chan struct{}
+	if input = input && c.Input != nil; input {
+		now, ended = c.Input.ready()
+	}
 	switch {
-	case instant:
+	case now:
 		limit = 0
-	case input:
+	case ended != nil && c.gone && c.request.Detach:
+		slow := time.Until(c.Input.task.began.Add(detachedWithin))
+		if slow <= 0 {
+			return Ready{}, errSlow
+		}
+		if limit < 0 || slow < limit {
+			limit = slow
+		}
+	case input && ended == nil:
 		set[1].Fd = int32(c.Input.fd)
 	}
-	if _, err := poll.Wait(set, nil, limit); err != nil {
+	if _, err := poll.Wait(set, ended, limit); err != nil {
 		return Ready{}, err
 	}
+	now = now || ended != nil && c.Input.collect()
 	// POLLHUP, POLLERR and POLLNVAL come unasked, and are as good as POLLIN:
 	// the read that follows says what they mean.
 	c.gone = c.gone || set[0].Revents != 0
 	return Ready{
-		Input: instant || set[1].Revents != 0,
+		Input: now || set[1].Revents != 0,
 		Done:  set[2].Revents != 0,
 		Gone:  c.gone,
 	}, nil
@@ -209,16 +230,24 @@ func (c *Call) send(data []byte) error {
 	return nil
 }
 
-// Close closes the connection, the input and the outputs. The second call does nothing.
+// Close closes the connection, the input and the outputs. What the kernel still does with one of them is left
+// behind, with that one. The second call does nothing.
 func (c *Call) Close() error {
 	if c.fd < 0 {
 		return nil
 	}
-	err := os.NewSyscallError("close", unix.Close(c.fd))
-	c.fd = -1
-	if c.Input != nil {
-		err = errors.Join(err, c.Input.Close())
+	var err error
+	if c.Input != nil && !c.Input.task.ended() { // it watches the connection
+		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
+		err = os.NewSyscallError("close", closeFiles(c.Input.task, c.Input.fd, c.fd))
+		c.Input.fd = -1
+	} else {
+		err = os.NewSyscallError("close", unix.Close(c.fd))
+		if c.Input != nil {
+			err = errors.Join(err, c.Input.Close())
+		}
 	}
+	c.fd = -1
 	for _, out := range []*Output{c.Rejects, c.Reasons} {
 		if out != nil {
 			err = errors.Join(err, out.close())

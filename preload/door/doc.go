@@ -30,7 +30,8 @@
 // mistake is closed before anything is answered.
 //
 // The server side, [Listener], [Call], [Input] and [Output], runs inside memcached: it
-// blocks in poll(2) only, and in reading and writing regular files, never without
-// also watching the client, and takes no descriptor that it does not give back. The client side is [Dial] and
-// [Conn].
+// never waits without also watching the client, and takes no descriptor that it does
+// not give back. System calls of files may block for as long as the file system likes:
+// they are made on goroutines of their own, and left behind, in bounded number, when
+// the client goes. The client side is [Dial] and [Conn].
 package door

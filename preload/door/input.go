@@ -8,27 +8,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// readBytes is how much of a file is read at once.
+const readBytes = 256 << 10
+
 // Input is the descriptor that a client passed, for reading. Its open file
 // description is the client's too: reading moves the offset for both, and
 // nothing here changes its flags.
 type Input struct {
-	fd    int // -1 after Close
-	kind  inputKind
-	plain bool // preadv2 cannot say RWF_NOWAIT on this one
-	call  *Call
+	fd   int // -1 after Close
+	kind inputKind
+	call *Call
+	facts
+
+	// Of a file: reads are tasks, into memory of their own, for one that is left behind may still write to it.
+	task   *task  // the read under way, or nil
+	buffer []byte // what it reads into
+	data   []byte // of it, what was read and nobody has taken
+	err    error  // what the last read said
+	seekTo int64  // where the next one begins; -1: where the last one ended
 }
 
 type inputKind int
 
 const (
-	inputFile   inputKind = iota // a regular file or a block device: poll(2) says nothing about these
-	inputStream                  // a pipe or a character device
+	inputFile   inputKind = iota // anything whose read may block
+	inputStream                  // a pipe
 	inputSocket
 )
 
 // newInput checks whether fd can be read, and makes an Input of it, which owns
 // it then. When it fails fd stays the caller's and the error is an [*Error].
-func newInput(fd int) (*Input, error) {
+func newInput(fd int, f facts, call *Call) (*Input, error) {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil {
 		return nil, fail(CodeDescriptor, "", "the descriptor cannot be examined: %v", err)
@@ -41,20 +51,19 @@ func newInput(fd int) (*Input, error) {
 	if mode := flags & unix.O_ACCMODE; mode != unix.O_RDONLY && mode != unix.O_RDWR {
 		return nil, fail(CodeDescriptor, "open it for reading", "the descriptor is not open for reading")
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, fail(CodeDescriptor, "", "the descriptor cannot be examined: %v", err)
+	if f.err != nil {
+		return nil, fail(CodeDescriptor, "", "the descriptor cannot be examined: %v", f.err)
 	}
-	kind, err := kindOf(fd, st.Mode)
+	kind, err := kindOf(fd, f)
 	if err != nil {
 		return nil, err
 	}
-	return &Input{fd: fd, kind: kind}, nil
+	return &Input{fd: fd, kind: kind, call: call, facts: f, seekTo: -1}, nil
 }
 
-// kindOf says how fd, a file of the given mode, is to be read.
-func kindOf(fd int, mode uint32) (inputKind, error) {
-	switch mode & unix.S_IFMT {
+// kindOf says how fd is to be read.
+func kindOf(fd int, f facts) (inputKind, error) {
+	switch f.kind() {
 	case unix.S_IFREG, unix.S_IFBLK:
 		return inputFile, nil
 	case unix.S_IFIFO:
@@ -62,10 +71,10 @@ func kindOf(fd int, mode uint32) (inputKind, error) {
 	case unix.S_IFCHR:
 		// A read by a process that is not of the terminal's foreground group
 		// stops it (SIGTTIN) or fails (EIO), and the process is memcached.
-		if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err == nil {
+		if f.terminal {
 			return 0, fail(CodeDescriptor, "pass a pipe, as in: cat | client", "the descriptor is a terminal, which memcached cannot read")
 		}
-		return inputStream, nil
+		return inputFile, nil
 	case unix.S_IFSOCK:
 		return inputSocket, checkSocket(fd)
 	case unix.S_IFDIR:
@@ -74,7 +83,7 @@ func kindOf(fd int, mode uint32) (inputKind, error) {
 		return 0, fail(CodeDescriptor, "pass a file, a pipe or a stream socket",
 			"the descriptor has no bytes to read: it is an epoll, eventfd or similar one")
 	}
-	return 0, fail(CodeDescriptor, "pass a file, a pipe or a stream socket", "the descriptor is of a kind that cannot be read (mode %#o)", mode)
+	return 0, fail(CodeDescriptor, "pass a file, a pipe or a stream socket", "the descriptor is of a kind that cannot be read (mode %#o)", f.stat.Mode)
 }
 
 // checkSocket refuses sockets that are not a stream of bytes. A datagram that
@@ -94,9 +103,55 @@ func checkSocket(fd int) error {
 	return nil
 }
 
-// instant reports whether reading never has to wait for a writer, so that
-// there is nothing to poll for. A closed input has its error ready.
-func (in *Input) instant() bool { return in.kind == inputFile || in.fd < 0 }
+// ready says whether TryRead has something to do, or what says when it may have: the end of a task, or, where that
+// is nil, the descriptor. A closed input has its error ready.
+func (in *Input) ready() (now bool, ended <-chan struct{}) {
+	switch {
+	case in.fd < 0:
+		return true, nil
+	case in.kind != inputFile:
+		return false, nil
+	case in.collect() || in.task == nil:
+		return true, nil
+	}
+	return false, in.task.done
+}
+
+// begin begins a read of n bytes of a file at most: the offset, which is the client's too, moves no further.
+func (in *Input) begin(n int) {
+	n = min(n, readBytes)
+	if len(in.buffer) < n {
+		in.buffer = make([]byte, n)
+	}
+	fd, client, buffer, seekTo := in.fd, in.call.fd, in.buffer[:n], in.seekTo
+	if in.call.request.Detach {
+		client = -1
+	}
+	in.seekTo = -1
+	in.task = start(func() (int, error) {
+		if seekTo >= 0 {
+			if _, err := unix.Seek(fd, seekTo, unix.SEEK_SET); err != nil {
+				return 0, os.NewSyscallError("lseek", err)
+			}
+		}
+		n, err := readFile(fd, client, buffer)
+		if n == 0 && err == nil {
+			err = io.EOF
+		}
+		return n, err
+	})
+}
+
+// collect takes over what a read of a file has brought, and says whether there is anything.
+func (in *Input) collect() bool {
+	if in.task != nil && in.task.ended() {
+		if in.seekTo < 0 { // otherwise it has read at a place that is not wanted
+			in.data, in.err = in.buffer[:max(in.task.n, 0)], in.task.err
+		}
+		in.task = nil
+	}
+	return len(in.data) > 0 || in.err != nil
+}
 
 // FileID says which regular file an input is, as it was last changed.
 type FileID struct {
@@ -105,33 +160,27 @@ type FileID struct {
 	Changed  unix.Timespec
 }
 
-// FileID is the input's; ok is false if it is not a regular file.
+// FileID is the input's, as it was when it came; ok is false if it is not a regular file.
 func (in *Input) FileID() (id FileID, ok bool) {
-	var st unix.Stat_t
-	if err := unix.Fstat(in.fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+	st := &in.stat
+	if in.facts.kind() != unix.S_IFREG {
 		return FileID{}, false
 	}
 	return FileID{Dev: uint64(st.Dev), Ino: st.Ino, Size: st.Size, Changed: st.Mtim}, true
 }
 
 // SeekTo makes the next read of a regular file begin at offset. It does so for the client, too.
-func (in *Input) SeekTo(offset int64) error {
-	_, err := unix.Seek(in.fd, offset, unix.SEEK_SET)
-	return os.NewSyscallError("lseek", err)
+func (in *Input) SeekTo(offset int64) {
+	in.seekTo, in.data, in.err = offset, nil, nil
 }
 
-// Left is how many bytes there are from here to the end of a regular file; -1 for
+// Left is how many bytes there were from the offset to the end of a regular file when it came; -1 for
 // anything else, whose end is not known.
 func (in *Input) Left() int64 {
-	var st unix.Stat_t
-	if err := unix.Fstat(in.fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+	if in.facts.kind() != unix.S_IFREG || in.at < 0 || in.fd < 0 {
 		return -1
 	}
-	at, err := unix.Seek(in.fd, 0, unix.SEEK_CUR)
-	if err != nil {
-		return -1
-	}
-	return max(st.Size-at, 0)
+	return max(in.stat.Size-in.at, 0)
 }
 
 // Read reads what there is, waiting for the first byte. It is an [io.Reader].
@@ -155,9 +204,8 @@ func (in *Input) Read(p []byte) (int, error) {
 
 // TryRead reads what there is and does not wait: the error is [ErrNoInput] if
 // there is nothing yet, [io.EOF] at the end. Call it when [Call.Wait] says that
-// there is input; somebody else who reads from the same pipe may have been
-// faster. Only on kernels whose pipes do not know RWF_NOWAIT (before Linux
-// 6.4), and on devices, can it then wait for the next writer after all.
+// there is input: of a file the first call begins to read, and the next one has what was read. Of a pipe somebody else who reads from the same pipe may have been
+// faster.
 func (in *Input) TryRead(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -166,6 +214,8 @@ func (in *Input) TryRead(p []byte) (int, error) {
 	switch {
 	case errors.Is(err, unix.EAGAIN):
 		return 0, ErrNoInput
+	case err == io.EOF, errors.Is(err, ErrGone):
+		return 0, err
 	case err != nil:
 		return 0, os.NewSyscallError("read", err)
 	case n == 0:
@@ -174,26 +224,44 @@ func (in *Input) TryRead(p []byte) (int, error) {
 	return n, nil
 }
 
-// read makes one system call that does not block, as far as there is one.
+// read reads without blocking.
 func (in *Input) read(p []byte) (int, error) {
-	switch {
-	case in.kind == inputSocket:
+	if in.fd < 0 {
+		return 0, unix.EBADF
+	}
+	switch in.kind {
+	case inputSocket:
 		// No room for control messages: descriptors sent into the stream are
 		// then closed by the kernel.
 		n, _, err := unix.Recvfrom(in.fd, p, unix.MSG_DONTWAIT)
 		return n, err
-	case in.kind == inputStream && !in.plain:
+	case inputStream:
 		n, err := unix.Preadv2(in.fd, [][]byte{p}, -1, unix.RWF_NOWAIT)
-		switch {
-		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EPERM):
-			// The file cannot, the kernel is old, or a sandbox forbids the
-			// call. read(2) after poll(2) is the next best.
-			in.plain = true
-		default:
+		if !noNowait(err) {
 			return n, err
 		}
+		in.kind = inputFile
+		return 0, unix.EAGAIN
 	}
-	return unix.Read(in.fd, p)
+	if !in.collect() {
+		if in.task == nil {
+			in.begin(len(p))
+		}
+		return 0, unix.EAGAIN
+	}
+	if n := copy(p, in.data); n > 0 {
+		in.data = in.data[n:]
+		return n, nil
+	}
+	err := in.err
+	in.err = nil
+	return 0, err
+}
+
+// noNowait says that RWF_NOWAIT cannot be had: the file cannot (pipes before Linux 6.4), the kernel is old, or a
+// sandbox forbids the call.
+func noNowait(err error) bool {
+	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM)
 }
 
 // Close closes the descriptor. The second call does nothing.
@@ -201,7 +269,7 @@ func (in *Input) Close() error {
 	if in.fd < 0 {
 		return nil
 	}
-	err := os.NewSyscallError("close", unix.Close(in.fd))
+	err := os.NewSyscallError("close", closeFiles(in.task, in.fd))
 	in.fd = -1
 	return err
 }

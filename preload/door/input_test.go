@@ -291,7 +291,7 @@ func TestTryRead(t *testing.T) {
 func TestReadWithoutNowait(t *testing.T) {
 	r, w := pipe(t)
 	c, client := call(t, "", r)
-	c.Input.plain = true
+	c.Input.kind = inputFile
 	if _, err := unix.Write(w, []byte("abc")); err != nil {
 		t.Fatal(err)
 	}

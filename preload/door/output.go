@@ -7,13 +7,17 @@ import (
 )
 
 // Output is a file that a client passed, for writing. Its offset is the client's too.
-type Output struct{ fd int }
+type Output struct {
+	fd    int
+	empty bool
+	call  *Call
+	task  *task // the write that was left behind, or nil
+}
 
 // newOutput checks whether fd can be written, and makes an Output of it, which owns it
-// then. Only regular files can: nothing else is sure not to make memcached wait for
-// somebody who does not read. When it fails fd stays the caller's and the error is an
+// then. Only regular files can: others have readers, who may not read. When it fails fd stays the caller's and the error is an
 // [*Error].
-func newOutput(fd int) (*Output, error) {
+func newOutput(fd int, f facts, call *Call) (*Output, error) {
 	const hint = "pass a regular file that is open for writing"
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil {
@@ -23,28 +27,38 @@ func newOutput(fd int) (*Output, error) {
 	if flags&unix.O_PATH != 0 || mode != unix.O_WRONLY && mode != unix.O_RDWR {
 		return nil, fail(CodeDescriptor, hint, "the descriptor for rejects is not open for writing")
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, fail(CodeDescriptor, "", "the descriptor for rejects cannot be examined: %v", err)
+	if f.err != nil {
+		return nil, fail(CodeDescriptor, "", "the descriptor for rejects cannot be examined: %v", f.err)
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+	if f.kind() != unix.S_IFREG {
 		return nil, fail(CodeDescriptor, hint, "the descriptor for rejects is not a regular file")
 	}
-	return &Output{fd: fd}, nil
+	return &Output{fd: fd, empty: f.stat.Size == 0, call: call}, nil
 }
 
-// Empty says that nothing stands in the file.
-func (o *Output) Empty() bool {
-	var st unix.Stat_t
-	return unix.Fstat(o.fd, &st) == nil && st.Size == 0
-}
+// Empty says that nothing stands in the file, as far as it was written here.
+func (o *Output) Empty() bool { return o.empty }
 
-// Write writes all of p at the file's offset. Beyond a limit of the process's files the
+// Write writes all of p at the file's offset. It returns [ErrGone] when the client goes before the file takes it; p
+// belongs to the file then, and nothing more can be written. Beyond a limit of the process's files the
 // error is EFBIG: the signal for it (setrlimit(2), SIGXFSZ) is blocked on Go's threads.
 func (o *Output) Write(p []byte) (int, error) {
-	written := 0
+	if !o.task.ended() {
+		return 0, ErrGone
+	}
+	fd := o.fd
+	o.task = start(func() (int, error) { return writeFile(fd, p) })
+	if err := o.call.await(o.task); err != nil {
+		return 0, err
+	}
+	o.empty = o.empty && o.task.n == 0
+	return o.task.n, o.task.err
+}
+
+// writeFile writes all of p to a file.
+func writeFile(fd int, p []byte) (written int, err error) {
 	for written < len(p) {
-		n, err := retry(func() (int, error) { return unix.Write(o.fd, p[written:]) })
+		n, err := retry(func() (int, error) { return unix.Write(fd, p[written:]) })
 		if err != nil {
 			return written, os.NewSyscallError("write", err)
 		}
@@ -58,7 +72,7 @@ func (o *Output) close() error {
 	if o.fd < 0 {
 		return nil
 	}
-	err := os.NewSyscallError("close", unix.Close(o.fd))
+	err := os.NewSyscallError("close", closeFiles(o.task, o.fd))
 	o.fd = -1
 	return err
 }

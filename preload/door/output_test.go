@@ -17,7 +17,8 @@ func TestOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := newOutput(fd)
+	c, _ := pair(t)
+	o, err := newOutput(fd, factsOf(fd), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,27 +37,35 @@ func (c *Call) Receive() (Request, error) {
 		return Request{}, err
 	}
 	req, err := judge(m)
-	if err == nil {
-		err = c.adopt(req.Op, m.fds)
+	if err == nil && c.Admit != nil {
+		err = c.Admit(req)
 	}
 	if err != nil {
-		closeAll(m.fds)
+		refuse(m.fds)
 		return Request{}, err
 	}
 	c.request = req
-	return req, nil
+	return req, c.adopt(m.fds)
 }
 
 // receiveMessage waits for one message and takes everything that comes with it.
 func (c *Call) receiveMessage() (message, error) {
 	data := make([]byte, MaxRequest)
-	control := make([]byte, roomForControl)
+	// Without room for them the kernel lets no descriptor in, and no close can block.
+	full := refused.Load() >= refusedMax
+	var control []byte
+	if !full {
+		control = make([]byte, roomForControl)
+	}
 	set := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
 	deadline := time.Now().Add(c.receiveWithin)
 	for {
-		ready, err := poll.Wait(set, nil, max(time.Until(deadline), 0))
+		ready, err := poll.Wait(set, c.hurry, max(time.Until(deadline), 0))
 		if err != nil {
 			return message{}, err
+		}
+		if ready == 0 && time.Now().Before(deadline) {
+			return message{}, fail(CodeBusy, "", "no request came, and other clients are waiting")
 		}
 		if ready == 0 {
 			return message{}, fail(CodeRequest, "", "no request came within %s", c.receiveWithin)
@@ -71,6 +79,9 @@ func (c *Call) receiveMessage() (message, error) {
 			return message{}, ErrGone
 		case err != nil:
 			return message{}, os.NewSyscallError("recvmsg", err)
+		}
+		if full && flags&unix.MSG_CTRUNC != 0 {
+			return message{}, fail(CodeBusy, "look why the files do not answer", "descriptors of %d refused calls are not closed yet, no other is taken", refusedMax)
 		}
 		m := message{data: data[:n], fds: descriptors(control[:oobn]), flags: flags}
 		for i, fd := range m.fds {
@@ -110,27 +121,36 @@ func descriptors(control []byte) []int {
 	return fds
 }
 
-// adopt makes the call own the descriptors of its op. They stay the caller's when it
-// returns an error.
-func (c *Call) adopt(op string, fds []int) (err error) {
-	switch op {
-	case OpLoad:
-		return c.adoptLoad(fds)
-	case OpDump:
-		c.Output, err = newStream(fds[0], c)
+// adopt makes the call own the descriptors of its request, or closes them when it returns an error.
+func (c *Call) adopt(fds []int) error {
+	if len(fds) == 0 {
+		return nil
+	}
+	all, user, err := c.examine(fds)
+	switch {
+	case err != nil:
+	case c.request.Op == OpDump:
+		c.Output, err = newStream(fds[0], all[0], c)
+	default:
+		err = c.adoptLoad(fds, all)
+	}
+	switch {
+	case user != nil:
+		_ = closeFiles(user, fds...)
+	case err != nil:
+		refuse(fds)
 	}
 	return err
 }
 
-func (c *Call) adoptLoad(fds []int) error {
-	input, err := newInput(fds[0])
+func (c *Call) adoptLoad(fds []int, all []facts) error {
+	input, err := newInput(fds[0], all[0], c)
 	if err != nil {
 		return err
 	}
-	input.call = c
 	outputs := make([]*Output, 2)
 	for i, fd := range fds[1:] {
-		if outputs[i], err = newOutput(fd); err != nil {
+		if outputs[i], err = newOutput(fd, all[i+1], c); err != nil {
 			return err
 		}
 	}
@@ -185,10 +205,4 @@ func descriptorLost() *Error {
 	}
 	return fail(CodeDescriptor, "raise memcached's limit of open files, or lower its number of connections (-c)",
 		"too many open files in memcached")
-}
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		unix.Close(fd)
-	}
 }

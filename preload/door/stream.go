@@ -22,11 +22,12 @@ type Stream struct {
 	// plain says that pwritev2 cannot say RWF_NOWAIT of this pipe (before Linux 6.4).
 	plain bool
 	call  *Call
+	task  *task // of a file, or a plain pipe: the last write
 }
 
 // newStream checks whether fd can be written, and makes a Stream of it, which owns it then. When
 // it fails fd stays the caller's and the error is an [*Error].
-func newStream(fd int, call *Call) (*Stream, error) {
+func newStream(fd int, f facts, call *Call) (*Stream, error) {
 	const hint = "pass a file, a pipe or a stream socket that is open for writing"
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil {
@@ -35,28 +36,30 @@ func newStream(fd int, call *Call) (*Stream, error) {
 	if mode := flags & unix.O_ACCMODE; flags&unix.O_PATH != 0 || mode != unix.O_WRONLY && mode != unix.O_RDWR {
 		return nil, fail(CodeDescriptor, hint, "the descriptor is not open for writing")
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, fail(CodeDescriptor, "", "the descriptor cannot be examined: %v", err)
+	if f.err != nil {
+		return nil, fail(CodeDescriptor, "", "the descriptor cannot be examined: %v", f.err)
 	}
-	s := &Stream{fd: fd, mode: st.Mode & unix.S_IFMT, call: call}
+	s := &Stream{fd: fd, mode: f.kind(), call: call}
 	switch s.mode {
 	case unix.S_IFREG, unix.S_IFIFO:
 		return s, nil
 	case unix.S_IFSOCK:
 		return s, checkSocket(fd)
 	}
-	return nil, fail(CodeDescriptor, hint, "the descriptor is of a kind that a dump is not written to (mode %#o)", st.Mode)
+	return nil, fail(CodeDescriptor, hint, "the descriptor is of a kind that a dump is not written to (mode %#o)", f.stat.Mode)
 }
 
 // Write writes all of p. A reader that does not read makes it wait, but not longer than the
-// client waits: the error is [ErrGone] then.
+// client waits: the error is [ErrGone] then; p belongs to the reader, and nothing more can be written.
 func (s *Stream) Write(p []byte) (written int, err error) {
 	for written < len(p) {
 		if err := s.wait(); err != nil {
 			return written, err
 		}
 		n, err := retry(func() (int, error) { return s.write(p[written:]) })
+		if errors.Is(err, ErrGone) {
+			return written, err
+		}
 		if err != nil && !errors.Is(err, unix.EAGAIN) {
 			return written, os.NewSyscallError("write", err)
 		}
@@ -74,8 +77,14 @@ func (s *Stream) Gone() error {
 	return ErrGone
 }
 
-// wait waits until a write does not have to.
+// wait waits until a write does not have to, or may.
 func (s *Stream) wait() error {
+	if !s.task.ended() {
+		return ErrGone
+	}
+	if s.mode == unix.S_IFREG {
+		return s.Gone()
+	}
 	set := []unix.PollFd{
 		{Fd: int32(s.fd), Events: unix.POLLOUT},
 		{Fd: int32(s.call.fd), Events: unix.POLLRDHUP},
@@ -89,24 +98,27 @@ func (s *Stream) wait() error {
 	return nil
 }
 
-// write makes one system call that does not wait.
+// write makes one system call, and waits for it no longer than the client does.
 func (s *Stream) write(p []byte) (int, error) {
-	switch s.mode {
-	case unix.S_IFSOCK:
+	switch {
+	case s.mode == unix.S_IFSOCK:
 		return unix.SendmsgN(s.fd, p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-	case unix.S_IFIFO:
-		if !s.plain {
-			n, err := unix.Pwritev2(s.fd, [][]byte{p}, -1, unix.RWF_NOWAIT)
-			switch {
-			case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EPERM):
-				s.plain = true // as for an Input: it cannot, the kernel is old, or a sandbox forbids it
-			default:
-				return n, err
-			}
+	case s.mode == unix.S_IFIFO && !s.plain:
+		n, err := unix.Pwritev2(s.fd, [][]byte{p}, -1, unix.RWF_NOWAIT)
+		if !noNowait(err) {
+			return n, err
 		}
+		s.plain = true
+	}
+	if s.mode == unix.S_IFIFO {
 		p = p[:min(len(p), pipeBuf)]
 	}
-	return unix.Write(s.fd, p)
+	fd := s.fd
+	s.task = start(func() (int, error) { return unix.Write(fd, p) })
+	if err := s.call.await(s.task); err != nil {
+		return 0, err
+	}
+	return s.task.n, s.task.err
 }
 
 // close closes the descriptor. The second call does nothing.
@@ -114,7 +126,7 @@ func (s *Stream) close() error {
 	if s.fd < 0 {
 		return nil
 	}
-	err := os.NewSyscallError("close", unix.Close(s.fd))
+	err := os.NewSyscallError("close", closeFiles(s.task, s.fd))
 	s.fd = -1
 	return err
 }

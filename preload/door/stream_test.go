@@ -13,6 +13,14 @@ import (
 	"memcached-backdoor/preload/poll"
 )
 
+// factsOf are a descriptor's.
+func factsOf(fd int) facts {
+	if f, ok := known(fd); ok {
+		return f
+	}
+	return learn(fd)
+}
+
 // streamTo is a stream to a copy of f, and the client's end of its call.
 func streamTo(t *testing.T, f *os.File) (*Stream, *os.File) {
 	t.Helper()
@@ -25,7 +33,7 @@ func streamTo(t *testing.T, f *os.File) (*Stream, *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := newStream(fd, &Call{fd: fds[0]})
+	s, err := newStream(fd, factsOf(fd), &Call{fd: fds[0]})
 	if err != nil {
 		unix.Close(fd)
 		t.Fatal(err)
@@ -175,7 +183,7 @@ func TestStreamRefuses(t *testing.T) {
 	for name, fd := range map[string]int{
 		"for reading": int(readOnly.Fd()), "device": int(device.Fd()), "datagrams": int(datagrams.Fd()), "path": path, "closed": 1 << 20,
 	} {
-		if s, err := newStream(fd, &Call{}); err == nil {
+		if s, err := newStream(fd, factsOf(fd), &Call{}); err == nil {
 			t.Errorf("%s: %+v", name, s)
 		} else if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeDescriptor {
 			t.Errorf("%s: %v", name, err)
