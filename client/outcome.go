@@ -45,6 +45,7 @@ func (o *outcome) add(name string, load *door.Load) error {
 	o.total.Bytes += load.Bytes
 	o.total.Seconds += load.Seconds
 	o.total.Resumed += load.Resumed
+	o.total.Restarted = cmp.Or(o.total.Restarted, load.Restarted)
 	o.total.Engine, o.total.EngineReason, o.total.DryRun = load.Engine, load.EngineReason, load.DryRun
 	o.total.Canceled = o.total.Canceled || load.Canceled
 	o.total.Limited = o.total.Limited || load.Limited
@@ -128,6 +129,9 @@ func (o *outcome) summary(interrupted bool) string {
 	s += ")"
 	if t.Resumed > 0 {
 		s += fmt.Sprintf(", behind %d lines of an earlier load", t.Resumed)
+	}
+	if t.Restarted != "" {
+		s += ", from the beginning: " + t.Restarted
 	}
 	if interrupted {
 		s += ", interrupted"

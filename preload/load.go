@@ -53,13 +53,6 @@ func (b *backdoor) optionsOf(call *door.Call, request door.Request) (load.Option
 	if request.Rejects {
 		options.Rejects, options.Reasons = call.Rejects, call.Reasons
 	}
-	if request.Resume {
-		file, ok := call.Input.FileID()
-		if !ok {
-			return load.Options{}, &door.Error{Code: door.CodeRequest, Message: "only a load of a file can be resumed: the rows of a pipe are gone"}
-		}
-		options.From = b.broken.take(file, options.Record)
-	}
 	return options, nil
 }
 
@@ -69,19 +62,29 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 	if err != nil {
 		return call.Fail(err)
 	}
+	file, isFile := call.Input.FileID() // as it was when it came: one that changes meanwhile is another
+	var earlier brokenLoad
+	restarted := ""
+	if request.Resume {
+		if !isFile {
+			return call.Fail(&door.Error{Code: door.CodeRequest, Message: "only a load of a file can be resumed: the rows of a pipe are gone"})
+		}
+		earlier, restarted = b.broken.resume(file, options.Record, store)
+		options.From = earlier.at
+	}
 	var memory *slabs.Memory
 	var unknown error
 	if request.DryRun {
 		memory, _, unknown = b.engine.memory()
 		store = slabs.Trial{Store: store, Memory: memory}
 	}
-	file, isFile := call.Input.FileID() // as it is now: one that changes meanwhile is another
 	began := time.Now()
 	name, reason := b.engine.names()
 	report := func(c *load.Counts) *door.Load {
 		l := report(c, time.Since(began))
 		l.Engine, l.EngineReason, l.DryRun = name, reason, request.DryRun
 		l.Resumed, l.ResumedBytes = options.From.Lines, uint64(options.From.Offset)
+		l.Restarted = restarted
 		return l
 	}
 	if request.Progress {
@@ -93,7 +96,7 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 		outcome.Memory = trialMemory(memory, unknown)
 	} else {
 		if isFile {
-			b.broken.keep(file, options, &counts, err)
+			b.broken.keep(file, earlier, options, &counts, err)
 		}
 		if err == nil && !counts.Canceled {
 			outcome.Gone = b.engine.gone(store, options.Sample, counts.Stored)

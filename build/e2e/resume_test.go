@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -77,6 +78,103 @@ func TestResume(t *testing.T) {
 			})
 		}
 	})
+}
+
+// Where what was stored is gone, wholly or in part, or the file was changed in place, there is nothing to resume:
+// the load begins at the beginning and says why, and all rows are there in the end.
+func TestNothingToResume(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		const rows = 60_000
+		content := rowsOf("row", rows)
+		for name, test := range map[string]struct {
+			ttl    int64
+			change func(t *testing.T, s *server, file *os.File)
+			why    string
+		}{
+			"flush_all": {0, func(t *testing.T, s *server, _ *os.File) {
+				if err := s.cache().FlushAll(); err != nil {
+					t.Fatal(err)
+				}
+			}, "no longer in the cache"},
+			"flush_all, rows that expire": {3600, func(t *testing.T, s *server, _ *os.File) {
+				if err := s.cache().FlushAll(); err != nil {
+					t.Fatal(err)
+				}
+			}, "no longer in the cache"},
+			"first rows deleted": {0, func(t *testing.T, s *server, _ *os.File) {
+				for i := range 10 {
+					if err := s.cache().Delete(fmt.Sprintf("row_%d", i)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}, "of 128 rows of the load that broke off 10 are"},
+			"changed in place": {0, func(t *testing.T, _ *server, file *os.File) {
+				info, err := file.Stat()
+				if err != nil {
+					t.Fatal(err)
+				}
+				w, err := os.OpenFile(file.Name(), os.O_WRONLY, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer w.Close()
+				if _, err := w.WriteAt(content[:1], 0); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chtimes(file.Name(), info.ModTime(), info.ModTime()); err != nil {
+					t.Fatal(err)
+				}
+			}, "the file has changed"},
+			"nothing before": {0, nil, "no load of this file"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := start(t, h.program)
+				file := fileOf(t, content)
+				request := door.Request{TTL: test.ttl}
+				if test.change != nil {
+					slow := request
+					slow.Rate = 50_000
+					breakOff(t, s, slow, file, "row_10000")
+					test.change(t, s, file)
+				}
+				request.Resume = true
+				l := s.loadFile(request, reopen(t, file))
+				if l.Resumed != 0 || l.Stored != rows || !strings.Contains(l.Restarted, test.why) {
+					t.Errorf("%+v", l)
+				}
+				readBack(t, s, "row", rows, func(i int) string { _, value := rowOf("row", i); return value })
+			})
+		}
+	})
+}
+
+// Rows whose time to live is over are no reason to begin again, and those of an earlier load are looked for also when the one that went on
+// with it breaks off.
+func TestResumeTwice(t *testing.T) {
+	t.Parallel()
+	const rows = 200_000
+	s := start(t, stock(t))
+	file := fileOf(t, rowsOf("row", rows))
+	breakOff(t, s, door.Request{Rate: 100_000}, file, "row_10000")
+	breakOff(t, s, door.Request{Rate: 100_000, Resume: true}, reopen(t, file), "row_50000")
+	if err := s.cache().Delete("row_0"); err != nil {
+		t.Fatal(err)
+	}
+	if l := s.loadFile(door.Request{Resume: true}, reopen(t, file)); l.Resumed != 0 || l.Stored != rows || l.Restarted == "" {
+		t.Errorf("%+v", l)
+	}
+	file = fileOf(t, rowsOf("other", rows))
+	breakOff(t, s, door.Request{Rate: 100_000, TTL: 1}, file, "other_10000")
+	wait(t, "the rows' end", func() error {
+		if _, err := s.cache().Get("other_10000"); err == nil {
+			return errors.New("they are there")
+		}
+		return nil
+	})
+	if l := s.loadFile(door.Request{TTL: 1, Resume: true}, reopen(t, file)); l.Resumed == 0 || l.Restarted != "" {
+		t.Errorf("%+v", l)
+	}
 }
 
 // csvOf are the rows of rowsOf("row", n), value first.

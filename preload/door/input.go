@@ -157,7 +157,7 @@ func (in *Input) collect() bool {
 type FileID struct {
 	Dev, Ino uint64
 	Size     int64
-	Changed  unix.Timespec
+	Changed  unix.Timespec // st_ctim: a program can set st_mtim back (inode(7))
 }
 
 // FileID is the input's, as it was when it came; ok is false if it is not a regular file.
@@ -166,7 +166,7 @@ func (in *Input) FileID() (id FileID, ok bool) {
 	if in.facts.kind() != unix.S_IFREG {
 		return FileID{}, false
 	}
-	return FileID{Dev: uint64(st.Dev), Ino: st.Ino, Size: st.Size, Changed: st.Mtim}, true
+	return FileID{Dev: uint64(st.Dev), Ino: st.Ino, Size: st.Size, Changed: st.Ctim}, true
 }
 
 // SeekTo makes the next read of a regular file begin at offset. It does so for the client, too.

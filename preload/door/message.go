@@ -88,8 +88,9 @@ type Request struct {
 	MaxErrors string `json:"max_errors,omitempty"`
 
 	// Resume goes on behind the last row that was stored of the same file, with the same
-	// options, by a load that was broken off. Where there was none, or memcached has
-	// been started since, the load begins at the beginning.
+	// options, by a load that was broken off. Where there was none, memcached has
+	// been started since, the file has changed, or what was stored is no longer in the cache, the load begins at the
+	// beginning, and Load.Restarted says why.
 	Resume bool `json:"resume,omitempty"`
 
 	// DryRun does all but store: what would be stored counts as stored.
@@ -190,6 +191,9 @@ type Load struct {
 
 	// ResumedBytes is how many bytes these lines have.
 	ResumedBytes uint64 `json:"resumed_bytes,omitempty"`
+
+	// Restarted says why a load that was to go on where an earlier one broke off began at the beginning.
+	Restarted string `json:"restarted,omitempty"`
 
 	// DryRun says that nothing was stored: what counts as stored would have been.
 	DryRun bool `json:"dry_run,omitempty"`

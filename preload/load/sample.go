@@ -16,6 +16,9 @@ import (
 // of them that is gone differs by one or two percent from that of all.
 const sampleRows = 4096
 
+// firstRows is how many of the first rows are among the witnesses, and of the others.
+const firstRows = 64
+
 // A Sampled is a row that was stored.
 type Sampled struct {
 	key     []byte
@@ -32,6 +35,7 @@ type Sample struct {
 	seen   uint64     // rows
 	next   uint64     // the next to be taken
 	weight float64
+	first  []*Sampled // the first rows that were stored
 }
 
 // NewSample makes a sample without rows.
@@ -39,6 +43,11 @@ func NewSample() *Sample { return &Sample{weight: 1} }
 
 // take looks at the rows of a finished batch.
 func (s *Sample) take(b *batch.Batch) {
+	for i := 0; i < b.Len() && len(s.first) < firstRows; i++ {
+		if b.Outcome(i) == batch.Stored {
+			s.first = append(s.first, sampled(b, i))
+		}
+	}
 	end := s.seen + uint64(b.Len())
 	for ; s.next < end; s.advance() {
 		i := int(s.next - s.seen)
@@ -92,50 +101,97 @@ type Gone struct {
 // Look looks for the rows that were stored in store. Those that may have expired are left
 // out; Gone is nil if there are no others.
 func (s *Sample) Look(store batch.Store) (*Gone, error) {
+	gone := Gone{All: s.seen <= sampleRows}
+	var stored []*Sampled
+	for _, row := range s.rows {
+		if row != nil {
+			stored = append(stored, row)
+		}
+	}
+	gone.Rows = living(stored)
+	gone.All = gone.All && len(gone.Rows) == len(stored)
+	var err error
+	if gone.Looked, gone.Missing, err = find(store, gone.Rows); err != nil || gone.Looked == 0 {
+		return nil, err
+	}
+	return &gone, nil
+}
+
+// living are the rows that cannot have expired yet.
+func living(rows []*Sampled) (alive []Sampled) {
+	soon := time.Now().Add(2 * time.Second) // memcached's clock ticks once a second
+	for _, row := range rows {
+		if row.expires.IsZero() || row.expires.After(soon) {
+			alive = append(alive, *row)
+		}
+	}
+	return alive
+}
+
+// find looks for rows in store, and says for how many, and how many are not there.
+func find(store batch.Store, rows []Sampled) (looked, missing uint64, err error) {
+	if len(rows) == 0 {
+		return 0, 0, nil
+	}
 	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
-		return nil, os.NewSyscallError("eventfd", err)
+		return 0, 0, os.NewSyscallError("eventfd", err)
 	}
 	defer unix.Close(done)
 	b, err := batch.New(done)
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
 	defer b.Free()
-	gone := Gone{All: s.seen <= sampleRows}
-	soon := time.Now().Add(2 * time.Second) // memcached's clock ticks once a second
-	for _, row := range s.rows {
-		if row == nil || !row.expires.IsZero() && row.expires.Before(soon) {
-			gone.All = gone.All && row == nil
-			continue
-		}
+	for _, row := range rows {
 		at, err := b.Append(row.key)
 		if err != nil {
-			return nil, err
+			return 0, 0, err
 		}
 		b.Add(batch.Row{Key: at, NKey: row.NKey, Value: at})
-		gone.Rows = append(gone.Rows, *row)
-	}
-	if b.Len() == 0 {
-		return nil, nil
 	}
 	sink, err := store.Open()
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
 	defer sink.Close()
 	sink.Look(b)
 	var count [8]byte
 	if err := poll.Readable(done); err != nil {
-		return nil, err
+		return 0, 0, err
 	}
 	if _, err := unix.Read(done, count[:]); err != nil {
-		return nil, os.NewSyscallError("read", err)
+		return 0, 0, os.NewSyscallError("read", err)
 	}
 	outcomes, err := b.Counts()
-	if err != nil {
-		return nil, err
+	return outcomes.Sum(), outcomes[batch.Missing], err
+}
+
+// Witnesses are rows of a load that was broken off, and of those that went on with it. While all of them are in the cache
+// it was not emptied: whatever took rows out since the beginning took the first ones, too, or many.
+type Witnesses []*Sampled
+
+// Witnesses are the first rows that were stored, and some others, added to those of earlier loads.
+func (s *Sample) Witnesses(earlier Witnesses) Witnesses {
+	all := append(append(Witnesses(nil), earlier...), s.first...)
+	for _, i := range rand.Perm(len(s.rows)) {
+		if len(all) >= len(earlier)+2*firstRows {
+			break
+		}
+		if row := s.rows[i]; row != nil {
+			all = append(all, row)
+		}
 	}
-	gone.Looked, gone.Missing = outcomes.Sum(), outcomes[batch.Missing]
-	return &gone, nil
+	if len(all) > 2*firstRows {
+		others := all[firstRows:]
+		rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+		all = all[: 2*firstRows : 2*firstRows]
+	}
+	return all
+}
+
+// Missing looks for the witnesses in store, and says for how many, and how many are not there. Those that may have
+// expired are left out.
+func (w Witnesses) Missing(store batch.Store) (looked, missing uint64, err error) {
+	return find(store, living(w))
 }
