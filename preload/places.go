@@ -44,7 +44,7 @@ func (p *places) enter() error {
 	if p.taken >= p.most {
 		return &door.Error{
 			Code:    door.CodeBusy,
-			Message: fmt.Sprintf("%d calls are under way, more would take descriptors from memcached's clients", p.most),
+			Message: fmt.Sprintf("%d calls are under way, and there are no descriptors for more", p.most),
 			Hint:    "try again when some are done, or start memcached with a larger -c",
 		}
 	}
