@@ -94,6 +94,22 @@ func TestDiffSame(t *testing.T) {
 	}
 }
 
+// An item that is stale by now, or whose token was won since, is another.
+func TestDiffMarks(t *testing.T) {
+	item := func(key string, stale, won bool) walk.Item {
+		return walk.Item{Key: []byte(key), Value: []byte("v"), TTL: -1, Stale: stale, Won: won}
+	}
+	was := cache{item("fresh", false, false), item("both", true, true), item("invalidated", false, false), item("taken", true, false), item("renewed", true, true)}
+	is := cache{item("fresh", false, false), item("both", true, true), item("invalidated", true, false), item("taken", true, true), item("renewed", false, false)}
+	p := start(t, is.serve(t, nil), nil, "diff", was.dumped(t, nil))
+	p.Wait()
+	const want = "~ invalidated stale\n~ taken won\n~ renewed stale,won\n" +
+		"5 items in the dump, 5 in the cache: 2 same, 3 changed, 0 missing, 0 added, 0 expired since the dump)\n"
+	if got := timeless(p); got != want || p.ProcessState.ExitCode() != 3 {
+		t.Errorf("%s%s\nwant %s", got, &p.errOut, want)
+	}
+}
+
 func TestDiffJSON(t *testing.T) {
 	for _, tt := range []struct {
 		cache  cache

@@ -30,7 +30,7 @@ type differenceJSON struct {
 	Is      string   `json:"is"` // "missing", "added" or "changed"
 	Key     *string  `json:"key,omitempty"`
 	Base64  []byte   `json:"key_base64,omitempty"`
-	Differs []string `json:"differs,omitempty"` // "value", "flags", "ttl"
+	Differs []string `json:"differs,omitempty"` // "value", "flags", "ttl", "stale", "won"
 }
 
 // add lists an item that differs in what, which are words with commas between. That its writing

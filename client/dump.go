@@ -14,7 +14,7 @@ import (
 type dumpCommand struct {
 	File string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"The file to write, which appears when it is complete. Otherwise, or if it is -, standard output."`
 
-	Format string `group:"Items:" placeholder:"FORMAT" complete:"ms,jsonl,csv,list" help:"How the items are written: ms, memcached's own commands with a checksum each, which restore reads; jsonl, an object a line; csv, with a header; list, a line of the key, its value's size, flags, and the dates when it expires and was used. Otherwise ms."`
+	Format string `group:"Items:" placeholder:"FORMAT" complete:"ms,jsonl,csv,list" help:"How the items are written: ms, memcached's own commands with a checksum each, which restore reads; jsonl, an object a line; csv, with a header; list, a line of the key, its value's size, flags, the dates when it expires and was used, and whether it is stale or won. Otherwise ms."`
 	selecting
 	MinTTL   timeToLive `group:"Items:" name:"min-ttl" placeholder:"TIME" help:"Only items that do not expire within that time: seconds, or a duration such as 10m or 24h."`
 	KeysOnly bool       `group:"Items:" help:"No values: a key a line, or with the formats jsonl and csv also its value's size, flags and date."`
@@ -179,6 +179,9 @@ func dumpSummary(d *door.Dump, interrupted bool) string {
 		s += fmt.Sprintf(", %.0f items/s", float64(d.Items)/d.Seconds)
 	}
 	s += ", " + string(d.Engine) + ")"
+	if d.Unmarked > 0 {
+		s += fmt.Sprintf("; %d of them stale or won, which the format cannot say", d.Unmarked)
+	}
 	if interrupted {
 		s += ", interrupted"
 	}

@@ -70,6 +70,8 @@ func TestDumpOutcome(t *testing.T) {
 	}
 	canceled := whole
 	canceled.Canceled = true
+	unmarked := whole
+	unmarked.Unmarked = 1
 	wrong := whole
 	wrong.Items++
 	for name, test := range map[string]struct {
@@ -79,6 +81,7 @@ func TestDumpOutcome(t *testing.T) {
 		stays      bool // the file that was there
 	}{
 		"whole":    {door.Reply{Dump: &whole}, 0, dumpedLine, "", false},
+		"unmarked": {door.Reply{Dump: &unmarked}, 0, strings.TrimSuffix(dumpedLine, "\n") + "; 1 of them stale or won, which the format cannot say\n", "", false},
 		"lost":     {door.Reply{Dump: &partly}, 3, partlyLine, "lost: \"a\"\nlost: \"b\\n\"\n", false},
 		"failed":   {failure("write: no space left on device", &failed), 1, failedLine, "error: TARGET: write: no space left on device\nhint: a hint\n", true},
 		"refused":  {door.Reply{Error: &door.Error{Code: door.CodeRequest, Message: "no such format"}}, exitUsage, "", "error: no such format\n", true},

@@ -12,6 +12,7 @@ import (
 type item struct {
 	key, value []byte
 	flags      uint32
+	stale, won bool  // its marks
 	expires    int64 // in seconds since 1970, to a second; 0: never. If it has expired, it is the present
 }
 
@@ -76,7 +77,7 @@ func readItems(r io.Reader, valueMax int, each func(*item)) (end itemsEnd) {
 
 // take passes a row on, if it is an item.
 func (end *itemsEnd) take(kind record.Kind, row *record.Row, data []byte, each func(*item)) {
-	i := item{flags: row.Flags}
+	i := item{flags: row.Flags, stale: row.Stale, won: row.Won}
 	switch {
 	case kind == record.Nothing:
 		return

@@ -15,7 +15,9 @@ type note struct {
 	value   uint32 // a hash of it
 	flags   uint32
 	expires uint32 // in seconds since 1970; 0: never
-	met     bool   // the cache has the key, or it is accounted for otherwise
+	stale   bool
+	won     bool
+	met     bool // the cache has the key, or it is accounted for otherwise
 }
 
 // notes are those of all items, by the hashes of their keys. Two keys with the same hash would be
@@ -46,7 +48,7 @@ func (s *notes) note(i *item) note {
 	return note{
 		key:   maphash.Bytes(s.seed, i.key),
 		value: uint32(maphash.Bytes(s.seed, i.value)),
-		flags: i.flags, expires: uint32(min(i.expires, math.MaxUint32)),
+		flags: i.flags, stale: i.stale, won: i.won, expires: uint32(min(i.expires, math.MaxUint32)),
 	}
 }
 
@@ -104,6 +106,12 @@ func (n *note) differs(o note, tolerance int64) string {
 	later := int64(n.expires) - int64(o.expires)
 	if (n.expires == 0) != (o.expires == 0) || max(later, -later) > tolerance {
 		what = append(what, "ttl")
+	}
+	if n.stale != o.stale {
+		what = append(what, "stale")
+	}
+	if n.won != o.won {
+		what = append(what, "won")
 	}
 	return strings.Join(what, ",")
 }

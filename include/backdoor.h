@@ -52,6 +52,8 @@ struct backdoor_functions {
     enum backdoor_chunks chunks;
     bool alloc_hash; /* to 1.4.28: do_item_alloc takes cur_hv */
     bool marks_keys; /* from 1.6.10 on: binary keys are marked (ITEM_KEY_BINARY) */
+    bool has_stale;  /* from 1.5.19 on: items are marked as stale and won (ITEM_STALE,
+                        ITEM_TOKEN_SENT) */
     bool old_layout; /* to 1.5.14: nsuffix and 8-bit it_flags */
 };
 
@@ -112,6 +114,7 @@ struct backdoor_row {
     uint8_t comm;    /* NREAD_SET, NREAD_ADD, NREAD_REPLACE, BACKDOOR_EXPIRE */
     uint8_t nkey;    /* 1 to KEY_MAX_LENGTH, the caller has checked it */
     uint8_t outcome; /* enum backdoor_outcome */
+    bool stale, won; /* the marks that the item gets; see struct backdoor_item */
     bool made;       /* atomic: it is what became of making the item */
     item *it;        /* with its data, not stored yet; NULL: the worker that stores makes it */
 };
@@ -185,6 +188,8 @@ struct backdoor_item {
     uint8_t nkey;
     uint8_t slabs_clsid; /* the slab class that it is in */
     bool external;       /* its value is in extstore, on a disk */
+    bool stale;          /* it was invalidated, and is still served (ITEM_STALE) */
+    bool won;            /* a client was told to make its value anew (ITEM_TOKEN_SENT) */
 };
 
 /* A walk through all items: the job of a dump. */

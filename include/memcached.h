@@ -25,6 +25,8 @@ typedef unsigned int rel_time_t;
 #define ITEM_CHUNKED 32
 #define ITEM_HDR 128         /* 1.5.4 on: the value is in extstore */
 #define ITEM_CFLAGS 256      /* 1.5.15 on: client flags stand behind the key */
+#define ITEM_TOKEN_SENT 512  /* 1.5.19 on: a client has won the right to make its value anew */
+#define ITEM_STALE 2048      /* 1.5.19 on: its value was invalidated, and is served as stale */
 #define ITEM_KEY_BINARY 4096 /* 1.6.10 on: the key travels in base64 */
 
 /*
@@ -39,6 +41,7 @@ typedef unsigned int rel_time_t;
 #define NREAD_ADD 1
 #define NREAD_SET 2
 #define NREAD_REPLACE 3
+#define NREAD_CAS 6
 
 /* What store_item answers (memcached.h: enum store_item_type). */
 enum store_item_type { NOT_STORED = 0, STORED = 1, EXISTS = 2, NOT_FOUND = 3 };

@@ -18,7 +18,7 @@ func (b *backdoor) dump(call *door.Call, request door.Request) error {
 	began := time.Now()
 	report := func(c *dump.Counts) *door.Dump {
 		return &door.Dump{
-			Items: c.Items, Written: c.Written, Filtered: c.Filtered, Lost: c.Lost, Unwritten: c.Unwritten(), Keys: quoted(c.Keys),
+			Items: c.Items, Written: c.Written, Filtered: c.Filtered, Lost: c.Lost, Unwritten: c.Unwritten(), Unmarked: c.Unmarked, Keys: quoted(c.Keys),
 			Bytes: c.Bytes, Part: c.Part, Seconds: time.Since(began).Seconds(), Engine: store.engine, EngineReason: store.reason,
 		}
 	}

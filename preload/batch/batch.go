@@ -66,6 +66,7 @@ type Row struct {
 	Flags         uint32 // memcached's client flags
 	TTL           uint32 // seconds from the moment of storing, MaxInt32 at most; 0: never expires; or Past
 	Binary        bool   // the key is not such as stands in commands
+	Stale, Won    bool   // the item's marks (package walk: Item)
 	CAS           int    // offset of the item's CAS unique, 8 bytes in the machine's order; 0: memcached draws one
 }
 
@@ -107,6 +108,9 @@ type Store interface {
 	BinaryKeyMax() int
 	// HasCAS says whether an item can be given a CAS unique.
 	HasCAS() bool
+	// HasStale says whether an item can be stored as stale, or as one whose token was won: from
+	// memcached 1.5.19 on.
+	HasStale() bool
 	// Open begins a load.
 	Open() (Sink, error)
 }
@@ -229,6 +233,7 @@ func (b *Batch) Add(r Row) {
 	row.value, row.nvalue = C.uint32_t(r.Value), C.uint32_t(r.NValue)
 	row.comm, row.flags, row.ttl = C.uint8_t(r.Command), C.uint32_t(r.Flags), C.uint32_t(r.TTL)
 	row.cas = C.uint32_t(r.CAS)
+	row.stale, row.won = C.bool(r.Stale), C.bool(r.Won)
 	b.c.binary = b.c.binary || C.bool(r.Binary)
 	row.outcome, row.made, row.it = C.BACKDOOR_PENDING, false, nil
 	b.c.nrows++
@@ -249,6 +254,7 @@ func (b *Batch) Row(i int) Row {
 	return Row{
 		Key: int(row.key), NKey: int(row.nkey), Value: int(row.value), NValue: int(row.nvalue),
 		Command: Command(row.comm), Flags: uint32(row.flags), TTL: uint32(row.ttl), CAS: int(row.cas),
+		Stale: bool(row.stale), Won: bool(row.won),
 	}
 }
 

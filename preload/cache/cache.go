@@ -34,6 +34,7 @@ var (
 type Cache struct {
 	itemSizeMax uint64
 	hasCAS      bool
+	hasStale    bool
 }
 
 // ItemSizeMax is what item_alloc itself answered in the proof.
@@ -44,6 +45,9 @@ func (c *Cache) BinaryKeyMax() int { return C.KEY_MAX_LENGTH }
 
 // HasCAS says whether memcached runs without -C.
 func (c *Cache) HasCAS() bool { return c.hasCAS }
+
+// HasStale says whether memcached has bits for that.
+func (c *Cache) HasStale() bool { return c.hasStale }
 
 // Open begins a load: all share the workers.
 func (c *Cache) Open() (batch.Sink, error) { return c, nil }
@@ -94,6 +98,7 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		alloc_hash:          abi.ItemAlloc == host.AllocHash,
 		old_layout:          abi.Header == host.HeaderSuffix,
 		marks_keys:          C.bool(facts.Version.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 10})),
+		has_stale:           C.bool(facts.Version.AtLeast(host.Version{Major: 1, Minor: 5, Patch: 19})),
 	}
 }
 

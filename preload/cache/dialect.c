@@ -101,6 +101,27 @@ enum store_item_type mc_store_item(item *it, int comm, struct backdoor_worker *w
     return stored;
 }
 
+/*
+ * Stores an item that a client has made of an older value, as "ms" with the flag I does
+ * (memcached.c: do_store_item, cas_stale).  To 1.6.18 a conn says so, and nothing is stored here.
+ */
+enum store_item_type mc_store_stale(item *it, struct backdoor_worker *worker) {
+    uintptr_t address = mc_functions.store_item;
+    void *thread = worker->thread;
+    switch (mc_functions.store_abi) {
+    case BACKDOOR_STORE_CONN:
+        break;
+    case BACKDOOR_STORE_THREAD:
+        return ((store_item_thread_fn *)address)(it, NREAD_CAS, thread, NULL, true);
+    case BACKDOOR_STORE_NBYTES:
+        return ((store_item_nbytes_fn *)address)(it, NREAD_CAS, thread, NULL, NULL, true);
+    case BACKDOOR_STORE_CAS_IN:
+        return ((store_item_cas_in_fn *)address)(it, NREAD_CAS, thread, NULL, NULL, mc_get_cas_id(),
+                                                 true);
+    }
+    return NOT_STORED;
+}
+
 void mc_item_remove(item *it) {
     ((item_remove_fn *)mc_functions.item_remove)(it);
 }

@@ -19,6 +19,7 @@ item *mc_item_alloc(const char *key, size_t nkey, uint32_t flags, rel_time_t exp
 item *mc_item_get(const char *key, size_t nkey, struct backdoor_worker *worker);
 enum store_item_type mc_store_item(item *it, int comm, struct backdoor_worker *worker,
                                    uint64_t cas);
+enum store_item_type mc_store_stale(item *it, struct backdoor_worker *worker);
 void mc_item_remove(item *it);
 void mc_item_unlink(item *it);
 item_chunk *mc_next_chunk(item_chunk *ch, size_t bytes_remain);

@@ -83,6 +83,10 @@ item *make_item(const struct backdoor_batch *batch, const struct backdoor_row *r
     if (batch->binary && mc_functions.marks_keys && !is_text(batch, row)) {
         it->it_flags |= ITEM_KEY_BINARY;
     }
+    /* store_item keeps what a new item has (items.c: do_item_link, item_replace). */
+    if (mc_functions.has_stale && (row->stale || row->won)) {
+        it->it_flags |= (row->stale ? ITEM_STALE : 0) | (row->won ? ITEM_TOKEN_SENT : 0);
+    }
     /* Nobody has asked for it yet: memcached would move it from HOT to COLD (items.c:
      * lru_pull_tail), which costs a load more than anything else that its LRU maintainer does. */
     if (ITEM_lru(it->slabs_clsid) == HOT_LRU) {

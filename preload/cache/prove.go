@@ -74,7 +74,7 @@ func (p *Proof) Try() (*Cache, error) {
 		switch {
 		case err == nil:
 			C.backdoor_bind(p.functions, &proof)
-			return &Cache{itemSizeMax: uint64(proof.item_size_max), hasCAS: proof.has_cas != 0}, nil
+			return &Cache{itemSizeMax: uint64(proof.item_size_max), hasCAS: proof.has_cas != 0, hasStale: bool(p.functions.has_stale)}, nil
 		case errors.Is(err, ErrHindered):
 			return nil, err
 		}

@@ -111,6 +111,8 @@ static struct backdoor_item *put(const struct backdoor_walk *walk, item *it, uin
         .nkey = it->nkey,
         .slabs_clsid = it->slabs_clsid & 63,
         .external = (mc_flags(it) & ITEM_HDR) != 0,
+        .stale = mc_functions.has_stale && (mc_flags(it) & ITEM_STALE),
+        .won = mc_functions.has_stale && (mc_flags(it) & ITEM_TOKEN_SENT),
     };
     memcpy(to + 1, mc_key(it), it->nkey);
     return to;

@@ -169,6 +169,8 @@ func (w *walker) items(data []byte, each func(*walk.Item) error) error {
 			Idle:     int64(header.idle),
 			Size:     int(header.nvalue),
 			External: bool(header.external),
+			Stale:    bool(header.stale),
+			Won:      bool(header.won),
 		}
 		if bool(w.c.values) && !item.External {
 			item.Value = bytes[header.nkey:][:header.nvalue]

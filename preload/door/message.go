@@ -285,6 +285,10 @@ type Dump struct {
 	// Unwritten items were met, and are not in the dump because it ended before.
 	Unwritten uint64 `json:"unwritten"`
 
+	// Unmarked items are written like fresh ones, though they are stale, or their tokens were won: the
+	// format has no place for that.
+	Unmarked uint64 `json:"unmarked"`
+
 	// Bytes is how much was written.
 	Bytes uint64 `json:"bytes"`
 

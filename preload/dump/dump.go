@@ -50,6 +50,7 @@ type Counts struct {
 	Items    uint64  // live ones
 	Written  uint64  // what out has taken all bytes of
 	Filtered uint64  // not what was asked for
+	Unmarked uint64  // stale or won ones that are wanted, which the format does not say
 	Lost     uint64  // their values could not be read
 	Bytes    uint64  // written
 	Part     float64 // of the cache that lies behind
@@ -153,6 +154,11 @@ func (d *dumper) item(i *walk.Item) error {
 func (d *dumper) write(i *walk.Item) error {
 	d.buffer = d.encoder.item(d.buffer, i, d.now)
 	d.ends = append(d.ends, len(d.buffer))
+	if i.Stale || i.Won {
+		if _, csv := d.encoder.(table); csv {
+			d.counts.Unmarked++
+		}
+	}
 	if len(d.buffer) < writeBytes {
 		return nil
 	}

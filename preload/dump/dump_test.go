@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,14 @@ var some = items{
 	{Key: []byte("ключ"), Value: []byte(`"quoted", and \ escaped`), TTL: 3600},
 }
 
+// marks are items that are stale, and whose tokens were won.
+var marks = items{
+	{Key: []byte("stale"), Value: []byte("value"), TTL: -1, Stale: true},
+	{Key: []byte("both"), Value: []byte("\r\nmd both I q\r\n"), TTL: 3600, Stale: true, Won: true},
+	{Key: []byte("won"), Value: []byte{}, TTL: -1, Won: true},
+	{Key: []byte("brief"), Value: []byte("value"), TTL: 3600, Flags: 7, Won: true},
+}
+
 func dumped(t *testing.T, store walk.Store, o Options) (string, Counts) {
 	t.Helper()
 	var out bytes.Buffer
@@ -79,7 +88,7 @@ func read(t *testing.T, text string, o record.Options) (rows []string, complete 
 		var row record.Row
 		switch kind := p.Next(data, true, &row); kind {
 		case record.Item:
-			rows = append(rows, fmt.Sprintf("%s=%q f%d t%d", row.Key.Of(data), row.Value.Of(data), row.Flags, row.TTL))
+			rows = append(rows, shown(&row, data))
 		case record.Nothing:
 		default:
 			t.Fatalf("%d at %.100q: %s", kind, data, row.Reason)
@@ -89,24 +98,35 @@ func read(t *testing.T, text string, o record.Options) (rows []string, complete 
 	return rows, !p.Incomplete()
 }
 
+func shown(row *record.Row, data []byte) string {
+	return fmt.Sprintf("%s=%q f%d t%d %t %t", row.Key.Of(data), row.Value.Of(data), row.Flags, row.TTL, row.Stale, row.Won)
+}
+
 // What is dumped in any format is read again as what it was.
 func TestDumpAgain(t *testing.T) {
-	var want []string
-	for _, i := range some {
-		want = append(want, fmt.Sprintf("%s=%q f%d t%d", i.Key, i.Value, i.Flags, max(i.TTL, 0)))
+	wanted := func(store items, marked bool) (want []string) {
+		for _, i := range store {
+			want = append(want, fmt.Sprintf("%s=%q f%d t%d %t %t", i.Key, i.Value, i.Flags, max(i.TTL, 0), marked && i.Stale, marked && i.Won))
+		}
+		return want
 	}
 	for _, tt := range []struct {
 		format Format
 		record record.Options
+		store  items
 	}{
-		{"", record.Options{Format: record.Dump}},
-		{MS, record.Options{Format: record.Memcached}},
-		{JSONL, record.Options{Format: record.JSONL}},
-		{CSV, record.Options{Format: record.CSV, Header: true, Key: "key", Value: "value", FlagsColumn: "flags", ExpiresColumn: "expires"}},
+		{"", record.Options{Format: record.Dump}, slices.Concat(some, marks)},
+		{MS, record.Options{Format: record.Memcached}, some},
+		{JSONL, record.Options{Format: record.JSONL}, slices.Concat(some, marks)},
+		{CSV, record.Options{Format: record.CSV, Header: true, Key: "key", Value: "value", FlagsColumn: "flags", ExpiresColumn: "expires"}, slices.Concat(some, marks)},
 	} {
+		want := wanted(tt.store, tt.format != CSV)
 		// The times to live are dates meanwhile: they may be a second less.
 		for try := range 3 {
-			text, _ := dumped(t, some, Options{Format: tt.format})
+			text, counts := dumped(t, tt.store, Options{Format: tt.format})
+			if unmarked := counts.Unmarked == uint64(len(marks)); unmarked != (tt.format == CSV) {
+				t.Errorf("%s: %+v", tt.format, counts)
+			}
 			got, complete := read(t, text, tt.record)
 			if !complete {
 				t.Errorf("%s: it is not complete", tt.format)
@@ -134,20 +154,25 @@ func TestCommands(t *testing.T) {
 		{walk.Item{Key: make([]byte, 189), Value: []byte("v"), TTL: -1, Flags: 7}, "ms - 1 K" + strings.Repeat("AAAA", 63) + " F7 O%08x q\r\nv\r\n"},
 	} {
 		head, _, _ := strings.Cut(tt.want, " O")
-		want := fmt.Sprintf(strings.ReplaceAll(tt.want, "%%", "%"), Checksum([]byte(head), tt.item.Value))
+		want := fmt.Sprintf(strings.ReplaceAll(tt.want, "%%", "%"), Checksum([]byte(head), tt.item.Value, nil))
 		if got := string((&commands{}).item(nil, &tt.item, now)); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
+	marked := string((&commands{}).item(nil, &walk.Item{Key: []byte("a b"), Value: []byte("v"), TTL: -1, Stale: true, Won: true}, now))
+	behind := "md YSBi b I q\r\nmg YSBi b u\r\n"
+	if want := fmt.Sprintf("ms YSBi 1 b O%08xXZ q\r\nv\r\n%s", Checksum([]byte("ms YSBi 1 b"), []byte("v"), []byte(behind)), behind); marked != want {
+		t.Errorf("%q, want %q", marked, want)
+	}
 	// CRC-32C of "123456789", as everybody has it (RFC 3720, appendix B.4, has others).
-	if sum := Checksum([]byte("1234"), []byte("56789")); sum != 0xe3069283 {
+	if sum := Checksum([]byte("1234"), []byte("567"), []byte("89")); sum != 0xe3069283 {
 		t.Errorf("%08x", sum)
 	}
 }
 
 // Any single bit that is changed is noticed: no row is what it was not.
 func TestBits(t *testing.T) {
-	text, _ := dumped(t, some, Options{})
+	text, _ := dumped(t, slices.Concat(some, marks), Options{})
 	good, _ := read(t, text, record.Options{Format: record.Dump})
 	known := map[string]bool{}
 	for _, row := range good {
@@ -164,7 +189,7 @@ func TestBits(t *testing.T) {
 		for len(data) > 0 {
 			var row record.Row
 			if p.Next(data, true, &row) == record.Item {
-				what := fmt.Sprintf("%s=%q f%d t%d", row.Key.Of(data), row.Value.Of(data), row.Flags, row.TTL)
+				what := shown(&row, data)
 				whole++
 				if !known[what] && row.TTL == 0 { // with a date it may be a second less
 					t.Fatalf("bit %d: %s", bit, what)

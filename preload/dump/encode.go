@@ -60,37 +60,52 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // commands are memcached's ms, for 1.6.10 on (protocol.txt: "Meta Set"):
 //
-//	ms KEY LENGTH[ b| KKEY][ FFLAGS][ TDATE] OCHECKSUM q
+//	ms KEY LENGTH[ b| KKEY][ FFLAGS][ TDATE] OCHECKSUM[X][Z] q
 //
+// X is a stale item and Z one whose token was won, as in memcached's answers: behind its data there
+// are the commands that mark it so (package meta: AppendMarks).
 // The checksum is the CRC-32C, in eight hexadecimal digits, of the line up to the blank before
-// O, and of the data; memcached takes it for an opaque token, which means nothing to it. The
-// last line of a complete dump is "mn". Rows are quiet (q): memcached says only what it has not stored.
-type commands struct{}
+// O, of the data, and of these commands; memcached takes it for an opaque token, which means nothing to it. The
+// last line of a complete dump is "mn". Rows are quiet (q): memcached says only what it has not stored,
+// and a line for each token that is won.
+type commands struct{ marks []byte }
 
 func (*commands) begin(dst []byte) []byte { return dst }
 
-func (*commands) item(dst []byte, i *walk.Item, now int64) []byte {
+func (c *commands) item(dst []byte, i *walk.Item, now int64) []byte {
 	from := len(dst)
 	dst = meta.AppendSet(dst, i.Key, len(i.Value))
+	c.marks = meta.AppendMarks(c.marks[:0], i.Key, i.Stale, i.Won, i.TTL >= 0)
 	if i.Flags != 0 {
 		dst = strconv.AppendUint(append(dst, " F"...), i.Flags, 10)
 	}
 	if date := expires(i, now); date != 0 {
 		dst = strconv.AppendInt(append(dst, " T"...), date, 10)
 	}
-	sum := Checksum(dst[from:], i.Value)
+	sum := Checksum(dst[from:], i.Value, c.marks)
 	dst = append(dst, " O"...)
 	for shift := 28; shift >= 0; shift -= 4 {
 		dst = append(dst, "0123456789abcdef"[sum>>shift&15])
 	}
+	if i.Stale {
+		dst = append(dst, 'X')
+	}
+	if i.Won {
+		dst = append(dst, 'Z')
+	}
 	dst = append(dst, " q\r\n"...)
 	dst = append(dst, i.Value...)
-	return append(dst, "\r\n"...)
+	return append(append(dst, "\r\n"...), c.marks...)
 }
 
-// Checksum is the CRC-32C of an item: of its command up to the checksum, and of its data.
-func Checksum(command, data []byte) uint32 {
-	return crc32.Update(crc32.Checksum(command, castagnoli), castagnoli, data)
+// Checksum is the CRC-32C of an item: of its command up to the checksum, of its data, and of the
+// commands behind that.
+func Checksum(command, data, marks []byte) uint32 {
+	sum := crc32.Update(crc32.Checksum(command, castagnoli), castagnoli, data)
+	if len(marks) > 0 { // of few items
+		sum = crc32.Update(sum, castagnoli, marks)
+	}
+	return sum
 }
 
 func (*commands) end(dst []byte) []byte { return append(dst, "mn\r\n"...) }
@@ -124,6 +139,12 @@ func (o objects) item(dst []byte, i *walk.Item, now int64) []byte {
 	}
 	if date := expires(i, now); date != 0 {
 		dst = strconv.AppendInt(append(dst, `,"expires":`...), date, 10)
+	}
+	if i.Stale {
+		dst = append(dst, `,"stale":true`...)
+	}
+	if i.Won {
+		dst = append(dst, `,"won":true`...)
 	}
 	return append(dst, "}\n"...)
 }

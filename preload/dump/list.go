@@ -10,10 +10,11 @@ import (
 
 // list has a line for each item:
 //
-//	KEY SIZE FLAGS EXPIRES USED
+//	KEY SIZE FLAGS EXPIRES USED[ stale][ won]
 //
 // The key is percent-encoded, the size is that of the value in bytes, and the dates are in seconds
-// since 1970: of its expiry, 0 for never, and of when it was stored or asked for, to a minute.
+// since 1970: of its expiry, 0 for never, and of when it was stored or asked for, to a minute. An item that
+// is marked as stale or won has these words at its end.
 type list struct{}
 
 func (list) begin(dst []byte) []byte { return dst }
@@ -23,7 +24,14 @@ func (list) item(dst []byte, i *walk.Item, now int64) []byte {
 	dst = append(strconv.AppendInt(dst, int64(i.Size), 10), ' ')
 	dst = append(strconv.AppendUint(dst, i.Flags, 10), ' ')
 	dst = append(strconv.AppendInt(dst, expires(i, now), 10), ' ')
-	return append(strconv.AppendInt(dst, now-i.Idle, 10), '\n')
+	dst = strconv.AppendInt(dst, now-i.Idle, 10)
+	if i.Stale {
+		dst = append(dst, " stale"...)
+	}
+	if i.Won {
+		dst = append(dst, " won"...)
+	}
+	return append(dst, '\n')
 }
 
 func (list) end(dst []byte) []byte { return dst }
@@ -35,6 +43,8 @@ type Listed struct {
 	Flags   uint64
 	Expires int64 // 0: never
 	Used    int64 // when it was stored or asked for, to a minute
+
+	Stale, Won bool // package walk: Item
 }
 
 var errList = errors.New("not a line of a list of items")
@@ -52,11 +62,19 @@ func (l *Listed) Parse(line []byte) error {
 		}
 		numbers[i] = n
 	}
-	if len(rest) > 0 {
+	*l = Listed{Size: numbers[0], Flags: numbers[1], Expires: int64(numbers[2]), Used: int64(numbers[3])}
+	switch string(rest) {
+	case "":
+	case "stale":
+		l.Stale = true
+	case "won":
+		l.Won = true
+	case "stale won":
+		l.Stale, l.Won = true, true
+	default:
 		return errList
 	}
 	var err error
-	*l = Listed{Size: numbers[0], Flags: numbers[1], Expires: int64(numbers[2]), Used: int64(numbers[3])}
 	if l.Key, err = walk.Decode(key); err != nil {
 		return errList
 	}

@@ -14,6 +14,7 @@ func TestList(t *testing.T) {
 		{Key: []byte("plain"), Value: []byte("value"), TTL: -1, Idle: 61},
 		{Key: []byte("100% \x00\n\xffключ"), Value: []byte{}, TTL: 0, Flags: 1<<32 - 1},
 		{Key: []byte(strings.Repeat("k", 250)), Value: make([]byte, 1<<20), TTL: 3600},
+		{Key: []byte("stale"), TTL: -1, Stale: true}, {Key: []byte("won"), TTL: -1, Won: true}, {Key: []byte("both"), TTL: -1, Stale: true, Won: true},
 	}
 	before := time.Now().Unix()
 	text, _ := dumped(t, store, Options{Format: List})
@@ -29,7 +30,7 @@ func TestList(t *testing.T) {
 		}
 		want := &store[n]
 		if string(got.Key) != string(want.Key) || got.Size != uint64(len(want.Value)) || got.Flags != want.Flags ||
-			!dated(got.Used, before-want.Idle, took) || !dated(got.Expires, expires(want, before), took) {
+			got.Stale != want.Stale || got.Won != want.Won || !dated(got.Used, before-want.Idle, took) || !dated(got.Expires, expires(want, before), took) {
 			t.Errorf("%q: %+v", line, got)
 		}
 	}
@@ -42,7 +43,7 @@ func dated(date, want, later int64) bool {
 
 func TestListErrors(t *testing.T) {
 	for _, line := range []string{
-		"", "k", "k 1 2 3", "k 1 2 3 ", "k 1 2 3 4 5", "k  1 2 3 4", "k -1 2 3 4", "k x 2 3 4", "k% 1 2 3 4", "k%4 1 2 3 4",
+		"", "k", "k 1 2 3", "k 1 2 3 ", "k 1 2 3 4 5", "k 1 2 3 4 won stale", "k 1 2 3 4 stale x", "k 1 2 3 4 stalewon", "k 1 2 3 4 stale ", "k 1 2 3 4 won ", "k  1 2 3 4", "k -1 2 3 4", "k x 2 3 4", "k% 1 2 3 4", "k%4 1 2 3 4",
 		"k%xy 1 2 3 4", "k 1 2 3 9223372036854775808",
 	} {
 		var got Listed

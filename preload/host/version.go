@@ -58,10 +58,18 @@ func (f *Facts) NoWalk() string {
 
 // HasMeta tells whether a memcached that states such a version when it runs reads what a load by protocol sends.  What
 // stands behind the three numbers is not looked at.
-func HasMeta(stated string) bool {
+func HasMeta(stated string) bool { return statedAtLeast(stated, metaSet) }
+
+// DeletesByCAS tells likewise whether its "md" compares the item's CAS unique with that of the flag C: before 1.6.13 every
+// item that has one is another to it (proto_text.c: process_mdelete_command, req_cas_id).
+func DeletesByCAS(stated string) bool {
+	return statedAtLeast(stated, Version{Major: 1, Minor: 6, Patch: 13})
+}
+
+func statedAtLeast(stated string, least Version) bool {
 	var v Version
 	n, _ := fmt.Sscanf(stated, "%d.%d.%d", &v.Major, &v.Minor, &v.Patch)
-	return n == 3 && v.AtLeast(metaSet)
+	return n == 3 && v.AtLeast(least)
 }
 
 // The two places where a memcached says its version; "VERSION" is the text protocol's reply (proto_text.c:

@@ -48,7 +48,7 @@ type Source interface {
 
 // Options say how to load.
 type Options struct {
-	// Record is how rows are read; ValueMax and NoCAS are the load's to set.
+	// Record is how rows are read; ValueMax, NoCAS and NoStale are the load's to set.
 	Record record.Options
 	// Detach goes on with the load when the client has gone.
 	Detach bool
@@ -109,7 +109,7 @@ type loader struct {
 func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	options.Record.ValueMax = int(min(store.ItemSizeMax(), 1<<30))
 	options.Record.BinaryKeyMax = store.BinaryKeyMax()
-	options.Record.NoCAS = !store.HasCAS()
+	options.Record.NoCAS, options.Record.NoStale = !store.HasCAS(), !store.HasStale()
 	parser, err := record.New(options.Record)
 	if err != nil {
 		return Counts{}, err

@@ -15,6 +15,7 @@ type taker struct{}
 
 func (taker) BinaryKeyMax() int                              { return 250 }
 func (taker) HasCAS() bool                                   { return true }
+func (taker) HasStale() bool                                 { return true }
 func (taker) ItemSizeMax() uint64                            { return 1 << 20 }
 func (taker) ItemSize(nkey int, _ uint32, nvalue int) uint64 { return uint64(nkey + nvalue) }
 func (t taker) Open() (batch.Sink, error)                    { return t, nil }

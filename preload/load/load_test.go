@@ -16,6 +16,7 @@ type refuser struct{ stored *strings.Builder }
 
 func (refuser) BinaryKeyMax() int                              { return 250 }
 func (refuser) HasCAS() bool                                   { return true }
+func (refuser) HasStale() bool                                 { return true }
 func (refuser) ItemSizeMax() uint64                            { return 1000 }
 func (refuser) ItemSize(nkey int, _ uint32, nvalue int) uint64 { return uint64(nkey + nvalue) }
 func (s refuser) Open() (batch.Sink, error)                    { return s, nil }

@@ -66,6 +66,7 @@ func (w *work) add(row *record.Row, command batch.Command, o origin) error {
 	r := batch.Row{
 		NKey: row.Key.Len, NValue: row.Value.Len,
 		Command: command, Flags: row.Flags, TTL: uint32(row.TTL), Binary: row.Binary,
+		Stale: row.Stale, Won: row.Won,
 	}
 	var err error
 	if row.CAS != 0 {

@@ -23,8 +23,10 @@ type Set struct {
 	Flags uint32 // client flags
 	TTL   int64  // memcached's exptime; 0: never expires
 	CAS   uint64 // the CAS unique that it gets; 0: memcached draws one
-	Mode  Mode
-	Quiet bool // there is no answer if it is stored
+	// AskCAS has the answer say which one it got.
+	AskCAS bool
+	Mode   Mode
+	Quiet  bool // there is no answer if it is stored
 }
 
 // Mode is when it is stored; 0: always.
@@ -69,18 +71,41 @@ func (w *Writer) Debug(key []byte) {
 	}
 }
 
+// Invalidate asks for an item to be stale (md with the flag I). If compare is not 0, one that has
+// another CAS unique stays as it is; if keep is not 0, the item gets that one, and otherwise the next.
+func (w *Writer) Invalidate(key []byte, compare, keep uint64) {
+	flags := []byte(" I")
+	if compare != 0 {
+		flags = strconv.AppendUint(append(flags, " C"...), compare, 10)
+	}
+	if keep != 0 {
+		flags = strconv.AppendUint(append(flags, " E"...), keep, 10)
+	}
+	w.command("md ", key, constant(flags))
+}
+
 func (w *Writer) command(name string, key []byte, flags constant) {
 	from := len(w.buffer)
-	dst, binary, ok := appendKey(append(w.buffer, name...), key)
+	dst, ok := appendCommand(w.buffer, name, key, flags)
 	if !ok {
 		w.fail(from)
 		return
 	}
+	w.buffer = dst
+	w.flushIfFull()
+}
+
+// appendCommand appends a command about a key, with its line's end; nothing, if no command can have the key.
+func appendCommand(dst []byte, name string, key []byte, flags constant) (_ []byte, ok bool) {
+	from := len(dst)
+	dst, binary, ok := appendKey(append(dst, name...), key)
+	if !ok {
+		return dst[:from], false
+	}
 	if binary {
 		dst = append(dst, " b"...)
 	}
-	w.buffer = append(append(dst, flags...), "\r\n"...)
-	w.flushIfFull()
+	return append(append(dst, flags...), "\r\n"...), true
 }
 
 // Set stores a value under a key (ms).
@@ -95,6 +120,9 @@ func (w *Writer) Set(key, value []byte, s Set) {
 	}
 	if s.TTL != 0 {
 		dst = strconv.AppendInt(append(dst, " T"...), s.TTL, 10)
+	}
+	if s.AskCAS {
+		dst = append(dst, " c"...)
 	}
 	if s.CAS != 0 {
 		dst = strconv.AppendUint(append(dst, " E"...), s.CAS, 10)

@@ -37,6 +37,7 @@ type conn struct {
 	itemSizeMax uint64 // bytes (-I)
 	chunkMax    uint64 // bytes of an item of one piece (-o slab_chunk_max)
 	hasCAS      bool   // items get the CAS unique that is asked for
+	deletesCAS  bool   // "md" compares it
 	clock       int64  // its time then, in seconds
 	greeted     time.Time
 }

@@ -24,13 +24,15 @@ const (
 // An error has no row's name on it; the batch is sent again then, with answers.
 // Rows to add or to replace cannot be sent twice, so a batch that has one has answers.
 // So has a batch with a row of which memcached may say nothing when it fails, or
-// something when it succeeds; see loud.
+// something when it succeeds; see loud. And so has one with a row that is marked afterwards, see mark.
 type exchange struct {
 	*batch.Batch
 	conn     *conn
 	answered bool
 	settled  int   // how many of the rows have an outcome
 	stale    []int // rows that failed and whose key may have kept its old value
+
+	drawn map[int]uint64 // the CAS uniques of stored rows that get marks
 }
 
 // prepare looks at the rows before any is sent, and decides on the answers.
@@ -40,7 +42,7 @@ func (e *exchange) prepare() error {
 		if e.date(row.TTL) > maxDate {
 			return errBeyond
 		}
-		e.answered = e.answered || row.Command != batch.Set || e.loud(i)
+		e.answered = e.answered || row.Command != batch.Set || row.Stale || row.Won || e.loud(i)
 	}
 	return nil
 }
@@ -59,7 +61,10 @@ func (e *exchange) date(ttl uint32) int64 {
 // set is how row i is stored.
 func (e *exchange) set(i int) meta.Set {
 	row := e.Row(i)
-	s := meta.Set{Flags: row.Flags, TTL: e.date(row.TTL), CAS: e.CAS(i), Quiet: !e.answered}
+	s := meta.Set{Flags: row.Flags, TTL: e.date(row.TTL), CAS: e.CAS(i), AskCAS: row.Stale || row.Won, Quiet: !e.answered}
+	if isPlaceholder(row) {
+		s.TTL = maxDate - 1
+	}
 	switch row.Command {
 	case batch.Add:
 		s.Mode = meta.Add
@@ -182,6 +187,11 @@ func (e *exchange) settleEach() error {
 			return unexpected(line)
 		}
 		e.settle(i, outcome)
+		if row := e.Row(i); outcome == batch.Stored && (row.Stale || row.Won) {
+			if err := e.note(i, line); err != nil {
+				return err
+			}
+		}
 		if command == batch.Set && bytes.HasPrefix(line, noChunk) {
 			e.stale = append(e.stale, i)
 		}

@@ -32,7 +32,12 @@ func (s *Store) fetch(items []*walk.Item, values bool) error {
 	items = askable(items)
 	for len(items) > 0 {
 		n := min(len(items), fetched)
-		if err := c.fetch(items[:n], values); err != nil {
+		taken, err := c.fetch(items[:n], values)
+		if err != nil {
+			s.giveBackAnew(taken)
+			return err
+		}
+		if err := c.giveBack(taken); err != nil {
 			return err
 		}
 		if err := c.tellGone(items[:n]); err != nil {
@@ -52,8 +57,24 @@ func askable(items []*walk.Item) []*walk.Item {
 	return slices.DeleteFunc(slices.Clone(items), unfit)
 }
 
-// fetch asks with meta gets that leave the LRU as it is (protocol.txt: "Meta Get", flag u).
-func (c *conn) fetch(items []*walk.Item, values bool) error {
+// giveBackAnew gives tokens back over a connection of its own, after the one over which they were
+// taken has failed.
+func (s *Store) giveBackAnew(taken []*walk.Item) {
+	if len(taken) == 0 {
+		return
+	}
+	if c, err := dial(s.at); err == nil {
+		_ = c.giveBack(taken) // that the first one has failed is said
+		c.close()
+	}
+}
+
+// fetch asks with meta gets that leave the LRU as it is (protocol.txt: "Meta Get", flag u). There
+// is no command that shows whether an item is stale, and leaves its token: whoever asks first
+// has won it (proto_text.c: process_mget_command). taken are the items whose tokens are to
+// be given back, also with an error; until then, some milliseconds, clients are told that somebody
+// else has won.
+func (c *conn) fetch(items []*walk.Item, values bool) (taken []*walk.Item, err error) {
 	w := meta.NewWriter(c.send)
 	for _, i := range items {
 		if values {
@@ -63,18 +84,23 @@ func (c *conn) fetch(items []*walk.Item, values bool) error {
 		}
 	}
 	if err := w.End(); err != nil {
-		return err
+		return nil, err
 	}
 	for _, i := range items {
-		if err := c.answer(i); err != nil {
-			return err
+		won, err := c.answer(i)
+		// Of a value that cannot be read from extstore memcached says nothing, after it has marked the item.
+		if won || i.External && i.Stale && !i.Won {
+			taken = append(taken, i)
+		}
+		if err != nil {
+			return taken, err
 		}
 	}
-	return c.noop()
+	return taken, c.noop()
 }
 
 // tellGone asks which of the items that were not answered are there all the same: of a value that
-// cannot be read from extstore memcached says no more than of a key that it does not have.
+// cannot be read from extstore memcached says no more than of a key that it does not have. "me" takes no token.
 func (c *conn) tellGone(items []*walk.Item) error {
 	var absent []*walk.Item
 	for _, i := range items {
@@ -87,7 +113,7 @@ func (c *conn) tellGone(items []*walk.Item) error {
 	}
 	w := meta.NewWriter(c.send)
 	for _, i := range absent {
-		w.Get(i.Key, " u t")
+		w.Debug(i.Key)
 	}
 	if err := w.End(); err != nil {
 		return err
@@ -97,26 +123,27 @@ func (c *conn) tellGone(items []*walk.Item) error {
 		if err != nil {
 			return err
 		}
-		if i.Gone = string(line) == "EN"; !i.Gone && !bytes.HasPrefix(line, []byte("HD")) {
+		if i.Gone = string(line) == "EN"; !i.Gone && !bytes.HasPrefix(line, []byte("ME ")) {
 			return unexpected(line)
 		}
 	}
 	return c.noop()
 }
 
-// answer reads what memcached says of one item.
-func (c *conn) answer(i *walk.Item) error {
+// answer reads what memcached says of one item; won says that it takes us for the client that
+// makes its value anew.
+func (c *conn) answer(i *walk.Item) (won bool, err error) {
 	line, err := c.line()
 	if err != nil {
-		return err
+		return false, err
 	}
 	words := bytes.Fields(line)
 	switch {
 	case len(words) == 1 && string(words[0]) == "EN":
-		return nil
+		return false, nil
 	case len(words) > 1 && string(words[0]) == "VA", len(words) > 0 && string(words[0]) == "HD":
 	default:
-		return unexpected(line)
+		return false, unexpected(line)
 	}
 	got := walk.Item{Key: i.Key, TTL: -1, Idle: i.Idle}
 	value := string(words[0]) == "VA"
@@ -124,36 +151,51 @@ func (c *conn) answer(i *walk.Item) error {
 	length := -1
 	if value {
 		if length, err = strconv.Atoi(string(words[1])); err != nil || length < 0 || uint64(length) > c.itemSizeMax {
-			return unexpected(line)
+			return false, unexpected(line)
 		}
 		flags = words[2:]
 	}
-	for _, word := range flags {
-		n, err := strconv.ParseInt(string(word[1:]), 10, 64)
-		switch word[0] {
-		case 'f':
-			got.Flags, err = strconv.ParseUint(string(word[1:]), 10, 64)
-		case 'c':
-			got.CAS, err = strconv.ParseUint(string(word[1:]), 10, 64)
-		case 't':
-			got.TTL = n
-		case 's':
-			got.Size = int(n)
-		default:
-			err = nil // b, of a key in base64
-		}
-		if err != nil {
-			return unexpected(bytes.Clone(line))
-		}
+	if won, err = readFlags(&got, flags); err != nil {
+		return false, unexpected(bytes.Clone(line))
 	}
 	if value {
 		if got.Value, err = c.data(length); err != nil {
-			return err
+			i.CAS = got.CAS
+			return won, err
 		}
 		got.Size = length
 	}
 	*i = got
-	return nil
+	return won, nil
+}
+
+// readFlags reads an item's flags in an answer (protocol.txt: "Meta Get").
+func readFlags(i *walk.Item, flags [][]byte) (won bool, err error) {
+	for _, word := range flags {
+		n, err := strconv.ParseInt(string(word[1:]), 10, 64)
+		switch word[0] {
+		case 'f':
+			i.Flags, err = strconv.ParseUint(string(word[1:]), 10, 64)
+		case 'c':
+			i.CAS, err = strconv.ParseUint(string(word[1:]), 10, 64)
+		case 't':
+			i.TTL = n
+		case 's':
+			i.Size = int(n)
+		case 'W':
+			won, err = true, nil
+		case 'X':
+			i.Stale, err = true, nil
+		case 'Z':
+			i.Won, err = true, nil
+		default:
+			err = nil // b, of a key in base64
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return won, nil
 }
 
 // data reads n bytes, and the end of their line.

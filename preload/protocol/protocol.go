@@ -62,6 +62,9 @@ func (s *Store) BinaryKeyMax() int { return meta.BinaryKeyMax }
 // HasCAS says whether it takes a CAS unique, and keeps it.
 func (s *Store) HasCAS() bool { return s.hasCAS }
 
+// HasStale says that it marks items as stale, as all do whose meta commands are known.
+func (s *Store) HasStale() bool { return true }
+
 // ItemSize is about what memcached makes of a row; the client flags may take 4 bytes more.
 func (s *Store) ItemSize(nkey int, flags uint32, nvalue int) uint64 {
 	size := overhead + nkey + nvalue
@@ -112,6 +115,7 @@ func (c *conn) greet() error {
 	if !host.HasMeta(stats["version"]) {
 		return fmt.Errorf("it states the version %.20q, whose meta commands are not known", stats["version"])
 	}
+	c.deletesCAS = host.DeletesByCAS(stats["version"])
 	if c.clock, err = strconv.ParseInt(stats["time"], 10, 64); err != nil {
 		return fmt.Errorf("it states no time: %w", err)
 	}

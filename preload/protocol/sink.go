@@ -96,6 +96,9 @@ func (k *sink) put(b *batch.Batch) error {
 	if err == nil && len(e.stale) > 0 {
 		err = e.removeStale()
 	}
+	if err == nil && len(e.drawn) > 0 {
+		err = e.mark()
+	}
 	if err != nil {
 		return fmt.Errorf("memcached at %v: %w; what became of up to %d rows is not known", k.store.at, err, b.Len()-e.settled)
 	}

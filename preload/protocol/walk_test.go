@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +19,10 @@ func TestFetch(t *testing.T) {
 		{name: "all there is", answers: "VA 1 f5 t60 s1 c7\r\nv\r\nEN\r\nMN\r\n", want: `"v" f5 t60 s1 c7 false, "" f0 t0 s0 c0 true`},
 		{name: "for ever, empty, and in base64", answers: "VA 0 f0 t-1 s0 c8 b\r\n\r\nVA 2 t-1\r\n\r\n\r\nMN\r\n", want: `"" f0 t-1 s0 c8 false, "\r\n" f0 t-1 s2 c0 false`},
 		{name: "without a value", answers: "HD f1 t-1 s100 c1\r\nEN\r\nMN\r\n", want: `"" f1 t-1 s100 c1 false, "" f0 t0 s0 c0 true`},
+		{name: "stale", answers: "HD f0 t-1 s1 c1 X W\r\nVA 1 f0 t-1 s1 c2 W X\r\nv\r\nMN\r\n",
+			want: `"" f0 t-1 s1 c1 false, stale true, won false, taken true, "v" f0 t-1 s1 c2 false, stale true, won false, taken true`},
+		{name: "won by others", answers: "HD f0 t-1 s1 c1 Z\r\nHD f0 t-1 s1 c2 Z X\r\nMN\r\n",
+			want: `"" f0 t-1 s1 c1 false, stale false, won true, taken false, "" f0 t-1 s1 c2 false, stale true, won true, taken false`},
 		{name: "an error", answers: "SERVER_ERROR out of memory\r\n", err: "SERVER_ERROR"},
 		{name: "too long", answers: "VA 1048577 f0\r\n", err: "VA 1048577"},
 		{name: "negative", answers: "VA -1 f0\r\n", err: "VA -1"},
@@ -31,7 +36,7 @@ func TestFetch(t *testing.T) {
 			t.Parallel()
 			items := []*walk.Item{{Key: []byte("a"), External: true}, {Key: []byte("\x00"), External: true}}
 			c := peer(t, "mg a u f t s c v\r\nmg AA== b u f t s c v\r\nmn\r\n", tt.answers)
-			err := c.fetch(items, true)
+			taken, err := c.fetch(items, true)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("%v, want %q", err, tt.err)
@@ -41,6 +46,9 @@ func TestFetch(t *testing.T) {
 			var got []string
 			for _, i := range items {
 				got = append(got, fmt.Sprintf("%q f%d t%d s%d c%d %t", i.Value, i.Flags, i.TTL, i.Size, i.CAS, i.External))
+				if i.Stale || i.Won || slices.Contains(taken, i) {
+					got = append(got, fmt.Sprintf("stale %t, won %t, taken %t", i.Stale, i.Won, slices.Contains(taken, i)))
+				}
 			}
 			if s := strings.Join(got, ", "); err != nil || s != tt.want {
 				t.Errorf("%s, %v, want %s", s, err, tt.want)
@@ -53,13 +61,13 @@ func TestFetch(t *testing.T) {
 func TestTellGone(t *testing.T) {
 	t.Parallel()
 	items := []*walk.Item{{Key: []byte("a"), External: true}, {Key: []byte("here")}, {Key: []byte("\x00"), External: true}}
-	if err := peer(t, "mg a u t\r\nmg AA== b u t\r\nmn\r\n", "EN\r\nHD t-1\r\nMN\r\n").tellGone(items); err != nil {
+	if err := peer(t, "me a\r\nme AA== b b\r\nmn\r\n", "EN\r\nME AA== exp=-1\r\nMN\r\n").tellGone(items); err != nil {
 		t.Fatal(err)
 	}
 	if !items[0].Gone || items[1].Gone || items[2].Gone || !items[2].External {
 		t.Errorf("%+v %+v %+v", items[0], items[1], items[2])
 	}
-	if err := peer(t, "mg a u t\r\nmg AA== b u t\r\nmn\r\n", "SERVER_ERROR x\r\n").tellGone(items); err == nil {
+	if err := peer(t, "me a\r\nme AA== b b\r\nmn\r\n", "SERVER_ERROR x\r\n").tellGone(items); err == nil {
 		t.Error("an error is no answer")
 	}
 	if err := peer(t, "", "").tellGone(items[1:2]); err != nil { // nothing is asked

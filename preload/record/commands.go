@@ -34,11 +34,15 @@ type commands struct {
 
 	// The row under way, once its line is complete.
 	head    bool
-	length  int // bytes of its data; -1: it has none
+	length  int // bytes of its data, and of what follows that; -1: it has none
 	line    int // bytes of its line, with the end; less after drop
 	content int // and without
 
 	rest bool // the row under way is a line whose beginning was dropped
+
+	// behind says what follows a command's data, with a line end before it instead of at its end;
+	// nil: nothing.
+	behind func(*command) []byte
 }
 
 func (c *commands) next(data []byte, end bool) (content, size int) {
@@ -53,8 +57,12 @@ func (c *commands) next(data []byte, end bool) (content, size int) {
 			c.rest = false
 			return content, size
 		}
-		if c.length = parseCommand(data[:c.content]).length; c.length < 0 {
+		head := parseCommand(data[:c.content])
+		if c.length = head.length; c.length < 0 {
 			return content, size
+		}
+		if c.behind != nil {
+			c.length += len(c.behind(&head))
 		}
 		c.head = true
 	}

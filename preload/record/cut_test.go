@@ -68,6 +68,7 @@ func TestCut(t *testing.T) {
 		// Without its checksum nothing is believed: not even which key's old value is to go.
 		{"dump", Options{Format: Dump}, "ms b 100 O2c875e96 q\r\n" + long + "\r\nms c 1 O944ef0c5 q\r\n3\r\nmn\r\n", []found{tooLong, item("c", "3"), nothing}},
 		{"dump, at the end", Options{Format: Dump}, "ms b 101 O2c875e96 q\r\n" + long, []found{tooLong}},
+		{"dump, in what marks it", Options{Format: Dump}, "ms k 1 O2c6adbc8XZ q\r\nv\r\nmd k I q\r\nmg k u\r\nms c 1 O944ef0c5 q\r\n3\r\n", []found{tooLong, item("c", "3")}},
 		{"dump, of just that size", Options{Format: Dump}, "ms Yg== 1 b O0f516786 q\r\nm\r\nms c 1 O944ef0c5 q\r\n3\r\n", []found{item("b", "m"), item("c", "3")}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -87,7 +88,7 @@ func TestCutAnywhere(t *testing.T) {
 		{PSQL, "k\ta\\\nb\\\\\\\n\\\\\\\\\nl\t2\r\nm\t\\\\\n"},
 		{CSV, "k,\"a\"\"\r\n\"\"\"\"b\n\"\r\nl,\"\"\"\"\n\"m\",a\"b\"\n\"n\"x,\"\n\"\n"},
 		{JSONL, `{"key":"k","value":["\"}{",{}]}` + "\n[\n" + `{"key":"k"},` + "\r\n"},
-		{Dump, "ms b 1 F7 Oa04a6e77 q\r\n2\r\nms c 9 O944ef0c5 q\r\n3\r\nms c 1 O944ef0c5 q\r\n3\r\nset k 0 0 2\r\nmn\r\nmn\r\n12\rx\nms Yg== 1 b O0f516786 q\r\nm\r\nmn\r\n"},
+		{Dump, "ms b 1 F7 Oa04a6e77 q\r\n2\r\nms c 9 O944ef0c5 q\r\n3\r\nms c 1 O944ef0c5 q\r\n3\r\nset k 0 0 2\r\nmn\r\nmn\r\n12\rx\nms Yg== 1 b O0f516786 q\r\nm\r\nms k 1 O8eb49ab5X q\r\nv\r\nmd k I q\r\nms k 1 O8eb49ab5XZ q\r\nv\r\nmd k I q\r\nmn\r\n"},
 		{Memcached, "set k 0 0 9\r\n\r\nset k 0\r\nset l 0 0 1\r\n1234\r\nget k\nappend k 0 0 2\r\n\r\n\r\nset m 0 0 2\r\n12\rx\n"},
 	} {
 		rowMax := 20

@@ -2,24 +2,33 @@ package record
 
 import (
 	"bytes"
+	"encoding/base64"
 	"hash/crc32"
 	"strconv"
+
+	"memcached-backdoor/preload/meta"
 )
 
 // What can be wrong with an item of a dump, besides what can be with a command.
 const (
 	NoChecksum  Reason = "no checksum: not an item of a dump"
 	BadChecksum Reason = "the checksum is another: the item is damaged"
+	BadMarks    Reason = "the commands behind the item are not those of its marks: the item is damaged"
 )
+
+// NoStale is why a stale item is not stored: it would be served as a fresh one.
+const NoStale Reason = "the item is stale, and memcached has no mark for that (before 1.5.19)"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// dumped are the commands of a dump (package dump): each has a checksum of itself and its data,
-// and behind the last there is "mn".
+// dumped are the commands of a dump (package dump): each has a checksum of itself, its data and what
+// marks its item, and behind the last there is "mn".
 type dumped struct {
 	commands
 	complete bool
 }
+
+func newDumped(o Options) *dumped { return &dumped{commands: commands{options: o, behind: marks}} }
 
 func (d *dumped) parse(content []byte, row *Row) Kind {
 	line := content[:min(d.content, len(content))]
@@ -36,20 +45,33 @@ func (d *dumped) parse(content []byte, row *Row) Kind {
 		return row.reject(NoChecksum, 0)
 	}
 	// Before anything else is believed, such as that it has expired.
-	at, sum, ok := checksum(line)
+	seal, ok := sealOf(line)
 	if !ok {
 		return row.reject(NoChecksum, 0)
 	}
 	if head.length < 0 {
 		return row.reject(BadCommand, 0)
 	}
-	if len(content) != d.line+head.length {
+	marks := marks(&head)
+	end := d.line + head.length
+	if len(content) != end+len(marks) {
 		return row.reject(BadChunk, d.line)
 	}
-	if crc32.Update(crc32.Checksum(line[:at], castagnoli), castagnoli, content[d.line:]) != sum {
+	sum := crc32.Update(crc32.Checksum(line[:seal.at], castagnoli), castagnoli, content[d.line:end])
+	if crc32.Update(sum, castagnoli, marks) != seal.sum {
 		return row.reject(BadChecksum, 0)
 	}
-	return d.commands.parse(content, row)
+	// What is there is what was sealed, but for a line end that may be another.
+	if len(marks) > 0 && string(content[end:]) != "\r\n"+string(marks[:len(marks)-2]) {
+		return row.reject(BadMarks, end)
+	}
+	kind := d.commands.parse(content[:end], row)
+	if kind == Item && seal.stale && d.options.NoStale {
+		row.Known = true
+		return row.reject(NoStale, 0)
+	}
+	row.Stale, row.Won = seal.stale, seal.won
+	return kind
 }
 
 // cut believes nothing of a row whose checksum is not to be had: not even whose old value it takes out.
@@ -58,15 +80,48 @@ func (d *dumped) cut(_ []byte, row *Row) Kind {
 	return row.reject(TooLong, 0)
 }
 
-// checksum finds it in a command: at is where the command ends of which it is. Nothing but " q" is
-// behind it, for that would be believed, too.
-func checksum(line []byte) (at int, sum uint32, ok bool) {
-	const form = " O01234567 q"
-	if at = len(line) - len(form); at < 0 || !bytes.HasPrefix(line[at:], []byte(" O")) || !bytes.HasSuffix(line, []byte(" q")) {
-		return 0, 0, false
+// A seal is what an item of a dump was sealed with, at the end of its command.
+type seal struct {
+	at         int // where the command ends of which sum is the checksum
+	sum        uint32
+	stale, won bool
+}
+
+// sealOf finds it. Nothing but " q" is behind it, for that would be believed, too.
+func sealOf(line []byte) (s seal, ok bool) {
+	const form = " O01234567"
+	line, ok = bytes.CutSuffix(line, []byte(" q"))
+	line, s.won = bytes.CutSuffix(line, []byte("Z"))
+	line, s.stale = bytes.CutSuffix(line, []byte("X"))
+	if s.at = len(line) - len(form); !ok || s.at < 0 || !bytes.HasPrefix(line[s.at:], []byte(" O")) {
+		return seal{}, false
 	}
-	n, err := strconv.ParseUint(string(line[at+2:at+10]), 16, 32)
-	return at, uint32(n), err == nil
+	n, err := strconv.ParseUint(string(line[s.at+2:]), 16, 32)
+	s.sum = uint32(n)
+	return s, err == nil
+}
+
+// marks are the commands that stand behind the data of a stale or won item.
+func marks(head *command) []byte {
+	if !bytes.HasSuffix(head.text, []byte("X q")) && !bytes.HasSuffix(head.text, []byte("Z q")) {
+		return nil // as nearly all of them
+	}
+	seal, ok := sealOf(head.text)
+	if !ok || !head.meta || head.n < 3 || !seal.stale && !seal.won {
+		return nil
+	}
+	flags := head.text[min(head.words[2].end, seal.at):seal.at]
+	key := head.word(1)
+	switch {
+	case bytes.HasPrefix(flags, []byte(" K")): // no command can have it
+		return nil
+	case bytes.HasPrefix(flags, []byte(" b")):
+		var err error
+		if key, err = base64.StdEncoding.AppendDecode(nil, key); err != nil {
+			return nil
+		}
+	}
+	return meta.AppendMarks(nil, key, seal.stale, seal.won, bytes.Contains(flags, []byte(" T")))
 }
 
 // Incomplete says that the end of the input is not that of a dump.

@@ -19,6 +19,7 @@ type found struct {
 	flags    uint32
 	ttl      int64
 	cas      uint64
+	marks    [2]bool // stale and won
 	left     uint64
 	reason   Reason
 	column   int
@@ -155,6 +156,7 @@ func (f *feeder) found(kind Kind, row *Row, data []byte) found {
 			f.t.Fatalf("%d bytes, to live %d s, reason %q", len(g.value), row.TTL, row.Reason)
 		}
 		g.oversize, g.command, g.flags, g.ttl, g.cas = row.Oversize, row.Command, row.Flags, row.TTL, row.CAS
+		g.marks = [2]bool{row.Stale, row.Won}
 	case Reject:
 		if row.Reason == "" || row.Column < 1 || row.Column > row.Content+1 {
 			f.t.Fatalf("reason %q at byte %d of %q", row.Reason, row.Column, data)

@@ -69,7 +69,7 @@ func FuzzJSONL(f *testing.F) {
 	seedInputs(f, "", "{}", `{"key":"k","value":"v"}`+"\n", "[{\"key\":\"k\",\"value\":\"v\"},\r\n{\"key\":1,\"value\":null}]", `{"key":"\u006b","value":"\"\\\/\b\f\n\r\t\ud83d\ude00"}`,
 		`{"key":"k","value":"\ud83d"}`+"\n"+`{"key":"k","value":"\q"}`, `{"key":"k","value_base64":"AP8=","ttl":1,"flags":"2"}`, `{"value":[1,{"a":"]}"}],"key":"k","x":-1.5e+3,"y":true}`,
 		`{"key":"k","value":"`+strings.Repeat(`\"v`, 50)+`"}`+"\n"+`{"key":"k","value":"v","expires":99999999999}`, "{\"key\":\"\xff\"}", `{"key":"a","key":"b","value":1,}`, `{"":0,"key":"k","value":{}}`,
-		`{"key":"k{n}","count":3,"value":"{n}{n}"}`+"\n"+`{"key":"k","value":1,"expired":true,"cas":18446744073709551615}`, `[{"count":12,"key":"{n}","size":[2,9],"seed":5},`+"\n"+`{"key":"k","size":1000000}]`,
+		`{"key":"k{n}","count":3,"value":"{n}{n}"}`+"\n"+`{"key":"k","value":1,"expired":true,"cas":18446744073709551615,"stale":true,"won":false}`, `[{"count":12,"key":"{n}","size":[2,9],"seed":5},`+"\n"+`{"key":"k","size":1000000}]`,
 		`{"key":"k","value":"","count":1,"count":2}`+"\n"+`{"key":"{n}","value":{"n":"{n}"},"count":99999999999,"ttl":"1.5s"}`, `{"key":"k{n}","value_base64":"e259","count":"2"}`)
 	f.Fuzz(func(t *testing.T, input string, size uint8) {
 		if len(input) > inputMax {
@@ -124,7 +124,7 @@ func checkJSON(t *testing.T, line string, row found, whole bool) {
 	}
 	for name := range object {
 		switch name {
-		case "value_base64", "ttl", "expires", "flags", "expired", "cas", "size", "seed", "count":
+		case "value_base64", "ttl", "expires", "flags", "expired", "cas", "size", "seed", "count", "stale", "won":
 			return // there is more that can be wrong
 		}
 		if strings.ContainsRune(name, utf8.RuneError) {
@@ -151,6 +151,9 @@ func checkMock(t *testing.T, line string, object map[string]json.RawMessage, row
 		t.Fatalf("%q: %+v", line, row)
 	}
 	if expired := string(object["expired"]) == "true"; expired != (row.ttl == Past) {
+		t.Fatalf("%q: %+v", line, row)
+	}
+	if marks := [2]bool{string(object["stale"]) == "true", string(object["won"]) == "true"}; marks != row.marks {
 		t.Fatalf("%q: %+v", line, row)
 	}
 	count, counted := number("count")

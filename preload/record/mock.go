@@ -9,6 +9,8 @@ import (
 const (
 	TwiceMember Reason = "the member stands there twice"
 	BadExpired  Reason = "expired is neither true nor false"
+	BadStale    Reason = "stale is neither true nor false"
+	BadWon      Reason = "won is neither true nor false"
 	TwoExpiries Reason = "expired, and a time to live or a date"
 	BadCAS      Reason = "the CAS unique is not a number from 1 to 18446744073709551615"
 	NoCAS       Reason = "no CAS unique can be chosen: memcached runs with -C, or takes none by protocol (before 1.6.27)"
@@ -20,8 +22,8 @@ const (
 )
 
 // mockMembers make items that no database has: expired ones, with a CAS unique of their own,
-// with filler for a value, and many from one row.
-var mockMembers = []string{"expired", "cas", "size", "seed", "count"}
+// with filler for a value, many from one row, and stale ones.
+var mockMembers = []string{"expired", "cas", "size", "seed", "count", "stale", "won"}
 
 // Their numbers.
 const (
@@ -30,11 +32,14 @@ const (
 	mockSize
 	mockSeed
 	mockCount
+	mockStale
+	mockWon
 )
 
 // mock is what the members of a row ask for, and how far its items are made.
 type mock struct {
 	expired     bool
+	stale, won  bool
 	cas, seed   uint64
 	sized       bool   // the value is filler
 	least, most uint64 // bytes of it
@@ -84,7 +89,7 @@ func (o *objects) nextMock(line []byte, row *Row) Kind {
 	if m.expired {
 		row.TTL = Past
 	}
-	row.CAS = m.cas
+	row.CAS, row.Stale, row.Won = m.cas, m.stale, m.won
 	return kind
 }
 
@@ -142,15 +147,26 @@ func (o *objects) readMock(line []byte) (reason Reason, at int) {
 		return TwiceMember, o.twice
 	}
 	m := &o.mock
-	if f := o.member(mockExpired); o.has(mockExpired) {
-		switch text := string(line[f.at:f.end]); {
-		case isString(line, f) || text != "true" && text != "false":
-			return BadExpired, f.at
-		case text == "true" && (given(o.fields, o.ttl) || given(o.fields, o.expires)):
-			return TwoExpiries, f.at
-		default:
-			m.expired = text == "true"
+	for _, mark := range []struct {
+		member int
+		to     *bool
+		reason Reason
+	}{{mockExpired, &m.expired, BadExpired}, {mockStale, &m.stale, BadStale}, {mockWon, &m.won, BadWon}} {
+		if !o.has(mark.member) {
+			continue
 		}
+		f := o.member(mark.member)
+		text := string(line[f.at:f.end])
+		if isString(line, f) || text != "true" && text != "false" {
+			return mark.reason, f.at
+		}
+		*mark.to = text == "true"
+	}
+	switch {
+	case m.expired && (given(o.fields, o.ttl) || given(o.fields, o.expires)):
+		return TwoExpiries, o.member(mockExpired).at
+	case m.stale && o.options.NoStale:
+		return NoStale, o.member(mockStale).at
 	}
 	if f := o.member(mockSize); o.has(mockSize) {
 		if isString(line, f) {

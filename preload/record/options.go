@@ -70,6 +70,8 @@ type Options struct {
 	BinaryKeyMax int
 	// NoCAS says that no item can be given a CAS unique.
 	NoCAS bool
+	// NoStale says that no item can be stored as stale.
+	NoStale bool
 }
 
 // An OptionError is an option that makes no sense, by itself or for this input.
@@ -119,7 +121,7 @@ func New(o Options) (*Parser, error) {
 	case Memcached:
 		p.format = &commands{options: o}
 	case Dump:
-		p.format = &dumped{commands: commands{options: o}}
+		p.format = newDumped(o)
 	}
 	p.rowMax = rowMax(o)
 	return p, nil
@@ -131,7 +133,7 @@ func rowMax(o Options) int {
 	switch o.Format {
 	case Raw:
 		return min(o.ValueMax, most) + KeyMax + 1
-	case Memcached, Dump:
+	case Memcached, Dump: // what is behind the data of a dump's item has room there, too
 		return min(o.ValueMax, most) + headMax
 	}
 	// A byte takes six at most: \u0000 in JSON.

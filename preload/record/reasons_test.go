@@ -46,6 +46,9 @@ func TestReasons(t *testing.T) {
 		{Options{Format: JSONL}, 0, `{"key":"k","value":"v","cas":1,"cas":1}`, reject(TwiceMember, 33)},
 		{Options{Format: JSONL}, 0, `{"key":"k","value":"v","expired":1}`, reject(BadExpired, 34)},
 		{Options{Format: JSONL}, 0, `{"key":"k","value":"v","expired":true,"ttl":1}`, reject(TwoExpiries, 34)},
+		{Options{Format: JSONL}, 0, `{"key":"k","value":"v","stale":"true"}`, reject(BadStale, 33)},
+		{Options{Format: JSONL}, 0, `{"key":"k","value":"v","won":1}`, reject(BadWon, 30)},
+		{Options{Format: JSONL, NoStale: true}, 0, `{"key":"k","value":"v","stale":true}`, reject(NoStale, 32)},
 		{Options{Format: JSONL}, 0, `{"key":"k","value":"v","cas":0}`, reject(BadCAS, 30)},
 		{Options{Format: JSONL, NoCAS: true}, 0, `{"key":"k","value":"v","cas":1}`, reject(NoCAS, 30)},
 		{Options{Format: JSONL}, 0, `{"key":"k","size":-1}`, reject(BadSize, 19)},
@@ -62,6 +65,7 @@ func TestReasons(t *testing.T) {
 		{Options{Format: Dump}, 0, "ms k 1 O00000000 F7 q\r\nv\r\n", reject(NoChecksum, 1)},
 		{Options{Format: Dump}, 0, "ms k 1 O00000000 q F7\r\nv\r\n", reject(NoChecksum, 1)},
 		{Options{Format: Dump}, 0, "ms k 1 O00000000 q\r\nv\r\n", reject(BadChecksum, 1)},
+		{Options{Format: Dump}, 0, "ms k 1 O8eb49ab5X q\r\nv\r\nmd l I q\r\n", reject(BadMarks, 23)},
 	} {
 		check(t, test.input, parse(t, test.options, test.rowMax, test.input), []found{test.want})
 		reached[test.want.reason] = true

@@ -101,6 +101,8 @@ type Row struct {
 	Flags    uint32
 	TTL      int64  // seconds from now; 0: never expires; or Past
 	CAS      uint64 // the item's CAS unique; 0: memcached draws one
+	// Stale and Won are the item's marks (package walk: Item).
+	Stale, Won bool
 
 	// Left is how many more items the row makes: [Parser.Next] is asked for the next of them
 	// with the same bytes, perhaps more behind them.

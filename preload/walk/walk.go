@@ -17,6 +17,10 @@ type Item struct {
 	Size int
 	// External says that its value is in extstore, and not in Value.
 	External bool
+	// Stale says that it was invalidated, and is served until somebody has made its value anew
+	// (protocol.txt: "Meta Delete", flag I); Won, that a client was told to do that, and the next
+	// ones are not (protocol.txt: "Meta Get", flags W and Z).
+	Stale, Won bool
 	// Gone says, of one that was fetched, that it is not there any more.
 	Gone bool
 }
