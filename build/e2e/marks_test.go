@@ -2,7 +2,10 @@ package e2e
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -199,4 +202,63 @@ func TestMarksDamaged(t *testing.T) {
 		}
 		to.missing("stale")
 	}
+}
+
+// A dump by protocol takes tokens and gives them back: beside dumps each invalidation has its winner, a single one,
+// and what a client stores stays fresh.
+func TestMarksBesideDumps(t *testing.T) {
+	t.Parallel()
+	s := start(t, built(t, "hosts/unknown/memcached"))
+	s.waitDoor()
+	done, failed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-done:
+				failed <- nil
+				return
+			default:
+			}
+			r, w, err := os.Pipe()
+			if err == nil {
+				go io.Copy(io.Discard, r)
+				var reply door.Reply
+				if reply, err = call(s.door, door.Request{Op: door.OpDump, To: "ms"}, w); err == nil && reply.Error != nil {
+					err = reply.Error
+				}
+				w.Close()
+			}
+			if err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	has := func(flag string) bool { return slices.Contains(strings.Fields(s.tells("mg k u\r\n")[0]), flag) }
+	for n := range 400 {
+		s.tells("md k I\r\n")
+		s.tells("ms k 1\r\nv\r\n") // without asking
+		for range 5 {
+			if has("X") {
+				t.Fatalf("round %d: what was stored is stale", n)
+			}
+		}
+		s.tells("md k I\r\n")
+		wait(t, "the token", func() error {
+			if !has("W") {
+				return errors.New("another has it")
+			}
+			return nil
+		})
+		for range 3 {
+			if has("W") {
+				t.Fatalf("round %d: the token was won twice", n)
+			}
+		}
+	}
+	close(done)
+	if err := <-failed; err != nil {
+		t.Fatal(err)
+	}
+	s.lives()
 }
