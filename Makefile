@@ -92,6 +92,10 @@ test: test-needs hosts build build/backdoor-faulty.so arm64 ## everything that p
 	$(GO) test -count=1 -timeout 15m -parallel 8 ./build/e2e
 	@build/fuzz.sh 3s
 
+.PHONY: test-race
+test-race: test-needs ## the unit tests, watched by Go's race detector
+	$(GO) test -race -short -count=1 -timeout 15m ./client/... ./preload/...
+
 .PHONY: more-hosts
 more-hosts: hosts ## memcacheds of all of Debian's suites, and built in many ways
 	@build/need.sh more-hosts $(MORE_HOSTS_NEEDS)
