@@ -7,6 +7,7 @@ DESTDIR ?=
 FUZZTIME ?= 5m
 STRESS ?= 2m
 SEED ?= 0
+TESTS ?=
 BENCH ?=
 CLANG_FORMAT ?= clang-format-14
 
@@ -123,6 +124,10 @@ stress: test-needs upstream build ## everything at once, checked against a model
 upstream: ## memcached's source of two versions, with its tests and built with its assertions, under build/hosts/upstream/
 	@build/need.sh upstream $(HOSTS_NEEDS)
 	@build/upstream.sh bookworm sid
+
+.PHONY: test-upstream
+test-upstream: test-needs upstream build ## memcached's own tests, with the library and without (half an hour; TESTS="cas.t …": some)
+	@build/test-upstream.sh $(TESTS)
 
 .PHONY: test-package
 test-package: deb ## the package and the image, in containers; as root
