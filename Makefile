@@ -66,6 +66,13 @@ build/backdoor-faulty.so: $(SOURCES) go.mod Makefile
 	$(LIBRARY) -tags faulty -o $@ ./preload
 	@rm -f build/backdoor-faulty.h
 
+# The same, whose C ends memcached at what is undefined or behind an allocation's end.
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+build/backdoor-sanitized.so: $(SOURCES) go.mod Makefile
+	CGO_CFLAGS="$(CGO_CFLAGS) -fno-omit-frame-pointer $(SANITIZE)" CGO_LDFLAGS="$(SANITIZE)" $(LIBRARY) -tags faulty -o $@ ./preload
+	@rm -f build/backdoor-sanitized.h
+
 build/client: $(SOURCES) go.mod Makefile build/version
 	$(CLIENT) -o $@ ./client
 
@@ -124,6 +131,12 @@ stress: test-needs upstream build ## everything at once, checked against a model
 upstream: ## memcached's source of two versions, with its tests and built with its assertions, under build/hosts/upstream/
 	@build/need.sh upstream $(HOSTS_NEEDS)
 	@build/upstream.sh bookworm sid
+
+# A load, dumps, a save and calls that are none, on the stripped memcached; the first test sees to it that faults are seen.
+.PHONY: test-sanitize
+test-sanitize: test-needs hosts build build/backdoor-sanitized.so ## the library's C with the address and undefined-behaviour sanitizers
+	$(GO) test -count=1 -timeout 10m -parallel 2 ./build/e2e -library backdoor-sanitized.so \
+		-run '^(TestSanitizer|TestLargeValues|TestDumpWhileTableGrows|TestSave|TestBadDescriptors)$$/^(address|undefined|symtab)$$'
 
 .PHONY: test-upstream
 test-upstream: test-needs upstream build ## memcached's own tests, with the library and without (half an hour; TESTS="cas.t …": some)

@@ -73,8 +73,9 @@ typedef struct {
 /*
  * A part of an item that is larger than slab_chunk_max, memcached.h: struct
  * _strchunk, 1.4.29 on.  The header item's data is the first of them, from 1.4.36
- * on with no room in it; the bytes start right behind the last field, not at
- * sizeof.
+ * on with no room in it, and stands right behind the key and its suffix: at any
+ * address, which only a packed struct may.  The bytes start right behind the last
+ * field, not at sizeof.
  */
 typedef struct item_chunk {
     struct item_chunk *next, *prev;
@@ -84,7 +85,7 @@ typedef struct item_chunk {
     int nbytes;
     unsigned short refcount;
     uint8_t rest[]; /* to 1.5.14 the data is at 41, from 1.5.15 on at 42 */
-} item_chunk;
+} __attribute__((packed, aligned(1))) item_chunk;
 
 #define CHUNK_DATA_OLD 41
 #define CHUNK_DATA 42

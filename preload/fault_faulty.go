@@ -2,6 +2,23 @@
 
 package main
 
+/*
+#include <limits.h>
+#include <stdlib.h>
+
+static void write_behind(void) {
+    volatile char *volatile bytes = malloc(16); // of a size that no compiler sees
+    bytes[16] = 1;
+    free((void *)bytes);
+}
+
+static void overflow(void) {
+    volatile int most = INT_MAX;
+    most = most + 1;
+}
+*/
+import "C"
+
 import (
 	"os"
 
@@ -22,6 +39,10 @@ func fault() string {
 // beforeAnswer makes the library fail as it is asked to.
 func beforeAnswer() {
 	switch fault() {
+	case "address":
+		C.write_behind()
+	case "undefined":
+		C.overflow()
 	case "panic":
 		panic("as asked")
 	case "nil":

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"cmp"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -23,6 +24,11 @@ import (
 
 // patience bounds every wait for something that takes milliseconds.
 const patience = 30 * time.Second
+
+// sanitized is what the library is called that is built with sanitizers.
+const sanitized = "backdoor-sanitized.so"
+
+var library = flag.String("library", "backdoor.so", "the library, of those in build/, that memcached is started with")
 
 // built is the absolute path of something in build/.
 func built(t testing.TB, name string) string {
@@ -100,6 +106,7 @@ type server struct {
 	user    string   // -u
 	listen  []string // -l, -p; nil: a unix socket
 	program string
+	faulty  bool // it is to do what a sanitizer sees
 
 	cmd    *exec.Cmd
 	output log // stdout and stderr
@@ -117,17 +124,25 @@ func newServer(t testing.TB, program string, args ...string) *server {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	return &server{
+	s := &server{
 		t:       t,
 		dir:     dir,
 		socket:  filepath.Join(dir, "memcached"),
 		door:    filepath.Join(dir, "door"),
-		preload: built(t, "backdoor.so"),
+		preload: built(t, *library),
 		args:    args,
 		user:    "root",
 		program: program,
 		exited:  make(chan struct{}),
 	}
+	if *library == sanitized {
+		t.Cleanup(func() {
+			if out := s.output.String(); !s.faulty && (strings.Contains(out, "Sanitizer") || strings.Contains(out, "runtime error")) {
+				t.Errorf("a sanitizer says %s", out)
+			}
+		})
+	}
+	return s
 }
 
 // start prepares and starts a server and waits until its door answers.
@@ -167,6 +182,16 @@ func (s *server) command() *exec.Cmd {
 	cmd.Env = append(os.Environ(), "MEMCACHED_BACKDOOR="+s.door)
 	if s.preload != "" {
 		cmd.Env = append(cmd.Env, "LD_PRELOAD="+s.preload)
+	}
+	if *library == sanitized {
+		// Our pthread_create must be in front of the sanitizer's, and its malloc in front of libc's.
+		runtime, err := exec.Command("gcc", "-print-file-name=libasan.so").Output()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		cmd.Env = append(cmd.Env, "LD_PRELOAD="+s.preload+":"+strings.TrimSpace(string(runtime)))
+		// Go has a handler of its own for faults, and keeps what it has.
+		cmd.Env = append(cmd.Env, "ASAN_OPTIONS=handle_segv=0:detect_leaks=0:verify_asan_link_order=0")
 	}
 	cmd.Env = append(cmd.Env, s.env...)
 	return cmd
