@@ -8,6 +8,7 @@ FUZZTIME ?= 5m
 STRESS ?= 2m
 SEED ?= 0
 TESTS ?=
+VULNDB ?=
 BENCH ?=
 CLANG_FORMAT ?= clang-format-14
 
@@ -183,6 +184,13 @@ lint: ## form and warnings: Go, C, shell
 			-fanalyzer -Iinclude -Ipreload -c $$file -o /dev/null || exit 1; \
 	done
 	shellcheck -x $(SCRIPTS)
+
+# Not of lint: the database is on the network, unless VULNDB is the address of a copy.
+.PHONY: vulncheck
+vulncheck: ## known vulnerabilities in Go and the modules that the library, the client and the benchmark use
+	for module in . build/bench; do \
+		(cd $$module && $$($(GO) tool -n -modfile=$(CURDIR)/build/lint/go.mod govulncheck) $(addprefix -db ,$(VULNDB)) ./...) || exit 1; \
+	done
 
 # DESTDIR and PREFIX may have spaces in them.
 INSTALLED = "$(DESTDIR)$(PREFIX)/bin/memcached-backdoor"
