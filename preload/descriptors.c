@@ -18,8 +18,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* What stays open: the door, a worker's eventfd each, the Go runtime's two. */
-#define DESCRIPTORS_STAYING 32
+/* What stays open: the door, a worker's eventfd each (worker.c: MAX_WORKERS), the Go runtime's two,
+ * the poller's; and connections without a request, which have no place yet (places.go). */
+#define DESCRIPTORS_STAYING (32 + 17)
 /* A quarter of memcached's own for calls; at least 4 and at most 128 calls of up to 7 each
  * (engine.go). */
 #define DESCRIPTORS_LEAST (4 * 7)

@@ -35,6 +35,7 @@ const rejectsSaid = 100
 type preloading struct {
 	b        *backdoor
 	began    time.Time
+	files    []fixtures.File
 	total    door.Preload
 	complete bool // so far
 	said     int  // rejected rows
@@ -45,12 +46,37 @@ type preloading struct {
 // fixturesWanted says that there are any.
 func fixturesWanted() bool { return *C.fixtures_paths() != 0 }
 
-// preload loads the fixtures and lets memcached accept connections then, or, where they
-// are strict and not complete, makes it end.
-func (b *backdoor) preload() {
+// findFixtures looks for the fixtures. It returns nil if there is nothing to load, and nobody waits then,
+// not even for the engine.
+func (b *backdoor) findFixtures() *preloading {
+	if !fixturesWanted() {
+		close(b.preloaded)
+		return nil
+	}
+	b.status.Preload = &door.Preload{}
 	p := &preloading{b: b, began: time.Now(), complete: true, sample: load.NewSample()}
+	p.find()
+	if len(p.files) > 0 {
+		return p
+	}
+	p.sayCounts()
+	p.finish()
+	return nil
+}
+
+// run loads the fixtures.
+func (p *preloading) run() {
 	defer releaseStderr()
 	store := p.load()
+	p.finish()
+	if p.gone != nil && !C.connections_refused() {
+		p.hint(store)
+	}
+}
+
+// finish lets memcached accept connections, or, where the fixtures are strict and not complete,
+// makes it end.
+func (p *preloading) finish() {
 	if p.complete {
 		C.fixtures_complete()
 	} else {
@@ -58,10 +84,7 @@ func (b *backdoor) preload() {
 	}
 	p.total.Done, p.total.Complete = true, p.complete
 	p.publish(&load.Counts{})
-	close(b.preloaded)
-	if p.gone != nil && !C.connections_refused() {
-		p.hint(store)
-	}
+	close(p.b.preloaded)
 }
 
 // problem says why a row or more is not there.
@@ -72,13 +95,32 @@ func (p *preloading) problem(format string, args ...any) {
 
 func (p *preloading) say(format string, args ...any) { say("fixtures: "+format, args...) }
 
+// rescue makes a panic a problem: deferred.
+func (p *preloading) rescue() {
+	if r := recover(); r != nil {
+		p.problem("panic: %v\n%s", r, debug.Stack())
+	}
+}
+
+// find looks for the files.
+func (p *preloading) find() {
+	defer p.rescue()
+	found := fixtures.Find(C.GoString(C.fixtures_paths()), C.GoString(C.fixtures_directory()), saveFile())
+	if found.Unsaved {
+		p.say("%s: nothing is saved there yet", saveFile())
+	}
+	for _, path := range found.Alone {
+		p.say("%s: left alone, its name ends with no format's", path)
+	}
+	for _, err := range found.Problems {
+		p.problem("%v", err)
+	}
+	p.files = found.Files
+}
+
 // load loads all that can be, and returns where; nil, it cannot at all.
 func (p *preloading) load() (store batch.Store) {
-	defer func() {
-		if r := recover(); r != nil {
-			p.problem("panic: %v\n%s", r, debug.Stack())
-		}
-	}()
+	defer p.rescue()
 	beforePreload()
 	if bool(C.fixtures_strict()) && !p.b.engine.isSettled() {
 		p.say("they wait until memcached's functions are proven, %v at most", strictPatience)
@@ -99,24 +141,18 @@ func (p *preloading) load() (store batch.Store) {
 		p.problem("they cannot be loaded: %s", refusal.Message)
 		return nil
 	}
-	found := fixtures.Find(C.GoString(C.fixtures_paths()), C.GoString(C.fixtures_directory()), saveFile())
-	if found.Unsaved {
-		p.say("%s: nothing is saved there yet", saveFile())
-	}
-	for _, path := range found.Alone {
-		p.say("%s: left alone, its name ends with no format's", path)
-	}
-	for _, err := range found.Problems {
-		p.problem("%v", err)
-	}
-	for _, file := range found.Files {
+	for _, file := range p.files {
 		p.file(store, file)
 	}
 	p.lookForGone(store)
+	p.sayCounts()
+	return store
+}
+
+func (p *preloading) sayCounts() {
 	t := &p.total
 	p.say("%s: %s read: %d stored, %d rejected, %d skipped (%.2f s)",
 		door.Count(t.Files, "file"), door.Count(t.Rows, "row"), t.Stored, t.Rejected, t.Skipped, time.Since(p.began).Seconds())
-	return store
 }
 
 // file loads one file.

@@ -46,6 +46,7 @@ func serve(socket, program int, path string, bias uintptr) {
 		time.Sleep(openAgain)
 	}
 	b := &backdoor{opened: time.Now(), preloaded: make(chan struct{}), ended: make(chan struct{}, 1)}
+	fixtures := b.findFixtures()
 	b.engine.find(program, path, bias)
 	b.places.most = callsAtOnce(b.engine.descriptors())
 	if line := b.engine.announcement(); line != "" {
@@ -55,12 +56,10 @@ func serve(socket, program int, path string, bias uintptr) {
 		go b.saveOnExit()
 	}
 	debug.FreeOSMemory() // the analysis of the program leaves some MB behind
-	if fixturesWanted() {
-		b.status.Preload = &door.Preload{}
-		go b.preload()
+	if fixtures != nil {
+		go fixtures.run()
 	} else {
 		releaseStderr()
-		close(b.preloaded)
 	}
 	if socket < 0 {
 		return
