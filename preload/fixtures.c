@@ -103,7 +103,7 @@ void fixtures_not_held(const char *why) {
 
 /* Of all system calls futex(2) is one that seccomp filters of memcached's leave to its threads. */
 int connections_wait(const struct timespec *timeout) {
-    if (atomic_load(&connections) == ACCEPTED || gettid() != getpid()) {
+    if (atomic_load(&connections) == ACCEPTED || !on_main_thread()) {
         return 1;
     }
     long n = 0;

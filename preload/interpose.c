@@ -119,12 +119,24 @@ static bool is_base_of(void *thread, const struct event_base *base) {
 static struct event_base *main_base;
 
 /*
+ * Asked of the kernel once on each thread, before that loads a filter (seccomp_load): memcached's
+ * filters forbid the question (linux_priv.c), and each event of a client's would cost it.
+ */
+bool on_main_thread(void) {
+    static __thread enum { NOT_ASKED, YES, NO } answer __attribute__((tls_model("initial-exec")));
+    if (answer == NOT_ASKED) {
+        answer = gettid() == getpid() ? YES : NO;
+    }
+    return answer == YES;
+}
+
+/*
  * On any thread; on memcached's main thread, for the first time, it is ready.  base is its
  * loop's, where that is known.
  */
 static void note_ready(struct event_base *base) {
     static atomic_bool ready;
-    if (!atomic_load(&ready) && gettid() == getpid()) {
+    if (!atomic_load(&ready) && on_main_thread()) {
         atomic_store(&ready, true);
         memcached_ready(holding_objection(base));
     }
@@ -153,7 +165,7 @@ __attribute__((visibility("default"))) int event_base_loop(struct event_base *ba
                 backdoor_worker_enter(worker_thread, base, descriptors_from());
             }
             worker_thread = NULL;
-        } else if (gettid() == getpid()) {
+        } else if (on_main_thread()) {
             return run_main(real, base, flags);
         }
     }
@@ -260,6 +272,7 @@ __attribute__((visibility("default"))) int seccomp_load(void *filter) {
         atomic_store(&real_load, real);
     }
     if (host_is_memcached()) {
+        on_main_thread();
         atomic_store(&filtered, true);
         note_ready(NULL);
     }

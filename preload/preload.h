@@ -121,6 +121,8 @@ pthread_create_fn *real_pthread_create(void);
 /* libevent's and libseccomp's, interposed; their headers are not needed for more than this. */
 int event_base_loop(struct event_base *base, int flags);
 int seccomp_load(void *filter);
+/* Is the calling thread memcached's main one? */
+bool on_main_thread(void);
 /* Has a thread of memcached's given up system calls (-o drop_privileges)? */
 bool seccomp_loaded(void);
 /* Why memcached's workers cannot serve us, or NULL; known when memcached is ready. */

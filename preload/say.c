@@ -16,20 +16,40 @@
 /* Held while a line is written, so that its descriptor is not closed, and another's, meanwhile.
  * That takes no time: nothing here waits. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int to = STDERR_FILENO;
+static int to = STDERR_FILENO; /* -1: there is none */
 /* How many lines found no room; said before the next one that does. */
 static unsigned lost;
 
+/*
+ * poll(2) calls a terminal writable that has room for a part of a line, and the write of it waits.
+ * So a terminal is opened anew, with O_NONBLOCK: another description, which is not shared.  Where
+ * that may not be (a terminal of another user's), what follows holds as long as somebody reads
+ * there.
+ */
+static int open_terminal(void) {
+    return isatty(STDERR_FILENO)
+               ? open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+               : -1;
+}
+
 void say_hold(void) {
-    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (fd >= 0) {
-        to = high_descriptor(fd);
+    int fd = open_terminal();
+    if (fd < 0) {
+        fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     }
+    to = fd >= 0 ? high_descriptor(fd) : -1;
+}
+
+/* Does memcached's stderr lead to the terminal that was opened anew? */
+static bool is_terminal_of_ours(void) {
+    struct stat ours, theirs;
+    return isatty(to) && (fcntl(to, F_GETFL) & O_NONBLOCK) != 0 && fstat(to, &ours) == 0 &&
+           fstat(STDERR_FILENO, &theirs) == 0 && ours.st_rdev == theirs.st_rdev;
 }
 
 void say_release(void) {
     pthread_mutex_lock(&lock);
-    if (to != STDERR_FILENO) {
+    if (to >= 0 && to != STDERR_FILENO && !is_terminal_of_ours()) {
         close(to);
         to = STDERR_FILENO;
     }
@@ -39,7 +59,7 @@ void say_release(void) {
 /*
  * One write that does not wait, whatever reads there: a pipe that is full, a terminal that was
  * stopped (^S).  O_NONBLOCK is not set, for memcached and others share the description.
- * Answers false where nothing was written.
+ * Answers false where the line was not written, or not to its end.
  *
  * A pipe takes a flag with the write since Linux 6.4 (RWF_NOWAIT).  Elsewhere poll(2) comes
  * first: a pipe that it calls writable has room for a line (PIPE_BUF), unless another process
@@ -53,7 +73,7 @@ static bool write_now(int fd, const char *line, size_t length) {
     }
     if (S_ISSOCK(st.st_mode)) {
         n = send(fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-        return n > 0;
+        return n == (ssize_t)length;
     }
     if (S_ISFIFO(st.st_mode)) {
         const struct iovec piece = {(void *)line, length};
@@ -66,7 +86,7 @@ static bool write_now(int fd, const char *line, size_t length) {
     if (S_ISREG(st.st_mode) || (poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0)) {
         n = write(fd, line, length);
     }
-    return n > 0;
+    return n == (ssize_t)length;
 }
 
 /* write_now without SIGPIPE, which is memcached's default action until it has begun: a stderr whose

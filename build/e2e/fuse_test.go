@@ -67,6 +67,17 @@ func newSlowFile(t *testing.T, content []byte) *slowFile {
 	return f
 }
 
+// open opens it. os.OpenFile would have the Go runtime's epoll ask this process for it, which may be
+// waiting for that epoll itself.
+func (f *slowFile) open(t *testing.T, mode int) *os.File {
+	t.Helper()
+	fd, err := unix.Open(f.path, mode|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), f.path)
+}
+
 // stall makes requests wait, or answers those that do and all to come.
 func (f *slowFile) stall(on bool, operations ...uint32) {
 	f.mu.Lock()

@@ -106,11 +106,7 @@ func TestStalledFile(t *testing.T) {
 			threads, descriptors := s.count("task"), s.descriptors()
 			var files []*os.File
 			for range 3 * most { // each with a description of its own: the offset of one is locked while it is read
-				slow, err := os.OpenFile(file.path, test.mode, 0)
-				if err != nil {
-					t.Fatal(err)
-				}
-				files = append(files, slow)
+				files = append(files, file.open(t, test.mode))
 			}
 			defer func() {
 				file.stall(false, test.op)

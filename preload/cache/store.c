@@ -260,10 +260,7 @@ static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoo
     }
     /* An item that is begun is stored first, rather than held while the table grows. */
     bool room = table_has_room(batch->expected);
-    if (batch->it == NULL && !room) {
-        return wait_for_room(batch);
-    }
-    if (!batch->shared && !batch->alone && batch->nrows - batch->row >= SHARED_ROWS) {
+    if (room && !batch->shared && !batch->alone && batch->nrows - batch->row >= SHARED_ROWS) {
         batch->shared = worker_share(&batch->job);
     }
     uint32_t first = batch->row;
@@ -271,6 +268,10 @@ static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoo
     bool clock_seen = false;
     while (batch->row < batch->nrows) {
         struct backdoor_row *row = &batch->rows[batch->row];
+        if (batch->it == NULL && !room) {
+            table_took(batch->row - first);
+            return wait_for_room(batch);
+        }
         if (batch->it == NULL) {
             if (!next_item(batch, row, worker)) {
                 break;

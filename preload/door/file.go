@@ -91,7 +91,7 @@ func refuse(fds []int) {
 	t.soon()
 }
 
-// closeFiles closes descriptors when their user, if not nil, has returned. It waits for that a
+// closeFiles closes descriptors, as they are when their user, if not nil, has returned. It waits for that a
 // moment only, and then leaves them behind.
 func closeFiles(user *task, fds ...int) error {
 	t := start(func() (int, error) {
@@ -177,13 +177,17 @@ func learn(fd int) (f facts) {
 	return f
 }
 
-// examine returns the facts of descriptors. When it fails what uses them may still be under way, and is returned.
+// examine returns the facts of descriptors, which it moves to the numbers that are the door's (Listener.From): fds
+// are the new ones then. That closes the old ones, and so it is a task, too. When it fails what uses them may still be under
+// way, and is returned.
 func (c *Call) examine(fds []int) ([]facts, *task, error) {
 	all := make([]facts, len(fds))
 	var files []int
 	for i, fd := range fds {
 		var ok bool
-		if all[i], ok = known(fd); !ok {
+		if all[i], ok = known(fd); ok {
+			fds[i] = moved(fd, c.from)
+		} else {
 			files = append(files, i)
 		}
 	}
@@ -196,6 +200,7 @@ func (c *Call) examine(fds []int) ([]facts, *task, error) {
 	}
 	t := start(func() (int, error) {
 		for _, i := range files {
+			fds[i] = moved(fds[i], c.from)
 			all[i] = learn(fds[i])
 		}
 		return 0, nil

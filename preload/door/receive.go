@@ -84,9 +84,6 @@ func (c *Call) receiveMessage() (message, error) {
 			return message{}, fail(CodeBusy, "look why the files do not answer", "descriptors of %d refused calls are not closed yet, no other is taken", refusedMax)
 		}
 		m := message{data: data[:n], fds: descriptors(control[:oobn]), flags: flags}
-		for i, fd := range m.fds {
-			m.fds[i] = moved(fd, c.from)
-		}
 		// recvmsg says 0 for the end as for an empty message.
 		if n == 0 && oobn == 0 && flags&unix.MSG_CTRUNC == 0 && c.hungUp() {
 			return message{}, ErrGone
