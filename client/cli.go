@@ -51,7 +51,7 @@ type loadCommand struct {
 	Header bool   `group:"Input:" help:"The first row has the names of the columns."`
 	Null   string `group:"Input:" placeholder:"WHAT" complete:"skip,empty,literal" help:"What becomes of a NULL: skip leaves the row out (default of psql and jsonl), empty stores an empty value (of csv and tsv), literal what stands there (of mysql)."`
 
-	Resume bool `group:"Input:" help:"Go on behind what an earlier load of the same file, with the same options, had stored when it was broken off; without one, at the beginning."`
+	Resume bool `group:"Input:" help:"Go on behind what an earlier load of the same file, with the same options, had stored when it was broken off; at the beginning where there was none, the file has changed, or what was stored is no longer in the cache."`
 
 	Key           string `group:"Columns:" placeholder:"COLUMN" help:"The key: a column's name or number, or a template such as 'user:{id}'. Otherwise the first column, or the member key."`
 	Value         string `group:"Columns:" placeholder:"COLUMN" help:"The value: a column, a template, or json, the whole row as an object. Otherwise the second column, or the member value or value_base64."`

@@ -5,7 +5,7 @@ import "memcached-backdoor/preload/door"
 type restoreCommand struct {
 	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Dumps to read, one after the other; - is standard input."`
 
-	Resume bool `group:"Input:" help:"Go on behind what an earlier restore of the same file, with the same options, had stored when it was broken off; without one, at the beginning."`
+	Resume bool `group:"Input:" help:"Go on behind what an earlier restore of the same file, with the same options, had stored when it was broken off; at the beginning where there was none, the file has changed, or what was stored is no longer in the cache."`
 
 	storing
 	refusing

@@ -42,9 +42,11 @@ type engine struct {
 
 	listening []protocol.Address // memcached's
 
-	mu       sync.Mutex      // of what follows
-	native   *cache.Cache    // nil where there is none, or not yet; then
-	why      *door.Error     // says why not
+	mu     sync.Mutex   // of the next two
+	native *cache.Cache // nil where there is none, or not yet; then
+	why    *door.Error  // says why not
+
+	opening  sync.Mutex      // of protocol; held while memcached is asked, which may take it long
 	protocol *protocol.Store // nil until it was asked for, and while it cannot be had
 }
 
@@ -203,25 +205,32 @@ func unsupported(message, hint string) *door.Error {
 	return &door.Error{Code: door.CodeHost, Message: message, Hint: hint}
 }
 
-// store returns what takes rows, or why nothing does.
-func (e *engine) store() (batch.Store, *door.Error) {
+// A target is what takes rows.
+type target struct {
+	batch.Store // nil with door.EngineNone
+	engine      door.Engine
+	reason      string // why that is not the native one
+}
+
+// target returns what takes rows now, or why nothing does.
+func (e *engine) target() (target, *door.Error) {
 	native, why := e.state()
 	if why == nil {
-		return native, nil
+		return target{native, door.EngineNative, ""}, nil
 	}
 	store, refusal := e.byProtocol(why.Message)
 	if refusal != nil {
 		refusal.Code, refusal.Hint = why.Code, why.Hint
-		return nil, refusal
+		return target{nil, door.EngineNone, refusal.Message}, refusal
 	}
-	return store, nil
+	return target{store, door.EngineProtocol, why.Message}, nil
 }
 
 // byProtocol returns memcached by its protocol, or, why being what stands against anything else,
 // why that cannot be had either.
 func (e *engine) byProtocol(why string) (*protocol.Store, *door.Error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.opening.Lock()
+	defer e.opening.Unlock()
 	if e.protocol != nil {
 		return e.protocol, nil
 	}
@@ -266,8 +275,9 @@ func (e *engine) walkable() (walkable, *door.Error) {
 	store, refusal := e.byProtocol(w.reason)
 	if refusal != nil {
 		refusal.Message = "the items cannot be read: " + refusal.Message
-		if refusal.Hint = listHint; e.why != nil {
-			refusal.Code, refusal.Hint = e.why.Code, e.why.Hint
+		refusal.Hint = listHint
+		if why != nil {
+			refusal.Code, refusal.Hint = why.Code, why.Hint
 		}
 		return w, refusal
 	}
@@ -320,12 +330,11 @@ func (e *engine) descriptors() uint64 {
 	return 7
 }
 
-// dumps says how items are read, without asking memcached for anything, and why that is not the
-// native engine.
-func (e *engine) dumps() (name door.Engine, reason string) {
-	name, reason = e.names()
-	if name != door.EngineNative || e.native.CanWalk() {
-		return name, reason
+// dumps says how items are read where t takes rows, and why that is not the native engine.
+func (e *engine) dumps(t target) (name door.Engine, reason string) {
+	native, ok := t.Store.(*cache.Cache)
+	if !ok || native.CanWalk() {
+		return t.engine, t.reason
 	}
 	reason = e.noWalk()
 	if because := e.facts.NoMeta(); because != "" {
@@ -337,14 +346,15 @@ func (e *engine) dumps() (name door.Engine, reason string) {
 // noWalk says why the native engine cannot walk through the items.
 func (e *engine) noWalk() string { return cmp.Or(e.facts.NoWalk(), cache.ErrNoWalk.Error()) }
 
-// names says which engine it is, and why it is not the native one.
-func (e *engine) names() (name door.Engine, reason string) {
-	_, why := e.state()
-	if why == nil {
-		return door.EngineNative, ""
+// neverDumps says why no item can ever be read here; "" if one may be. Nothing is connected to for it.
+func (e *engine) neverDumps() string {
+	native, why := e.state()
+	because := e.facts.NoMeta()
+	switch {
+	case because == "", !e.isSettled(), native != nil && native.CanWalk():
+		return ""
+	case native != nil:
+		return e.noWalk() + norByProtocol + because
 	}
-	if _, err := e.byProtocol(why.Message); err != nil {
-		return door.EngineNone, err.Message
-	}
-	return door.EngineProtocol, why.Message
+	return why.Message + norByProtocol + because
 }

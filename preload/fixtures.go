@@ -136,7 +136,7 @@ func (p *preloading) load() (store batch.Store) {
 		p.complete = false
 		return nil
 	}
-	store, refusal := p.b.engine.store()
+	store, refusal := p.b.engine.target()
 	if refusal != nil {
 		p.problem("they cannot be loaded: %s", refusal.Message)
 		return nil

@@ -57,7 +57,8 @@ func (b *backdoor) optionsOf(call *door.Call, request door.Request) (load.Option
 }
 
 // load carries a load out and reports it.
-func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store) error {
+func (b *backdoor) load(call *door.Call, request door.Request, target target) error {
+	var store batch.Store = target
 	options, err := b.optionsOf(call, request)
 	if err != nil {
 		return call.Fail(err)
@@ -79,10 +80,9 @@ func (b *backdoor) load(call *door.Call, request door.Request, store batch.Store
 		store = slabs.Trial{Store: store, Memory: memory}
 	}
 	began := time.Now()
-	name, reason := b.engine.names()
 	report := func(c *load.Counts) *door.Load {
 		l := report(c, time.Since(began))
-		l.Engine, l.EngineReason, l.DryRun = name, reason, request.DryRun
+		l.Engine, l.EngineReason, l.DryRun = target.engine, target.reason, request.DryRun
 		l.Resumed, l.ResumedBytes = options.From.Lines, uint64(options.From.Offset)
 		l.Restarted = restarted
 		return l

@@ -46,7 +46,7 @@ func (b *backdoor) saveOnExit() {
 	if err := unix.Access(filepath.Dir(path), unix.W_OK); err != nil {
 		say("the cache cannot be saved: %s: %v", filepath.Dir(path), err)
 	}
-	if name, reason := b.engine.dumps(); name == door.EngineNone {
+	if reason := b.engine.neverDumps(); reason != "" {
 		say("the cache cannot be saved: %s", reason)
 	}
 	C.save_await()

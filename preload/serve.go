@@ -158,7 +158,7 @@ func (b *backdoor) dispatch(call *door.Call) (err error) {
 	if request.Op == door.OpDump {
 		return b.dump(call, request)
 	}
-	store, refusal := b.engine.store()
+	store, refusal := b.engine.target()
 	if refusal != nil {
 		return call.Fail(refusal)
 	}
@@ -167,8 +167,8 @@ func (b *backdoor) dispatch(call *door.Call) (err error) {
 
 // describe makes the answer to a status request.
 func (b *backdoor) describe() *door.Status {
-	name, reason := b.engine.names()
-	dumps, dumpsReason := b.engine.dumps()
+	store, refusal := b.engine.target()
+	dumps, dumpsReason := b.engine.dumps(store)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.status
@@ -176,7 +176,7 @@ func (b *backdoor) describe() *door.Status {
 	s.PID = os.Getpid()
 	s.Workers = cache.Workers()
 	s.Uptime = time.Since(b.opened).Seconds()
-	s.Engine, s.Reason = name, reason
+	s.Engine, s.Reason = store.engine, store.reason
 	s.Dumps, s.DumpsReason = dumps, dumpsReason
 	if facts := b.engine.facts; facts != nil {
 		if facts.Version != (host.Version{}) {
@@ -185,7 +185,7 @@ func (b *backdoor) describe() *door.Status {
 		s.BuildID = facts.BuildID
 		s.Route = string(facts.Route)
 	}
-	if store, err := b.engine.store(); err == nil {
+	if refusal == nil {
 		s.ItemSizeMax = store.ItemSizeMax()
 	}
 	return &s

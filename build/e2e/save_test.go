@@ -347,3 +347,28 @@ func TestSaveWhileLoading(t *testing.T) {
 		t.Error("it was replaced")
 	}
 }
+
+// What is asked at the start of a memcached that saves its cache asks memcached for nothing: while fixtures load it
+// may not answer.
+func TestSaveAsksNothingAtStart(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		path := saved(t)
+		fixture := written(t, "f.raw", rowsOf("k", 10))
+		s := withFixtures(t, h.program, []string{fixture, path})
+		s.env = append(s.env, "MEMCACHED_BACKDOOR_SAVE="+path)
+		s.start()
+		s.waitDoor()
+		wait(t, "the fixtures", func() error {
+			if text := s.output.String(); !strings.Contains(text, "10 rows read: 10 stored") {
+				return errors.New(text)
+			}
+			return nil
+		})
+		if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
+			t.Errorf("memcached ended with %v", status)
+		}
+		if text := s.output.String(); strings.Contains(text, "no answer") || strings.Contains(text, "cannot be saved") || !strings.Contains(text, "saved: 10 items") {
+			t.Error(text)
+		}
+	})
+}

@@ -44,7 +44,10 @@ func newStream(fd int, f facts, call *Call) (*Stream, error) {
 	case unix.S_IFREG, unix.S_IFIFO:
 		return s, nil
 	case unix.S_IFSOCK:
-		return s, checkSocket(fd)
+		if err := checkSocket(fd); err != nil {
+			return nil, err
+		}
+		return s, nil
 	}
 	return nil, fail(CodeDescriptor, hint, "the descriptor is of a kind that a dump is not written to (mode %#o)", f.stat.Mode)
 }

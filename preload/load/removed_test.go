@@ -60,3 +60,23 @@ func TestRejectsRemove(t *testing.T) {
 		t.Errorf("%q, %+v, %v", stored, counts, err)
 	}
 }
+
+// A row whose key a later one takes out is looked for no more: that it is missing says nothing of the cache.
+func TestSampleForgetsRemoved(t *testing.T) {
+	sample := NewSample()
+	columns := record.Options{Format: record.TSV, Key: "1", Value: "2", FlagsColumn: "3"}
+	if _, _, err := loadText(t, "a\t1\t1\nb\t1\t1\na\t2\tx\nc\t1\t1\n", Options{Record: columns, Sample: sample}); err != nil {
+		t.Fatal(err)
+	}
+	for name, rows := range map[string][]*Sampled{"first": sample.first, "rows": sample.rows} {
+		var keys []string
+		for _, row := range rows {
+			if row != nil {
+				keys = append(keys, string(row.key))
+			}
+		}
+		if strings.Join(keys, ",") != "b,c" {
+			t.Errorf("%s: %q", name, keys)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -62,6 +63,26 @@ func (s *Sample) take(b *batch.Batch) {
 		}
 	}
 	s.seen = end
+	if counts, err := b.Counts(); err == nil && counts[batch.Expired]+counts[batch.TooLarge]+counts[batch.NoMemory] > 0 {
+		s.forget(b)
+	}
+}
+
+// forget drops the rows whose keys a batch has taken out: that they are missing says nothing.
+func (s *Sample) forget(b *batch.Batch) {
+	removed := make(map[string]bool)
+	for i := range b.Len() {
+		switch b.Outcome(i) {
+		case batch.Expired, batch.TooLarge, batch.NoMemory:
+			removed[string(b.Key(i))] = true
+		}
+	}
+	s.first = slices.DeleteFunc(s.first, func(row *Sampled) bool { return removed[string(row.key)] })
+	for i, row := range s.rows {
+		if row != nil && removed[string(row.key)] {
+			s.rows[i] = nil
+		}
+	}
 }
 
 func (s *Sample) advance() {

@@ -66,17 +66,16 @@ func number(e unix.EpollEvent) uint64 { return uint64(uint32(e.Pad))<<32 | uint6
 // The descriptors stay the caller's, who must not close them meanwhile, nor wait for one of them
 // in two calls at a time.
 func Wait(set []unix.PollFd, wake <-chan struct{}, limit time.Duration) (int, error) {
-	deadline := time.Now().Add(limit)
+	var expired <-chan time.Time
+	if limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		expired = timer.C
+	}
 	for {
 		n, err := look(set)
 		if err != nil || n > 0 || limit == 0 {
 			return n, err
-		}
-		var expired <-chan time.Time
-		if limit > 0 {
-			timer := time.NewTimer(time.Until(deadline))
-			defer timer.Stop()
-			expired = timer.C
 		}
 		ready, leave, err := watch(set)
 		if err != nil {
