@@ -42,7 +42,8 @@ func serve(socket, program int, path string, bias uintptr) {
 	// The Go runtime opens two descriptors at the first timer (runtime/netpoll.go): now,
 	// before memcached's clients want them, and not at a moment of its own.
 	time.Sleep(time.Nanosecond)
-	for poll.Open() != nil { // ours is one more; without it nobody can be waited for
+	from := int(C.descriptors_from())
+	for poll.Open(from) != nil { // ours is one more; without it nobody can be waited for
 		time.Sleep(openAgain)
 	}
 	b := &backdoor{opened: time.Now(), preloaded: make(chan struct{}), ended: make(chan struct{}, 1)}
@@ -70,7 +71,7 @@ func serve(socket, program int, path string, bias uintptr) {
 		say("no door: %v", err)
 		return
 	}
-	listener.From = int(C.descriptors_from())
+	listener.From = from
 	go b.tidy()
 	for {
 		call, err := listener.Accept()

@@ -178,8 +178,7 @@ func learn(fd int) (f facts) {
 }
 
 // examine returns the facts of descriptors, which it moves to the numbers that are the door's (Listener.From): fds
-// are the new ones then. That closes the old ones, and so it is a task, too. When it fails what uses them may still be under
-// way, and is returned.
+// are the new ones then. When it fails what uses them may still be under way, and is returned.
 func (c *Call) examine(fds []int) ([]facts, *task, error) {
 	all := make([]facts, len(fds))
 	var files []int
@@ -200,7 +199,10 @@ func (c *Call) examine(fds []int) ([]facts, *task, error) {
 	}
 	t := start(func() (int, error) {
 		for _, i := range files {
-			fds[i] = moved(fds[i], c.from)
+			if high := duplicated(fds[i], c.from); high != fds[i] {
+				go closeFiles(nil, fds[i]) // nobody waits for that: it may block as any close
+				fds[i] = high
+			}
 			all[i] = learn(fds[i])
 		}
 		return 0, nil

@@ -88,6 +88,15 @@ func (l *Listener) Accept() (*Call, error) {
 
 // moved gives a descriptor a number from from on, where there is one.
 func moved(fd, from int) int {
+	high := duplicated(fd, from)
+	if high != fd {
+		unix.Close(fd)
+	}
+	return high
+}
+
+// duplicated returns a duplicate of a descriptor with a number from from on, or fd itself, if that has one or none is free.
+func duplicated(fd, from int) int {
 	if fd >= from {
 		return fd
 	}
@@ -95,7 +104,6 @@ func moved(fd, from int) int {
 	if err != nil {
 		return fd
 	}
-	unix.Close(fd)
 	return high
 }
 

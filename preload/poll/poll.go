@@ -22,9 +22,10 @@ var poller struct {
 	waiting map[uint64]chan struct{} // by what the kernel reports of a descriptor
 }
 
-// Open opens the epoll descriptor, the only one that this package keeps. Wait does it, too: whoever wants to
-// choose the moment calls Open before. After an error it may be called again.
-func Open() error {
+// Open opens the epoll descriptor, the only one that this package keeps, with a number from from on, if there is
+// one. Wait does it, too: whoever wants to choose the moment and the number calls Open before. After an error it
+// may be called again.
+func Open(from int) error {
 	poller.mu.Lock()
 	defer poller.mu.Unlock()
 	if poller.waiting != nil {
@@ -33,6 +34,10 @@ func Open() error {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return os.NewSyscallError("epoll_create1", err)
+	}
+	if high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, from); err == nil {
+		unix.Close(fd)
+		fd = high
 	}
 	poller.fd, poller.waiting = fd, make(map[uint64]chan struct{})
 	go dispatch(fd)
@@ -107,7 +112,7 @@ func look(set []unix.PollFd) (int, error) {
 // watch returns a channel that is closed when a descriptor of set is ready; leave ends the
 // watching.
 func watch(set []unix.PollFd) (ready <-chan struct{}, leave func(), err error) {
-	if err := Open(); err != nil {
+	if err := Open(0); err != nil {
 		return nil, nil, err
 	}
 	wake := make(chan struct{})

@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 const char *const literals[] = {
     "MEMCACHED_PORT_FILENAME",
@@ -31,6 +32,9 @@ static void ready(evutil_socket_t none, short what, void *arg) {
 }
 
 int main(void) {
+    /* As memcached does, for its connections. */
+    const struct rlimit limit = {1024, 1024};
+    setrlimit(RLIMIT_NOFILE, &limit);
     struct event_base *base = event_base_new();
     struct event *term = evsignal_new(base, SIGTERM, stop, base);
     struct timeval now = {0, 0};
