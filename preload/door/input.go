@@ -20,12 +20,13 @@ type Input struct {
 	call *Call
 	facts
 
-	// Of a file: reads are tasks, into memory of their own, for one that is left behind may still write to it.
-	task   *task  // the read under way, or nil
-	buffer []byte // what it reads into
-	data   []byte // of it, what was read and nobody has taken
-	err    error  // what the last read said
-	seekTo int64  // where the next one begins; -1: where the last one ended
+	// Of a file: reads are tasks, into memory of their own, for one that is left behind may still write to it. While what
+	// one has brought is taken, the next one is under way.
+	task    *task     // the read under way, or nil
+	buffers [2][]byte // what it reads into is the first, and what the one before has read into the second
+	data    []byte    // of the second, what was read and nobody has taken
+	err     error     // what the last read said
+	seekTo  int64     // where the next one begins; -1: where the last one ended
 }
 
 type inputKind int
@@ -117,13 +118,13 @@ func (in *Input) ready() (now bool, ended <-chan struct{}) {
 	return false, in.task.done
 }
 
-// begin begins a read of n bytes of a file at most: the offset, which is the client's too, moves no further.
+// begin begins a read of n bytes of a file at most.
 func (in *Input) begin(n int) {
 	n = min(n, readBytes)
-	if len(in.buffer) < n {
-		in.buffer = make([]byte, n)
+	if len(in.buffers[0]) < n {
+		in.buffers[0] = make([]byte, n)
 	}
-	fd, client, buffer, seekTo := in.fd, in.call.fd, in.buffer[:n], in.seekTo
+	fd, client, buffer, seekTo := in.fd, in.call.fd, in.buffers[0][:n], in.seekTo
 	if in.call.request.Detach {
 		client = -1
 	}
@@ -142,13 +143,19 @@ func (in *Input) begin(n int) {
 	})
 }
 
-// collect takes over what a read of a file has brought, and says whether there is anything.
+// collect takes over what a read of a file has brought, if what the one before has brought is taken, and says
+// whether there is anything.
 func (in *Input) collect() bool {
-	if in.task != nil && in.task.ended() {
-		if in.seekTo < 0 { // otherwise it has read at a place that is not wanted
-			in.data, in.err = in.buffer[:max(in.task.n, 0)], in.task.err
-		}
+	if in.task != nil && len(in.data) == 0 && in.task.ended() {
+		n, err := max(in.task.n, 0), in.task.err
 		in.task = nil
+		in.buffers[0], in.buffers[1] = in.buffers[1], in.buffers[0]
+		if in.seekTo < 0 { // otherwise it has read at a place that is not wanted
+			in.data, in.err = in.buffers[1][:n], err
+		}
+		if len(in.data) > 0 && in.err == nil {
+			in.begin(n)
+		}
 	}
 	return len(in.data) > 0 || in.err != nil
 }

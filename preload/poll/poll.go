@@ -9,6 +9,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -78,7 +79,10 @@ func Wait(set []unix.PollFd, wake <-chan struct{}, limit time.Duration) (int, er
 		expired = timer.C
 	}
 	for {
-		n, err := look(set)
+		n, err := look(set, 0)
+		if err == nil && n == 0 && wake == nil && (limit < 0 || limit > 10*short) {
+			n, err = lookShortly(set)
+		}
 		if err != nil || n > 0 || limit == 0 {
 			return n, err
 		}
@@ -91,18 +95,37 @@ func Wait(set []unix.PollFd, wake <-chan struct{}, limit time.Duration) (int, er
 			leave()
 		case <-wake:
 			leave()
-			return look(set)
+			return look(set, 0)
 		case <-expired:
 			leave()
-			return look(set)
+			return look(set, 0)
 		}
 	}
 }
 
-// look fills in what is ready now.
-func look(set []unix.PollFd) (int, error) {
+const (
+	// short is how long a thread waits itself before the poller does for it: most waits of a load or a dump
+	// are shorter than that, and to be woken by the poller costs as much.
+	short = time.Millisecond
+	// shortMax is how many threads do so at once, for Go makes another one for each.
+	shortMax = 2
+)
+
+var waitingShortly atomic.Int32
+
+// lookShortly fills in what is ready within a moment, or now where enough others wait like that.
+func lookShortly(set []unix.PollFd) (int, error) {
+	defer waitingShortly.Add(-1)
+	if waitingShortly.Add(1) > shortMax {
+		return 0, nil
+	}
+	return look(set, int(short.Milliseconds()))
+}
+
+// look fills in what is ready, now or within some milliseconds.
+func look(set []unix.PollFd, milliseconds int) (int, error) {
 	for {
-		n, err := unix.Poll(set, 0)
+		n, err := unix.Poll(set, milliseconds)
 		if !errors.Is(err, unix.EINTR) {
 			return n, os.NewSyscallError("poll", err)
 		}
