@@ -17,17 +17,49 @@ type places struct {
 
 	mu     sync.Mutex
 	taken  int
-	silent []*door.Call // the oldest first
+	silent []*door.Call  // the oldest first
+	spoke  chan struct{} // has one when the silent ones may have become fewer
 }
 
-// arrive takes in a call that has no request yet. The one that has been silent for longest makes room.
+// newPlaces has places for so many calls at once.
+func newPlaces(most int) places { return places{most: most, spoke: make(chan struct{}, 1)} }
+
+// arrive takes in a call that has no request yet.
 func (p *places) arrive(call *door.Call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.silent = append(p.silent, call); len(p.silent) > silentMax {
-		p.silent[0].Hurry()
-		p.silent = slices.Delete(p.silent, 0, 1)
+	p.silent = append(p.silent, call)
+}
+
+// awaitRoom waits until there is room for another call without a request: the one that has been silent for
+// longest has to make it, for which it has a moment.
+func (p *places) awaitRoom() {
+	for {
+		oldest := p.tooMany()
+		if oldest == nil {
+			return
+		}
+		oldest.Hurry()
+		for p.isSilent(oldest) {
+			<-p.spoke
+		}
 	}
+}
+
+// tooMany returns the oldest call without a request, if there are too many.
+func (p *places) tooMany() *door.Call {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.silent) <= silentMax {
+		return nil
+	}
+	return p.silent[0]
+}
+
+func (p *places) isSilent(call *door.Call) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Contains(p.silent, call)
 }
 
 // speak takes call out of the silent ones, if it is still one of them.
@@ -35,6 +67,10 @@ func (p *places) speak(call *door.Call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.silent = slices.DeleteFunc(p.silent, func(c *door.Call) bool { return c == call })
+	select {
+	case p.spoke <- struct{}{}:
+	default:
+	}
 }
 
 // enter takes a place. Its error is an [*door.Error].

@@ -67,8 +67,6 @@ func (b *broken) resume(file door.FileID, options record.Options, store batch.St
 	switch {
 	case err != nil:
 		return brokenLoad{}, "the rows that were stored cannot be looked for: " + err.Error()
-	case looked == 0 && len(l.witnesses) > 0:
-		return brokenLoad{}, "the rows of the load that broke off may have expired"
 	case missing > 0:
 		return brokenLoad{}, fmt.Sprintf("of %d rows of the load that broke off %d are no longer in the cache", looked, missing)
 	}

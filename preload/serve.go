@@ -49,7 +49,7 @@ func serve(socket, program int, path string, bias uintptr) {
 	b := &backdoor{opened: time.Now(), preloaded: make(chan struct{}), ended: make(chan struct{}, 1)}
 	fixtures := b.findFixtures()
 	b.engine.find(program, path, bias)
-	b.places.most = callsAtOnce(b.engine.descriptors())
+	b.places = newPlaces(callsAtOnce(b.engine.descriptors()))
 	if line := b.engine.announcement(); line != "" {
 		say("%s", line)
 	}
@@ -82,6 +82,7 @@ func serve(socket, program int, path string, bias uintptr) {
 		b.count(func(s *door.Status) { s.Calls++ })
 		b.places.arrive(call)
 		go b.answer(call)
+		b.places.awaitRoom()
 	}
 }
 
