@@ -54,6 +54,27 @@ func TestTableGrows(t *testing.T) {
 	})
 }
 
+// From 1.6.34 on a memcached without a page mover crashes when its table grows. A load of more rows than keys leaves the table
+// as it is, though by their number it would grow.
+func TestTableStays(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		if !s.native() {
+			t.Skip("by protocol memcached is left alone")
+		}
+		const level, rows = 13, 200_000
+		server := start(t, s.program, "-o", fmt.Sprintf("no_slab_reassign,no_slab_automove,hashpower=%d", level))
+		load := server.load(door.Request{}, bytes.Repeat(rowsOf("same", 1000), rows/1000))
+		if load.Stored != rows {
+			t.Errorf("%+v", load)
+		}
+		crashes := s.route == "exported" // 1.6.38
+		if grown := server.stat("", "hash_power_level") > level; grown == crashes {
+			t.Errorf("the table has grown: %v", grown)
+		}
+		server.lives()
+	})
+}
+
 // A file of more rows than the cache holds does not make the table larger than for those that it holds, and a first few
 // short rows do not stand for a whole file.
 func TestTableGrowsNoFurther(t *testing.T) {

@@ -8,6 +8,8 @@ import "C"
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -78,6 +80,9 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		return C.uintptr_t(bias + uintptr(address))
 	}
 	abi, f, t := facts.Version.ABI(), facts.Functions, facts.Table
+	if !survivesGrowth(facts.Version) {
+		t.AssocStartExpand = 0
+	}
 	return &C.struct_backdoor_functions{
 		item_alloc:          at(f.ItemAlloc),
 		store_item:          at(f.StoreItem),
@@ -100,6 +105,20 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		marks_keys:          C.bool(facts.Version.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 10})),
 		has_stale:           C.bool(facts.Version.AtLeast(host.Version{Major: 1, Minor: 5, Patch: 19})),
 	}
+}
+
+// survivesGrowth tells whether the hash table of this memcached may grow.  From 1.6.34 on it crashes then if it runs without
+// a page mover (-o no_slab_reassign, no_modern; thread.c: pause_threads locks settings.slab_rebal, which is NULL).  Its own
+// clock may make that happen; we must not.
+func survivesGrowth(version host.Version) bool {
+	if !version.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 34}) {
+		return true
+	}
+	names, _ := filepath.Glob("/proc/self/task/*/comm")
+	return slices.ContainsFunc(names, func(path string) bool {
+		name, _ := os.ReadFile(path)            // a thread of ours may have ended
+		return string(name) == "mc-slabmaint\n" // slabs_mover.c: start_slab_maintenance_thread
+	})
 }
 
 // read fills p from a descriptor of ours, which writers write in pieces of len(p).
