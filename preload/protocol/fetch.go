@@ -16,6 +16,8 @@ import (
 const (
 	fetched      = 256
 	fetchedBytes = 4 << 20
+	// tries is how many times an item is asked for that is there and is not answered.
+	tries = 4
 )
 
 // Fetch asks memcached for items by their keys, wherever their values are. Items get everything but
@@ -29,23 +31,34 @@ func (s *Store) fetch(items []*walk.Item, values bool) error {
 		return fmt.Errorf("memcached at %v: %w", s.at, err)
 	}
 	defer c.close()
-	items = askable(items)
-	for len(items) > 0 {
-		n := min(len(items), fetched)
-		taken, err := c.fetch(items[:n], values)
+	for part := range slices.Chunk(askable(items), fetched) {
+		taken, err := c.fetchAll(part, values)
 		if err != nil {
 			s.giveBackAnew(taken)
 			return err
 		}
-		if err := c.giveBack(taken); err != nil {
-			return err
-		}
-		if err := c.tellGone(items[:n]); err != nil {
-			return err
-		}
-		items = items[n:]
 	}
 	return nil
+}
+
+// fetchAll asks again for items that are there and were not answered: a client may have replaced one while memcached
+// read the old value from extstore. taken are the items whose tokens are still to be given back, with an error.
+func (c *conn) fetchAll(items []*walk.Item, values bool) (taken []*walk.Item, err error) {
+	for try := 0; try < tries && len(items) > 0; try++ {
+		taken, err := c.fetch(items, values)
+		if err != nil {
+			return taken, err
+		}
+		if err := c.giveBack(taken); err != nil {
+			return nil, err
+		}
+		items = slices.DeleteFunc(slices.Clone(items), func(i *walk.Item) bool { return !i.External })
+		if err := c.tellGone(items); err != nil {
+			return nil, err
+		}
+		items = slices.DeleteFunc(items, func(i *walk.Item) bool { return i.Gone })
+	}
+	return nil, nil
 }
 
 // askable are those of the items for which a command can ask; the others cannot be read.

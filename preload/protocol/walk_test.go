@@ -75,6 +75,39 @@ func TestTellGone(t *testing.T) {
 	}
 }
 
+// An item that was replaced while its old value was read from extstore is asked for again; one that is there and is never
+// answered stays as it is.
+func TestFetchReplaced(t *testing.T) {
+	t.Parallel()
+	get, debug := func(key string) string { return "mg " + key + " u f t s c v\r\n" }, func(key string) string { return "me " + key + "\r\n" }
+	var want, answers []string
+	for try := range tries {
+		if try == 0 {
+			want = append(want, get("a")+get("b")+get("c")+"mn\r\n", debug("a")+debug("b")+debug("c")+"mn\r\n")
+			answers = append(answers, "EN\r\nEN\r\nEN\r\nMN\r\n", "ME a exp=-1\r\nEN\r\nME c exp=-1\r\nMN\r\n")
+			continue
+		}
+		keys, value := []string{"c"}, ""
+		if try == 1 {
+			keys, value = []string{"a", "c"}, "VA 3 f0 t-1 s3 c9\r\nnew\r\n"
+		}
+		var gets string
+		for _, key := range keys {
+			gets += get(key)
+		}
+		want = append(want, gets+"mn\r\n", debug("c")+"mn\r\n")
+		answers = append(answers, value+"EN\r\nMN\r\n", "ME c exp=-1\r\nMN\r\n")
+	}
+	items := []*walk.Item{{Key: []byte("a"), External: true}, {Key: []byte("b"), External: true}, {Key: []byte("c"), External: true}}
+	c := peer(t, strings.Join(want, "|"), strings.Join(answers, "|"))
+	if taken, err := c.fetchAll(items, true); err != nil || len(taken) > 0 {
+		t.Fatal(taken, err)
+	}
+	if a, b, c := items[0], items[1], items[2]; a.External || string(a.Value) != "new" || !b.Gone || !c.External || c.Gone {
+		t.Errorf("%+v %+v %+v", a, b, c)
+	}
+}
+
 // Items with keys that no command can have are not asked for.
 func TestAskable(t *testing.T) {
 	t.Parallel()
