@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -210,17 +211,18 @@ func (m *model) isLost(key string) {
 	m.lost[key] = true
 }
 
-// losses forgets the keys that are lost, and returns them.
+// losses are the keys that are lost.
 func (m *model) losses() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var keys []string
-	for key := range m.lost {
-		keys = append(keys, key)
-	}
+	return slices.Sorted(maps.Keys(m.lost))
+}
+
+// forget forgets them.
+func (m *model) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	clear(m.lost)
-	slices.Sort(keys)
-	return keys
 }
 
 // growing returns which of the keys that are stored one after the other must be there: those from one to before another.

@@ -34,16 +34,17 @@ var (
 type mixture struct {
 	limit int // of an item (-I), in bytes
 	args  []string
-	nocas bool // -C
-	disk  bool // extstore: items on a disk cannot be appended to, and memcached itself serves an older value now and then (-bare)
+	nocas bool   // -C
+	disk  bool   // extstore: memcached itself serves an older value now and then (-bare)
+	only  string // the version that is tried; "" for all
 }
 
 var mixtures = []mixture{
 	{limit: 16 << 20, args: []string{"-I", "16m", "-t", "2", "-o", "hashpower=13"}},
 	{limit: 1 << 20, args: []string{"-o", "hashpower=13"}},
-	{limit: 8 << 20, args: []string{"-I", "8m", "-t", "1", "-f", "1.08", "-n", "64", "-o", "hashpower=14"}},
+	{limit: 8 << 20, args: []string{"-I", "8m", "-t", "1", "-f", "1.13", "-n", "64", "-o", "hashpower=14"}},
 	{limit: 2 << 20, args: []string{"-I", "2m", "-C", "-o", "hashpower=13"}, nocas: true},
-	{limit: 16 << 20, args: []string{"-I", "16m", "-o", "no_modern,hashpower=13"}},
+	{limit: 16 << 20, args: []string{"-I", "16m", "-o", "no_modern,hashpower=13"}, only: "1.6.18"}, // from 1.6.34 on memcached crashes when its table grows (-bare)
 	{limit: 4 << 20, args: []string{"-I", "4m", "-t", "3", "-e", "restart", "-o", "hashpower=13"}},
 	{limit: 2 << 20, args: []string{"-I", "2m", "-o", "hashpower=13,ext_path=ext:512m,ext_wbuf_size=8,ext_item_age=1"}, disk: true},
 	{limit: 4 << 20, args: []string{"-I", "4m", "-M", "-o", "hashpower=13"}},
@@ -57,6 +58,7 @@ type mixed struct {
 	m         *model
 	megabytes int // -m
 	most      int // keys that are stored one after the other
+	before    int // items that memcached had taken out by itself when the cycle began
 
 	commands, rows, dumped, given, items atomic.Int64
 }
@@ -78,8 +80,6 @@ func TestMixed(t *testing.T) {
 		t.Fatal("there is no memcached with assertions; hint: make stress")
 	}
 	random := rand.New(rand.NewPCG(seed, 0))
-	// Every mixture is to have a time that growth shows in.
-	rounds := min(max(int(*mixedFor/(20*time.Second)), 1), len(mixtures)*len(programs))
 	type round struct {
 		mixture
 		program string
@@ -87,13 +87,16 @@ func TestMixed(t *testing.T) {
 	var all []round
 	for _, m := range mixtures {
 		for _, p := range programs {
-			all = append(all, round{m, p})
+			if m.only == "" || m.only == versionOf(p) {
+				all = append(all, round{m, p})
+			}
 		}
 	}
+	// Every mixture is to have a time that growth shows in.
+	rounds := min(max(int(*mixedFor/(20*time.Second)), 1), len(all))
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	for _, round := range all[:rounds] {
-		version := filepath.Base(filepath.Dir(round.program))
-		t.Run(version+" "+strings.Join(round.args, " "), func(t *testing.T) {
+		t.Run(versionOf(round.program)+" "+strings.Join(round.args, " "), func(t *testing.T) {
 			program, err := filepath.Abs(round.program)
 			if err != nil {
 				t.Fatal(err)
@@ -105,6 +108,9 @@ func TestMixed(t *testing.T) {
 		t.Logf("%d of %d memcacheds, with their options, were tried; hint: a longer time for the others", rounds, len(all))
 	}
 }
+
+// versionOf is the version of a memcached that was built for this test, by the name of its directory.
+func versionOf(program string) string { return filepath.Base(filepath.Dir(program)) }
 
 // run starts a memcached and lets everything loose on it, for so long.
 func (r *mixed) run(program string, seed uint64, long time.Duration) {
@@ -138,6 +144,7 @@ func (r *mixed) run(program string, seed uint64, long time.Duration) {
 	phase := min(max(long/12, 1500*time.Millisecond), 5*time.Second) // a dump that has begun then takes its time
 	for cycle := 0; cycle < 2 || time.Now().Before(ends); cycle++ {
 		r.most += 300_000
+		r.before = r.lost()
 		r.fill(seed)
 		r.phase(seed, phase, fmt.Sprint("calm ", cycle), nil)
 		r.phase(seed, phase, fmt.Sprint("moving ", cycle), r.moves)
@@ -202,8 +209,6 @@ func (r *mixed) phase(seed uint64, long time.Duration, name string, disturb func
 	if r.t.Failed() {
 		return
 	}
-	before := r.lost()
-	r.m.losses()
 	began := r.dumped.Load()
 	ctx, cancel := context.WithTimeout(r.t.Context(), long)
 	defer cancel()
@@ -246,13 +251,27 @@ func (r *mixed) phase(seed uint64, long time.Duration, name string, disturb func
 	if strings.HasPrefix(name, "disturbed") {
 		return // flush_all takes everything
 	}
-	accounted := r.lost() - before
+	accounted := r.lost() - r.before // a dump may meet in this phase what went in the one before
 	if len(lost) > accounted {
-		r.t.Errorf("%s: %d keys are lost, among them %q, memcached accounts for %d", name, len(lost), lost[:min(len(lost), 20)], accounted)
+		r.t.Errorf("%s: %d keys are lost, among them %q, memcached accounts for %d; it has %d of them now", name, len(lost), lost[:min(len(lost), 20)], accounted, r.has(lost))
 	}
 	if name == "calm 0" && accounted > 0 {
 		r.t.Errorf("%s: memcached had no memory for %d items: what the test stores is too large", name, accounted)
 	}
+}
+
+// has is how many of the keys memcached has: those a dump has missed.
+func (r *mixed) has(keys []string) (n int) {
+	c := r.client()
+	defer c.Close()
+	for part := range slices.Chunk(keys, 1000) {
+		items, err := c.GetMulti(part)
+		if err != nil {
+			r.t.Fatal(r.told(err))
+		}
+		n += len(items)
+	}
+	return n
 }
 
 // told is an error, and how memcached ended if that was why.
@@ -285,6 +304,7 @@ func (r *mixed) empty() {
 		c.there = false
 	}
 	r.m.from = r.m.grown
+	r.m.forget()
 }
 
 // resources are what a memcached has that nobody uses.

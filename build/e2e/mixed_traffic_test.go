@@ -83,14 +83,12 @@ func (r *mixed) work(c *memcache.Client, o *owned, random *rand.Rand) error {
 		if o.last-o.first >= 8 { // long enough
 			return r.stored(c, o, c.Set(item()))
 		}
-		err := c.Append(item())
-		return r.changed(c, o, err, memcache.ErrNotStored, o.isExtended)
+		return r.extended(c, o, c.Append(item()))
 	case 5:
 		if o.last-o.first >= 8 {
 			return r.stored(c, o, c.Set(item()))
 		}
-		err := c.Prepend(item())
-		return r.changed(c, o, err, memcache.ErrNotStored, o.isExtended)
+		return r.extended(c, o, c.Prepend(item()))
 	case 6:
 		was, err := c.Get(o.key)
 		if wrong := r.looked(o, was, err); wrong != nil || was == nil || r.nocas {
@@ -139,16 +137,22 @@ func (r *mixed) changed(c *memcache.Client, o *owned, err, none error, done func
 		done()
 		return nil
 	case errors.Is(err, none):
-		if o.first != 0 && !r.disk {
+		if o.first != 0 {
 			r.lostNow(o)
-		} else if o.first != 0 {
-			// It may only be on a disk.
-			was, err := c.Get(o.key)
-			return r.looked(o, was, err)
 		}
 		return nil
 	}
 	return r.failed(c, o, err)
+}
+
+// extended notes what an append or a prepend has come to. Where both together are too large, or the value is on a disk,
+// memcached says NOT_STORED, too, and the old value stays (memcached.c: do_store_item).
+func (r *mixed) extended(c *memcache.Client, o *owned, err error) error {
+	if errors.Is(err, memcache.ErrNotStored) && o.first != 0 {
+		was, err := c.Get(o.key)
+		return r.looked(o, was, err)
+	}
+	return r.changed(c, o, err, memcache.ErrNotStored, o.isExtended)
 }
 
 // looked notes what was read.
