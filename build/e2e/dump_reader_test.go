@@ -20,9 +20,9 @@ import (
 )
 
 // startFull starts a memcached with n items of some 300 bytes.
-func startFull(t *testing.T, h shape, n int) *server {
+func startFull(t *testing.T, h shape, n int, args ...string) *server {
 	t.Helper()
-	s := start(t, h.program, "-m", "512")
+	s := start(t, h.program, append([]string{"-m", "512"}, args...)...)
 	s.fill(n, "--size", "100-500")
 	return s
 }
@@ -55,7 +55,9 @@ func stalls(t *testing.T, out *os.File) {
 func TestDumpStalledReader(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		const n = 100_000
-		s := startFull(t, h, n)
+		// memcached 1.6.38 moves a page by itself where our moves have evicted items, has no memory for what is in it, and never
+		// comes to an end (slabs_mover.c: slab_rebalance_prep), also without the library.
+		s := startFull(t, h, n, "-o", "slab_automove=0")
 		s.dump() // which opens what stays open
 		before := s.descriptors()
 		out, outcome := s.dumping(door.Request{})
