@@ -75,7 +75,7 @@ func newCall(fd int) *Call {
 	}
 }
 
-// Hurry ends a Receive that has no request within a moment from now. It may be called from any goroutine, once.
+// Hurry ends a Receive that has no request a moment after it began. It may be called from any goroutine, once.
 func (c *Call) Hurry() { close(c.hurry) }
 
 // Ready is what a [Call.Wait] has seen.

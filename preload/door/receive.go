@@ -10,8 +10,8 @@ import (
 	"memcached-backdoor/preload/poll"
 )
 
-// hurryWithin is how long a client has for its request when others wait: on a busy machine, too, it takes
-// milliseconds from its connect.
+// hurryWithin is how long after its connect a client has to have sent its request when others wait: on a busy machine, too,
+// that takes milliseconds. It is no time from Hurry on: a hundred silent clients would have it one after the other.
 const hurryWithin = 250 * time.Millisecond
 
 // roomForDescriptors is how many descriptors a message can bring in at least.
@@ -62,14 +62,15 @@ func (c *Call) receiveMessage() (message, error) {
 		control = make([]byte, roomForControl)
 	}
 	set := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
-	deadline, hurry := time.Now().Add(c.receiveWithin), (<-chan struct{})(c.hurry)
+	began := time.Now()
+	deadline, hurry := began.Add(c.receiveWithin), (<-chan struct{})(c.hurry)
 	for {
 		ready, err := poll.Wait(set, hurry, max(time.Until(deadline), 0))
 		if err != nil {
 			return message{}, err
 		}
 		if ready == 0 && hurry != nil && time.Now().Before(deadline) {
-			deadline, hurry = time.Now().Add(hurryWithin), nil
+			deadline, hurry = began.Add(hurryWithin), nil
 			continue
 		}
 		if ready == 0 && hurry == nil {
