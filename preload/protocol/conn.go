@@ -38,8 +38,10 @@ type conn struct {
 	chunkMax    uint64 // bytes of an item of one piece (-o slab_chunk_max)
 	hasCAS      bool   // items get the CAS unique that is asked for
 	deletesCAS  bool   // "md" compares it
-	clock       int64  // its time then, in seconds
-	greeted     time.Time
+	// its keys can be listed when its hash table begins to grow
+	crawlsBesideGrowth bool
+	clock              int64 // its time then, in seconds
+	greeted            time.Time
 }
 
 // connect connects without waiting longer than patience.

@@ -1,0 +1,81 @@
+package protocol
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"memcached-backdoor/preload/meta"
+)
+
+// To 1.6.27 memcached can stand still for ever when its keys are listed through the hash table. The crawler holds its own
+// lock while it waits for that of the table (crawler.c: item_crawler_thread, assoc.c: assoc_get_iterator). The thread that
+// replaces the table waits for the crawler's lock while it holds that of the table (assoc.c: assoc_maintenance_thread,
+// thread.c: pause_threads). Which of them has both is decided when the list begins, within milliseconds of the command. So
+// there a list is asked for only when no growth can begin so soon.
+
+const (
+	// growthLook is the time between two looks at how many items there are.
+	growthLook = 100 * time.Millisecond
+	// growthAhead is the time in which the table must not grow, at the speed that was seen.
+	growthAhead = 2 * time.Second
+)
+
+// fill is how full the hash table is.
+type fill struct {
+	items, most int64 // most is how many items it takes before it grows
+	growing     bool
+}
+
+// fillOf reads statistics. memcached lets the table grow above 1.5 items for each bucket (assoc.c: assoc_start_expand).
+func fillOf(stats map[string]string) (fill, error) {
+	items, err := strconv.ParseInt(stats["curr_items"], 10, 64)
+	if err != nil {
+		return fill{}, fmt.Errorf("it states no number of items: %w", err)
+	}
+	power, err := strconv.ParseUint(stats["hash_power_level"], 10, 6)
+	if err != nil || power > 40 {
+		return fill{}, fmt.Errorf("it states no size of its hash table: %.20q", stats["hash_power_level"])
+	}
+	return fill{items: items, most: 3 << power / 2, growing: stats["hash_is_expanding"] != "0"}, nil
+}
+
+// growsSoon tells whether the table may grow soon, from how full it was growthLook ago and is now: also by some items more
+// than that speed says.
+func growsSoon(before, now fill) bool {
+	more := max(now.items-before.items, 0) * int64(growthAhead/growthLook)
+	return before.growing || now.growing || now.items+more+now.most/100 >= now.most
+}
+
+// awaitGrowth waits until the table does not grow soon, at most for crawlerWait. The error is an [*Unlisted] where it may.
+func (c *conn) awaitGrowth() error {
+	deadline := time.Now().Add(crawlerWait)
+	look := func() (fill, error) {
+		if err := c.send(meta.Commands("stats\r\n")); err != nil {
+			return fill{}, err
+		}
+		stats, err := c.stats()
+		if err != nil {
+			return fill{}, err
+		}
+		return fillOf(stats)
+	}
+	before, err := look()
+	for err == nil {
+		time.Sleep(growthLook)
+		var now fill
+		if now, err = look(); err != nil || !growsSoon(before, now) {
+			break
+		}
+		if time.Now().After(deadline) {
+			return growsNow
+		}
+		before = now
+	}
+	return err
+}
+
+var growsNow = &Unlisted{
+	"memcached's hash table is about to grow, and to 1.6.27 memcached can stand still for ever when its keys are listed meanwhile",
+	"try again when fewer items come in, start memcached with a larger -o hashpower, or upgrade it",
+}
