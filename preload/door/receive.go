@@ -10,8 +10,8 @@ import (
 	"memcached-backdoor/preload/poll"
 )
 
-// hurryWithin is how long after its connect a client has to have sent its request when others wait: on a busy machine, too,
-// that takes milliseconds. It is no time from Hurry on: a hundred silent clients would have it one after the other.
+// hurryWithin is how long after it was accepted a client has to have sent its request when others wait: on a busy machine,
+// too, that takes milliseconds. It is no time from Hurry on: a hundred silent clients would have it one after the other.
 const hurryWithin = 250 * time.Millisecond
 
 // roomForDescriptors is how many descriptors a message can bring in at least.

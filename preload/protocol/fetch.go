@@ -49,14 +49,15 @@ func (c *conn) fetchAll(items []*walk.Item, values bool) (taken []*walk.Item, er
 		if err != nil {
 			return taken, err
 		}
-		if err := c.giveBack(taken); err != nil {
-			return nil, err
+		if left, err := c.giveBack(taken); err != nil {
+			return left, err
 		}
 		items = slices.DeleteFunc(slices.Clone(items), func(i *walk.Item) bool { return !i.External })
 		if err := c.tellGone(items); err != nil {
 			return nil, err
 		}
-		items = slices.DeleteFunc(items, func(i *walk.Item) bool { return i.Gone })
+		// One whose token was taken may be what a client has stored since, and be stale by that only (invalidate).
+		items = slices.DeleteFunc(items, func(i *walk.Item) bool { return i.Gone || slices.Contains(taken, i) })
 	}
 	return nil, nil
 }
@@ -77,7 +78,7 @@ func (s *Store) giveBackAnew(taken []*walk.Item) {
 		return
 	}
 	if c, err := dial(s.at); err == nil {
-		_ = c.giveBack(taken) // that the first one has failed is said
+		_, _ = c.giveBack(taken) // that the first one has failed is said
 		c.close()
 	}
 }
@@ -96,17 +97,21 @@ func (c *conn) fetch(items []*walk.Item, values bool) (taken []*walk.Item, err e
 			w.Get(i.Key, " u f t s c")
 		}
 	}
-	if err := w.End(); err != nil {
-		return nil, err
+	// Of a value that cannot be read from extstore memcached says nothing, after it has marked the item.
+	marked := func(i *walk.Item) bool { return i.External && i.Stale && !i.Won }
+	unanswered := func(items []*walk.Item) []*walk.Item {
+		return slices.DeleteFunc(slices.Clone(items), func(i *walk.Item) bool { return !marked(i) })
 	}
-	for _, i := range items {
+	if err := w.End(); err != nil {
+		return unanswered(items), err // memcached may have got some of the commands
+	}
+	for n, i := range items {
 		won, err := c.answer(i)
-		// Of a value that cannot be read from extstore memcached says nothing, after it has marked the item.
-		if won || i.External && i.Stale && !i.Won {
+		if won || marked(i) {
 			taken = append(taken, i)
 		}
 		if err != nil {
-			return taken, err
+			return append(taken, unanswered(items[n+1:])...), err
 		}
 	}
 	return taken, c.noop()

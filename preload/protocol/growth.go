@@ -76,6 +76,6 @@ func (c *conn) awaitGrowth() error {
 }
 
 var growsNow = &Unlisted{
-	"memcached's hash table is about to grow, and to 1.6.27 memcached can stand still for ever when its keys are listed meanwhile",
+	"memcached's hash table is as full as where it grows, or nearly, and to 1.6.27 memcached can stand still for ever when a list of its keys begins as it does",
 	"try again when fewer items come in, start memcached with a larger -o hashpower, or upgrade it",
 }

@@ -35,28 +35,29 @@ func invalidated(line []byte) (done bool, err error) {
 }
 
 // giveBack gives the tokens of stale items back that we were told to have won: the next
-// client that asks for such an item wins it, as it would have without us.
-func (c *conn) giveBack(items []*walk.Item) error {
+// client that asks for such an item wins it, as it would have without us. left are those that are not known to be given
+// back, with an error.
+func (c *conn) giveBack(items []*walk.Item) (left []*walk.Item, err error) {
 	if len(items) == 0 {
-		return nil
+		return nil, nil
 	}
 	w := meta.NewWriter(c.send)
 	for _, i := range items {
 		c.invalidate(w, i.Key, i.CAS)
 	}
 	if err := w.End(); err != nil {
-		return err
+		return items, err
 	}
-	for range items {
+	for i := range items {
 		line, err := c.line()
-		if err != nil {
-			return err
+		if err == nil {
+			_, err = invalidated(line)
 		}
-		if _, err := invalidated(line); err != nil {
-			return err
+		if err != nil {
+			return items[i:], err
 		}
 	}
-	return c.noop()
+	return nil, c.noop()
 }
 
 // isPlaceholder tells of a row whose item is won, fresh and never expires, as one that "mg" with the flag N0 has made.

@@ -62,10 +62,16 @@ func TestGiveBack(t *testing.T) {
 	t.Parallel()
 	c := peer(t, "md a I C7\r\nmd AA== b I C8\r\nmn\r\n", "HD\r\nEX\r\nMN\r\n")
 	c.deletesCAS = true
-	if err := c.giveBack([]*walk.Item{{Key: []byte("a"), CAS: 7}, {Key: []byte{0}, CAS: 8}}); err != nil {
+	items := []*walk.Item{{Key: []byte("a"), CAS: 7}, {Key: []byte{0}, CAS: 8}}
+	if left, err := c.giveBack(items); err != nil || left != nil {
+		t.Error(left, err)
+	}
+	if _, err := peer(t, "", "").giveBack(nil); err != nil { // nothing is asked
 		t.Error(err)
 	}
-	if err := peer(t, "", "").giveBack(nil); err != nil { // nothing is asked
-		t.Error(err)
+	c = peer(t, "md a I C7\r\nmd AA== b I C8\r\nmn\r\n", "HD\r\nERROR\r\n")
+	c.deletesCAS = true
+	if left, err := c.giveBack(items); err == nil || len(left) != 1 || left[0] != items[1] {
+		t.Error(left, err)
 	}
 }
