@@ -83,12 +83,14 @@ func (r *mixed) work(c *memcache.Client, o *owned, random *rand.Rand) error {
 		if o.last-o.first >= 8 { // long enough
 			return r.stored(c, o, c.Set(item()))
 		}
-		return r.extended(c, o, c.Append(item()))
+		it := item()
+		return r.extended(c, o, len(it.Value), c.Append(it))
 	case 5:
 		if o.last-o.first >= 8 {
 			return r.stored(c, o, c.Set(item()))
 		}
-		return r.extended(c, o, c.Prepend(item()))
+		it := item()
+		return r.extended(c, o, len(it.Value), c.Prepend(it))
 	case 6:
 		was, err := c.Get(o.key)
 		if wrong := r.looked(o, was, err); wrong != nil || was == nil || r.nocas {
@@ -145,11 +147,14 @@ func (r *mixed) changed(c *memcache.Client, o *owned, err, none error, done func
 	return r.failed(c, o, err)
 }
 
-// extended notes what an append or a prepend has come to. Where both together are too large, or the value is on a disk,
-// memcached says NOT_STORED, too, and the old value stays (memcached.c: do_store_item).
-func (r *mixed) extended(c *memcache.Client, o *owned, err error) error {
+// extended notes what an append or a prepend of so many bytes has come to. Where both together are too large, the value is
+// on a disk, or there is no memory, memcached says NOT_STORED, too, and the old value stays (memcached.c: do_store_item).
+func (r *mixed) extended(c *memcache.Client, o *owned, more int, err error) error {
 	if errors.Is(err, memcache.ErrNotStored) && o.first != 0 {
 		was, err := c.Get(o.key)
+		if err == nil && !r.disk && len(was.Value)+more < r.limit*9/10 {
+			r.m.isLost(o.key) // memcached must account for it
+		}
 		return r.looked(o, was, err)
 	}
 	return r.changed(c, o, err, memcache.ErrNotStored, o.isExtended)

@@ -250,7 +250,7 @@ func TestSlabMover(t *testing.T) {
 			return func(i int) string { return fmt.Sprintf("%d_%s", i, strings.Repeat("v", size)) }
 		}
 		for round, size := range []int{400, 4000, 40, 10000} {
-			rows := min(100_000, 200<<20/size) // three times the cache
+			rows := min(100_000, 200<<20/size) // three times the cache at most
 			var text bytes.Buffer
 			for i := range rows {
 				fmt.Fprintf(&text, "r%d_%d\t%s\n", round, i, value(size)(i))

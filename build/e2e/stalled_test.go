@@ -202,11 +202,8 @@ func TestStatusAlways(t *testing.T) {
 			})
 		}
 		var silent []net.Conn
-		for range 200 {
+		for range 100 { // those that are there at once have their moment at the same time
 			silent = append(silent, knock(s))
-			if len(silent)%20 == 0 {
-				s.statusSoon()
-			}
 		}
 		s.statusSoon()
 		for _, conn := range silent {
