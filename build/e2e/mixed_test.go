@@ -302,6 +302,17 @@ func (r *mixed) empty() {
 	}
 	r.m.from = r.m.grown
 	r.m.forget()
+	if !r.nocas {
+		return
+	}
+	// What is stored in this second is flushed, too (proto_text.c: process_flush_all_command).
+	second := r.s.stat("", "time")
+	wait(r.t, "the next second", func() error {
+		if r.s.stat("", "time") == second {
+			return errors.New("it is the same")
+		}
+		return nil
+	})
 }
 
 // resources are what a memcached has that nobody uses.
