@@ -80,3 +80,23 @@ func TestSampleForgetsRemoved(t *testing.T) {
 		}
 	}
 }
+
+// A row that is among the first and among the others is one witness: a row that is gone is counted once.
+func TestWitnessesAreDistinct(t *testing.T) {
+	sample := NewSample()
+	var rows strings.Builder
+	for i := range 3 * firstRows {
+		fmt.Fprintf(&rows, "key_%d\t1\n", i)
+	}
+	if _, _, err := loadText(t, rows.String()+rows.String(), Options{Sample: sample}); err != nil {
+		t.Fatal(err)
+	}
+	witnesses := sample.Witnesses(nil)
+	keys := make(map[string]bool)
+	for _, row := range witnesses {
+		keys[string(row.key)] = true
+	}
+	if len(witnesses) != 2*firstRows || len(keys) != len(witnesses) {
+		t.Errorf("%d witnesses of %d keys", len(witnesses), len(keys))
+	}
+}

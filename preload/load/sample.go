@@ -192,16 +192,24 @@ func find(store batch.Store, rows []Sampled) (looked, missing uint64, err error)
 // it was not emptied: whatever took rows out since the beginning took the first ones, too, or many.
 type Witnesses []*Sampled
 
-// Witnesses are the first rows that were stored, and some others, added to those of earlier loads.
+// Witnesses are the first rows that were stored, and some others, added to those of earlier loads. No key is there twice.
 func (s *Sample) Witnesses(earlier Witnesses) Witnesses {
-	all := append(append(Witnesses(nil), earlier...), s.first...)
+	var all Witnesses
+	has := make(map[string]bool)
+	add := func(row *Sampled) {
+		if row != nil && !has[string(row.key)] {
+			has[string(row.key)] = true
+			all = append(all, row)
+		}
+	}
+	for _, row := range slices.Concat(earlier, s.first) {
+		add(row)
+	}
 	for _, i := range rand.Perm(len(s.rows)) {
 		if len(all) >= len(earlier)+2*firstRows {
 			break
 		}
-		if row := s.rows[i]; row != nil {
-			all = append(all, row)
-		}
+		add(s.rows[i])
 	}
 	if len(all) > 2*firstRows {
 		others := all[firstRows:]
