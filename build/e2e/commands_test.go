@@ -46,6 +46,7 @@ func TestMemcachedTool(t *testing.T) {
 		n := uint64(len(texts))
 		dump := func() *exec.Cmd { return exec.Command(memcachedTool, from.socket, "dump") }
 		to := start(t, h.program)
+		began := to.clock()
 		to.pipe(dump(), account{rows: n, stored: n}, "--from", "memcached")
 		for range 2 {
 			to.holds(texts)
@@ -54,7 +55,11 @@ func TestMemcachedTool(t *testing.T) {
 				if err != nil || got.Flags != item.Flags {
 					t.Fatalf("%q: flags %d, want %d, %v", key, got.Flags, item.Flags, err)
 				}
-				to.lasts(key, from.metaTTL(key), time.Now())
+				life := int64(-1)
+				if date := from.date(key); date != 0 {
+					life = date - began.machine
+				}
+				to.lasts(key, life, began)
 			}
 			// What it writes is add: nothing that is there is stored again, unless it is asked for.
 			to.pipe(dump(), account{rows: n, skipped: n}, "--from", "memcached")
@@ -74,18 +79,18 @@ func TestMemcachedTool(t *testing.T) {
 // What a client sends to a memcached, and what is written down as that, has the same effect when it is loaded.
 func TestCommands(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
-		in30Days, past := time.Now().Unix()+31*24*3600, time.Now().Unix()-1
+		loaded, sent := start(t, h.program), start(t, h.program)
+		began := map[*server]clock{loaded: loaded.clock(), sent: sent.clock()}
+		in31Days, past := began[sent].machine+31*24*3600, began[sent].machine-1
 		stream := recorded(t) + "set old 1 0 3\r\nold\r\n" + "add old 2 0 3\r\nnew\r\n" + "replace none 0 0 1\r\nx\r\n" +
 			"replace old 3 500 8 noreply\r\nreplaced\r\n" + "add new 4 2592000 0\r\n\r\n" +
-			fmt.Sprintf("set date 5 %d 2\r\n\r\n\r\n", in30Days) + fmt.Sprintf("set past 5 %d 2\r\nxx\r\n", past) + "set gone 5 -1 2\r\nxx\r\n" +
+			fmt.Sprintf("set date 5 %d 2\r\n\r\n\r\n", in31Days) + fmt.Sprintf("set past 5 %d 2\r\nxx\r\n", past) + "set gone 5 -1 2\r\nxx\r\n" +
 			"ms meta 4 T600 F4294967295 q\r\na\nb\r\r\n" + "ms plain 1\r\nx\r\n" + "ms plain 1 ME\r\ny\r\n" + "ms plain 3 MR F9 O123 k\r\nxyz\r\n" +
 			"ms b2xkOmtleQ== 5 b F1 T-1\r\nthere\r\n" + "ms a2V5OmI2NA== 5 b F1\r\nthere\r\n" + "mn\r\n"
 		// What has expired takes the old value with it, unless it is added.
 		for i, expired := range []string{"set stale_0 0 -1 1", fmt.Sprintf("replace stale_1 0 %d 1", past), "add stale_2 0 -1 1", "ms stale_3 1 T-1"} {
 			stream += fmt.Sprintf("set stale_%d 0 0 3\r\nold\r\n%s\r\nx\r\n", i, expired)
 		}
-		loaded, sent := start(t, h.program), start(t, h.program)
-		began := time.Now()
 		l := loaded.outcome(strings.NewReader(stream), account{rows: 28, stored: 18, skipped: 10}, "--from", "memcached")
 		if l.Reasons["expired already"] != 7 || l.Reasons["key exists"] != 2 || l.Reasons["key does not exist"] != 1 {
 			t.Errorf("reasons %v", l.Reasons)
@@ -99,9 +104,12 @@ func TestCommands(t *testing.T) {
 		if answers, err := io.ReadAll(conn); err != nil || bytes.Contains(answers, []byte("ERROR")) {
 			t.Fatalf("memcached answers %q, %v", answers, err)
 		}
-		for _, key := range []string{
-			"client_0", "client_1", "client_2", "client_3", "client_4", "client_5", "old", "none", "new", "date", "past", "gone", "meta", "plain", "old:key", "key:b64",
-			"stale_0", "stale_1", "stale_2", "stale_3",
+		const never = -1
+		for key, seconds := range map[string]int64{
+			"client_0": never, "client_1": 1000, "client_2": 2000, "client_3": 3000, "client_4": 4000, "client_5": 5000,
+			"old": 500, "none": never, "new": 2592000, "date": 31 * 24 * 3600, "past": never, "gone": never,
+			"meta": 600, "plain": never, "old:key": never, "key:b64": never,
+			"stale_0": never, "stale_1": never, "stale_2": never, "stale_3": never,
 		} {
 			want, err := sent.cache().Get(key)
 			if err != nil {
@@ -113,7 +121,9 @@ func TestCommands(t *testing.T) {
 				t.Errorf("%s: %+v, %v, want %+v", key, got, err, want)
 				continue
 			}
-			loaded.lasts(key, sent.metaTTL(key), began)
+			for s, began := range began {
+				s.lasts(key, seconds, began)
+			}
 		}
 		if got, want := loaded.stat("", "curr_items"), sent.stat("", "curr_items"); got != want {
 			t.Errorf("%d items, want %d", got, want)

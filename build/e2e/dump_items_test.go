@@ -87,7 +87,7 @@ func TestDumpExtstore(t *testing.T) {
 		if d.Items != uint64(len(want)) || d.Lost != 0 {
 			t.Errorf("%+v", d)
 		}
-		same(t, "the dump", dumped(t, path), want)
+		same(t, "the dump", dumped(t, path), want, s, s)
 		if n := s.stat("", "extstore_objects_read"); n == 0 {
 			t.Error("nothing was read from the disk")
 		}
@@ -95,7 +95,7 @@ func TestDumpExtstore(t *testing.T) {
 		if n := strings.Count(read(t, keys), "\n"); n != len(want) {
 			t.Errorf("%d keys", n)
 		}
-		same(t, "memcached", s.serves(want), want)
+		same(t, "memcached", s.serves(want), want, s)
 		s.lives()
 	})
 }
@@ -158,7 +158,7 @@ func TestDumpFilters(t *testing.T) {
 				}
 			}
 			path, d := s.dump(test.args...)
-			same(t, filter, dumped(t, path), want)
+			same(t, filter, dumped(t, path), want, s, s)
 			if d.Written != uint64(len(want)) || d.Items > uint64(len(all)) || !strings.Contains(filter, "prefix") && filter != "all three" && filter != "none there" && d.Items != uint64(len(all)) {
 				t.Errorf("%s: %+v", filter, d)
 			}
@@ -170,8 +170,10 @@ func TestDumpFilters(t *testing.T) {
 				path, d := s.dump(append([]string{"--format", format}, test.args...)...)
 				to := start(t, h.other(t))
 				n := uint64(len(want))
+				done := to.observe()
 				to.outcome(nil, account{rows: n, stored: n}, append(load, path)...)
-				same(t, filter+" as "+format, to.serves(all), want)
+				done()
+				same(t, filter+" as "+format, to.serves(all), want, s, s, to)
 				if d.Written != n {
 					t.Errorf("%s as %s: %+v", filter, format, d)
 				}

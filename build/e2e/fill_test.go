@@ -94,7 +94,7 @@ func TestFillOptions(t *testing.T) {
 		if n := s.stat("", "curr_items"); n != 0 {
 			t.Errorf("%d items after a dry run", n)
 		}
-		began := time.Now()
+		began, stored := time.Now(), s.clock()
 		stdout, stderr, status := s.client(nil, "fill", "--bytes", "2M", "--size", "1k", "--key", "a{n}z{n}", "--ttl", "1h", "--flags", "9", "--rate", "4000", "--progress", "json")
 		if took := time.Since(began).Seconds(); status != 0 || took < 2000.0/4000-0.06 {
 			t.Errorf("status %d after %.3f s, %q", status, took, stdout)
@@ -106,7 +106,7 @@ func TestFillOptions(t *testing.T) {
 		if err != nil || item.Flags != 9 || len(item.Value) != 1000 {
 			t.Fatalf("%+v, %v", item, err)
 		}
-		s.lasts("a2000z2000", 60*60, began)
+		s.lasts("a2000z2000", 60*60, stored)
 		stdout, stderr, status = s.client(nil, "fill", "--count", "3000", "--key", "a{n}z{n}", "--mode", "add", "--seed", "5")
 		if status != 0 || !strings.HasPrefix(stdout, "3000 rows read: 1000 stored, 0 rejected, 2000 skipped") || stderr != "2000 rows: key exists\n" {
 			t.Errorf("status %d, %q, %q", status, stdout, stderr)

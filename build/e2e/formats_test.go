@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"memcached-backdoor/preload/door"
 )
@@ -105,17 +104,6 @@ func written(t testing.TB, name string, content []byte) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// lasts holds what an item has left to live to so many seconds, below 0 for ever, that it had at some time at most.
-func (s *server) lasts(key string, seconds int, since time.Time) {
-	s.t.Helper()
-	left := s.metaTTL(key)
-	// memcached's clock and its start are whole seconds.
-	late := int(time.Since(since).Seconds()) + 2
-	if seconds < 0 && left != -1 || seconds >= 0 && (left > seconds+1 || left < seconds-late) {
-		s.t.Errorf("%s has %d s to live, want %d", key, left, seconds)
-	}
 }
 
 // lives says that memcached runs, and has written nothing but that its engine is not the native one.

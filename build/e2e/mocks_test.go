@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
 
@@ -45,7 +44,7 @@ func TestMocks(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		s := start(t, h.program)
 		s.load(door.Request{}, []byte("old\t1\n"))
-		began := time.Now()
+		began := s.clock()
 		rows := `{"key":"expired","value":"v","expired":true,"flags":7}
 {"key":"large","size":700000,"expired":true}
 {"key":"old","value":"2","expired":true}

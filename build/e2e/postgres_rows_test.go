@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
-	"time"
 )
 
 // What COPY writes of rows that are hard to write is in the cache as it is in the database, and NULL is as the
@@ -125,12 +124,12 @@ func postgresNumbers(t *testing.T, p postgres) {
 	const month, forEver = 30 * 24 * 3600, -1
 	stored, rejected, skipped := account{rows: 1, stored: 1}, account{rows: 1, rejected: 1}, account{rows: 1, skipped: 1}
 	s := start(t, stock(t))
-	now := time.Now()
-	in := func(seconds int) string { return fmt.Sprint(int(now.Unix()) + seconds) }
+	began := s.clock()
+	in := func(seconds int64) string { return fmt.Sprint(began.machine + seconds) }
 	for _, test := range []struct {
 		column, number, flags string
 		account               account
-		left                  int // seconds
+		left                  int64 // seconds
 		want                  uint32
 	}{
 		{"ttl", "500", "7", stored, 500, 7},
@@ -160,7 +159,7 @@ func postgresNumbers(t *testing.T, p postgres) {
 			if err != nil || string(item.Value) != "v" || item.Flags != test.want {
 				t.Fatalf("%+v: %+v, %v", test, item, err)
 			}
-			s.lasts(key, test.left, now)
+			s.lasts(key, test.left, began)
 			if err := s.cache().Delete(key); err != nil {
 				t.Fatal(err)
 			}

@@ -111,6 +111,7 @@ type server struct {
 	cmd    *exec.Cmd
 	output log // stdout and stderr
 	exited chan struct{}
+	lag    int64 // seconds that its clock was found from the machine's, at most: see observe
 
 	clientOnce sync.Once
 	memcache   *memcache.Client
