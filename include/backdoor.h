@@ -237,7 +237,8 @@ struct backdoor_prove {
 };
 
 /* preload/cache/worker.c */
-void backdoor_worker_enter(void *thread, struct event_base *base, int from);
+int backdoor_worker_wake(int from);
+void backdoor_worker_enter(void *thread, struct event_base *base, int wake);
 void backdoor_worker_leave(void);
 int backdoor_workers(void);
 void backdoor_submit(struct backdoor_job *job);

@@ -56,15 +56,16 @@ pthread_create_fn *real_pthread_create(void) {
 struct worker_start {
     void *(*fn)(void *);
     void *thread; /* LIBEVENT_THREAD */
+    int wake;     /* its eventfd, or -1 */
 };
 
-/* On a worker: its LIBEVENT_THREAD, until its first event_base_loop. */
-static __thread void *worker_thread __attribute__((tls_model("initial-exec")));
+/* On a worker, until its first event_base_loop; fn is NULL from then on. */
+static __thread struct worker_start starting __attribute__((tls_model("initial-exec")));
 
 static void *start_worker(void *arg) {
     struct worker_start start = *(struct worker_start *)arg;
     free(arg);
-    worker_thread = start.thread;
+    starting = start;
     void *result = start.fn(start.thread);
     backdoor_worker_leave();
     return result;
@@ -87,9 +88,13 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *
     if (start == NULL) {
         return real(thread, attr, fn, arg);
     }
-    *start = (struct worker_start){fn, arg};
+    *start = (struct worker_start){
+        fn, arg, descriptors_from() != 0 ? backdoor_worker_wake(descriptors_from()) : -1};
     int err = real(thread, attr, start_worker, start);
     if (err != 0) {
+        if (start->wake >= 0) {
+            close(start->wake);
+        }
         free(start);
     }
     return err;
@@ -150,6 +155,20 @@ static int run_main(event_base_loop_fn *real, struct event_base *base, int flags
     return connections_refused() ? -1 : result;
 }
 
+/* On a worker that is about to enter its loop. */
+static void enter_worker(struct event_base *base) {
+    struct worker_start start = starting;
+    starting.fn = NULL;
+    if (start.wake < 0) {
+        return;
+    }
+    if (is_base_of(start.thread, base) && !seccomp_loaded()) {
+        backdoor_worker_enter(start.thread, base, start.wake);
+    } else {
+        close(start.wake);
+    }
+}
+
 __attribute__((visibility("default"))) int event_base_loop(struct event_base *base, int flags) {
     event_base_loop_fn *real = atomic_load(&real_loop);
     if (real == NULL) {
@@ -160,11 +179,8 @@ __attribute__((visibility("default"))) int event_base_loop(struct event_base *ba
         atomic_store(&real_loop, real);
     }
     if (host_is_memcached()) {
-        if (worker_thread != NULL) {
-            if (is_base_of(worker_thread, base) && !seccomp_loaded() && descriptors_from() != 0) {
-                backdoor_worker_enter(worker_thread, base, descriptors_from());
-            }
-            worker_thread = NULL;
+        if (starting.fn != NULL) {
+            enter_worker(base);
         } else if (on_main_thread()) {
             return run_main(real, base, flags);
         }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -143,4 +144,32 @@ func statOn(t *testing.T, conn net.Conn, name string) string {
 	}
 	t.Fatalf("no %s (%v)", name, in.Err())
 	return ""
+}
+
+// memcached's listener has the number that it has without the library: a client that comes later may not get a lower one, by which
+// memcached's own tests know who came last (t/watcher_connid.t).
+func TestListenerNumber(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		number := func(preloaded bool) string {
+			s := newServer(t, h.program, "-t", "16")
+			if !preloaded {
+				s.preload = ""
+			}
+			s.start()
+			s.waitServing()
+			for _, line := range s.ask("stats conns", regexp.MustCompile("^END$")) {
+				if number, ok := strings.CutSuffix(strings.TrimPrefix(line, "STAT "), ":state conn_listening"); ok {
+					return number
+				}
+			}
+			t.Fatal("no listener")
+			return ""
+		}
+		want := number(false)
+		for range 5 {
+			if got := number(true); got != want {
+				t.Errorf("the listener is %s, without the library %s", got, want)
+			}
+		}
+	})
 }

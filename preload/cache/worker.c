@@ -327,36 +327,37 @@ static void serve(int fd, short events, void *arg) {
 }
 
 /*
- * Makes the calling thread, a memcached worker about to enter its loop on base,
- * one that serves jobs.  thread is its LIBEVENT_THREAD.  Where this fails the
- * worker is left as it is; without any worker, the door's calls are refused.
- * Its eventfd gets the number from, or one above, where there is one.
+ * Makes the eventfd for a worker that memcached is about to make, with the number from or a
+ * higher one.  Called on memcached's main thread, so that the low number that it has for a
+ * moment is free again before memcached opens its next descriptor.  Returns -1 with errno.
  */
-void backdoor_worker_enter(void *thread, struct event_base *base, int from) {
+int backdoor_worker_wake(int from) {
+    int low = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int high = low >= 0 ? fcntl(low, F_DUPFD_CLOEXEC, from) : -1;
+    if (high < 0) {
+        return low;
+    }
+    close(low);
+    return high;
+}
+
+static bool enter(void *thread, struct event_base *base, int wake) {
     event_new_fn *event_new = (event_new_fn *)dlsym(RTLD_DEFAULT, "event_new");
     event_add = (event_add_fn *)dlsym(RTLD_DEFAULT, "event_add");
     event_free_fn *event_free = (event_free_fn *)dlsym(RTLD_DEFAULT, "event_free");
     if (event_new == NULL || event_add == NULL || event_free == NULL) {
-        return;
+        return false;
     }
     int index = atomic_fetch_add(&entered, 1);
     if (index >= MAX_WORKERS) {
-        return;
+        return false;
     }
     struct backdoor_worker *worker = &workers[index];
     worker->thread = thread;
     for (size_t i = 0; i < sizeof worker->conn / sizeof worker->conn[0]; i++) {
         worker->conn[i] = thread;
     }
-    worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (worker->wake < 0) {
-        return;
-    }
-    int high = fcntl(worker->wake, F_DUPFD_CLOEXEC, from);
-    if (high >= 0) {
-        close(worker->wake);
-        worker->wake = high;
-    }
+    worker->wake = wake;
     worker->timer = event_new(base, -1, 0, resume, worker);
     void *event = event_new(base, worker->wake, EV_READ | EV_PERSIST, serve, worker);
     if (worker->timer == NULL || event == NULL || event_add(event, NULL) != 0) {
@@ -366,13 +367,25 @@ void backdoor_worker_enter(void *thread, struct event_base *base, int from) {
         if (event != NULL) {
             event_free(event);
         }
-        close(worker->wake);
-        return;
+        return false;
     }
     self = worker;
     __atomic_store_n(&worker->alive, true, __ATOMIC_SEQ_CST);
     int none = -1;
     atomic_compare_exchange_strong(&turn, &none, index);
+    return true;
+}
+
+/*
+ * Makes the calling thread, a memcached worker about to enter its loop on base,
+ * one that serves jobs.  thread is its LIBEVENT_THREAD, wake its eventfd, which is the
+ * worker's from then on.  Where this fails the worker is left as it is; without any worker,
+ * the door's calls are refused.
+ */
+void backdoor_worker_enter(void *thread, struct event_base *base, int wake) {
+    if (!enter(thread, base, wake)) {
+        close(wake);
+    }
 }
 
 /*
