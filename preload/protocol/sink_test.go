@@ -44,8 +44,32 @@ func batchOf(t testing.TB, options batch.Row, rows ...string) *batch.Batch {
 	return b
 }
 
-// peer is memcached's end of a connection, which a test plays: it has read what it must read before it answers, in as
-// many turns as there are, which "|" separates.
+// play plays memcached's end of a connection: it has read what it must read before it answers, in as many turns as there
+// are, which "|" separates. Then it sends no more, and waits for the other end's close; what comes before that is an error.
+func play(t testing.TB, fd int, want, answers string) {
+	room := make([]byte, 4096)
+	turns := strings.Split(answers, "|")
+	for turn, want := range strings.Split(want, "|") {
+		var got []byte
+		for len(got) < len(want) {
+			n, err := unix.Read(fd, room)
+			if n <= 0 || err != nil {
+				break
+			}
+			got = append(got, room[:n]...)
+		}
+		if string(got) != want {
+			t.Errorf("memcached got %q, want %q", got, want)
+		}
+		_, _ = unix.Write(fd, []byte(turns[turn]))
+	}
+	_ = unix.Shutdown(fd, unix.SHUT_WR)
+	if n, _ := unix.Read(fd, room); n > 0 {
+		t.Errorf("memcached got %q when it was to get no more", room[:n])
+	}
+}
+
+// peer is a connection whose other end a test plays.
 func peer(t testing.TB, want, answers string) *conn {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -64,22 +88,7 @@ func peer(t testing.TB, want, answers string) *conn {
 	go func() {
 		defer close(ended)
 		defer unix.Close(fds[1])
-		answers := strings.Split(answers, "|")
-		for turn, want := range strings.Split(want, "|") {
-			var got []byte
-			room := make([]byte, 4096)
-			for len(got) < len(want) {
-				n, err := unix.Read(fds[1], room)
-				if n <= 0 || err != nil {
-					break
-				}
-				got = append(got, room[:n]...)
-			}
-			if string(got) != want {
-				t.Errorf("memcached got %q, want %q", got, want)
-			}
-			_, _ = unix.Write(fds[1], []byte(answers[turn]))
-		}
+		play(t, fds[1], want, answers)
 	}()
 	return c
 }
