@@ -90,7 +90,7 @@ func Dump(store walk.Store, out io.Writer, fetch Fetch, o Options) (Counts, erro
 		return Counts{}, &OptionError{Message: fmt.Sprintf("a prefix of %d bytes is longer than any key", len(o.Prefix))}
 	}
 	o.KeysOnly = o.KeysOnly || o.Format == List
-	walker, err := store.Walk(walk.Options{Prefix: o.Prefix, KeysOnly: o.KeysOnly})
+	walker, err := store.Walk(walk.Options{Prefix: o.Prefix, KeysOnly: o.KeysOnly, Gone: o.Gone})
 	if err != nil {
 		return Counts{}, err
 	}

@@ -359,6 +359,19 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// waiting is a store whose walk does not begin while there is somebody to wait for it.
+type waiting struct{}
+
+func (waiting) Walk(o walk.Options) (walk.Walker, error) { return nil, o.Gone() }
+
+// A dump whose walk has not begun ends when its client has gone, too.
+func TestGoneBefore(t *testing.T) {
+	gone := errors.New("gone")
+	if c, err := Dump(waiting{}, io.Discard, nil, Options{Gone: func() error { return gone }}); err != gone || c.Items != 0 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // room is a disk that has so many bytes left.
 type room int
 

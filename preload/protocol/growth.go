@@ -47,9 +47,9 @@ func growsSoon(before, now fill) bool {
 	return before.growing || now.growing || now.items+more+now.most/100 >= now.most
 }
 
-// awaitGrowth waits until the table does not grow soon, at most for crawlerWait. The error is an [*Unlisted] where it may.
-func (c *conn) awaitGrowth() error {
-	deadline := time.Now().Add(crawlerWait)
+// awaitGrowth waits until the table does not grow soon. The error is an [*Unlisted] where it may at the deadline, or
+// gone's.
+func (c *conn) awaitGrowth(deadline time.Time, gone func() error) error {
 	look := func() (fill, error) {
 		if err := c.send(meta.Commands("stats\r\n")); err != nil {
 			return fill{}, err
@@ -70,7 +70,7 @@ func (c *conn) awaitGrowth() error {
 		if time.Now().After(deadline) {
 			return growsNow
 		}
-		before = now
+		before, err = now, gone()
 	}
 	return err
 }

@@ -1,8 +1,14 @@
 package protocol
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"time"
+
+	"memcached-backdoor/preload/walk"
 )
 
 // A list waits for a growth that is near, and not for a table that is nearly full and stays so.
@@ -33,20 +39,102 @@ func TestGrowsSoon(t *testing.T) {
 	}
 }
 
+// statistics are what a memcached states whose hash table has 2^power buckets.
+func statistics(items, power, growing string) string {
+	return "STAT curr_items " + items + "\r\nSTAT hash_power_level " + power + "\r\nSTAT hash_is_expanding " + growing + "\r\nEND\r\n"
+}
+
+// looks are so many questions of how full it is.
+func looks(n int) string { return strings.TrimSuffix(strings.Repeat("stats\r\n|", n), "|") }
+
+var (
+	full   = statistics("98400", "16", "0")
+	grows  = statistics("98400", "17", "1")
+	roomy  = statistics("98400", "17", "0")
+	stays  = func() error { return nil }
+	errHas = errors.New("the client has gone")
+)
+
 // It looks until a growth is over, and what is no statistic is an error.
 func TestAwaitGrowth(t *testing.T) {
 	t.Parallel()
-	answer := func(items, power, growing string) string {
-		return "STAT curr_items " + items + "\r\nSTAT hash_power_level " + power + "\r\nSTAT hash_is_expanding " + growing + "\r\nEND\r\n"
-	}
-	asks := func(n int) string { return strings.TrimSuffix(strings.Repeat("stats\r\n|", n), "|") }
-	full, grows, done := answer("98400", "16", "0"), answer("98400", "17", "1"), answer("98400", "17", "0")
-	if err := peer(t, asks(5), strings.Join([]string{full, full, grows, done, done}, "|")).awaitGrowth(); err != nil {
+	later := time.Now().Add(time.Hour)
+	if err := peer(t, looks(5), strings.Join([]string{full, full, grows, roomy, roomy}, "|")).awaitGrowth(later, stays); err != nil {
 		t.Error(err)
 	}
-	for _, bad := range []string{answer("", "16", "0"), answer("1", "x", "0"), answer("1", "63", "0"), "END\r\n", "ERROR\r\n"} {
-		if err := peer(t, asks(1), bad).awaitGrowth(); err == nil {
+	for _, bad := range []string{statistics("", "16", "0"), statistics("1", "x", "0"), statistics("1", "63", "0"), "END\r\n", "ERROR\r\n"} {
+		if err := peer(t, looks(1), bad).awaitGrowth(later, stays); err == nil {
 			t.Errorf("%q is no error", bad)
 		}
+	}
+	// After the deadline it does not look again, but takes a table that has room.
+	if err := peer(t, looks(2), full+"|"+full).awaitGrowth(time.Now(), stays); err != growsNow {
+		t.Error(err)
+	}
+	if err := peer(t, looks(2), roomy+"|"+roomy).awaitGrowth(time.Now(), stays); err != nil {
+		t.Error(err)
+	}
+	if err := peer(t, looks(2), full+"|"+full).awaitGrowth(later, func() error { return errHas }); err != errHas {
+		t.Error(err)
+	}
+	if err := peer(t, looks(2), full+"|STAT curr_items 98400\r\nSTAT ha").awaitGrowth(later, stays); !errors.Is(err, errClosed) {
+		t.Error(err)
+	}
+}
+
+// A walk asks for the list when no growth is near, and reads it.
+func TestWalkAwaitsGrowth(t *testing.T) {
+	t.Parallel()
+	const list = "lru_crawler metadump hash\r\n"
+	s := listens(t, "1.6.18",
+		dialogue{looks(4) + "|" + list, strings.Join([]string{full, grows, roomy, roomy, "ERROR locked try again later\r\n"}, "|")},
+		dialogue{looks(2) + "|" + list, roomy + "|" + roomy + "|key=a exp=-1 la=1 cas=2 fetch=no cls=1 size=64\r\nEND\r\n"},
+		dialogue{"mg a u f t s c v\r\nmn\r\n", "VA 1 f0 t-1 s1 c7\r\nv\r\nMN\r\n"})
+	w, err := s.Walk(walk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var met []string
+	each := func(i *walk.Item) error {
+		met = append(met, fmt.Sprintf("%s=%s", i.Key, i.Value))
+		return nil
+	}
+	for err == nil {
+		err = w.Next(each)
+	}
+	if err != io.EOF || strings.Join(met, " ") != "a=v" {
+		t.Errorf("%q, %v", met, err)
+	}
+}
+
+// No list is asked for when the connection fails before, or the client has gone while the table was full, or memcached's crawler
+// busy.
+func TestWalkEndsWaiting(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	gone := func() error {
+		if asked++; asked == 2 {
+			return errHas
+		}
+		return nil
+	}
+	for _, tt := range []struct {
+		name      string
+		dialogues []dialogue
+		gone      func() error
+		err       error
+	}{
+		{"closed", []dialogue{{looks(2), full + "|STAT"}}, nil, errClosed},
+		{"full", []dialogue{{looks(3), full + "|" + full + "|" + full}}, gone, errHas},
+		{"busy", []dialogue{{looks(2) + "|lru_crawler metadump hash\r\n", roomy + "|" + roomy + "|BUSY currently processing crawler request\r\n"}},
+			func() error { return errHas }, errHas},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if w, err := listens(t, "1.6.18", tt.dialogues...).Walk(walk.Options{Gone: tt.gone}); !errors.Is(err, tt.err) || w != nil {
+				t.Errorf("%v, %v", w, err)
+			}
+		})
 	}
 }

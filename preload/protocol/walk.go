@@ -14,7 +14,7 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
-// crawlerWait is how long memcached's crawler may be busy with something else.
+// crawlerWait is how long memcached's crawler may be busy with something else, and its hash table be about to grow, together.
 const crawlerWait = time.Minute
 
 // walker is a walk by memcached's own list of keys (protocol.txt: "LRU Crawler"), of whose items
@@ -39,6 +39,9 @@ func (s *Store) Walk(o walk.Options) (walk.Walker, error) {
 		list.Close()
 		return nil, err
 	}
+	if o.Gone == nil {
+		o.Gone = func() error { return nil }
+	}
 	w := &walker{store: s, options: o, list: list}
 	if err := w.listKeys(); err != nil {
 		list.Close()
@@ -51,8 +54,11 @@ func (s *Store) Walk(o walk.Options) (walk.Walker, error) {
 func (w *walker) listKeys() error {
 	deadline := time.Now().Add(crawlerWait)
 	for {
-		busy, err := w.crawl()
+		busy, err := w.crawl(deadline)
 		if !busy || err == nil || time.Now().After(deadline) {
+			return err
+		}
+		if err := w.options.Gone(); err != nil {
 			return err
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -60,14 +66,14 @@ func (w *walker) listKeys() error {
 }
 
 // crawl lists the keys through the hash table, in which each is once.
-func (w *walker) crawl() (busy bool, err error) {
+func (w *walker) crawl(deadline time.Time) (busy bool, err error) {
 	c, err := dial(w.store.at)
 	if err != nil {
 		return false, fmt.Errorf("memcached at %v: %w", w.store.at, err)
 	}
 	defer c.close()
 	if !c.crawlsBesideGrowth {
-		if err := c.awaitGrowth(); err != nil {
+		if err := c.awaitGrowth(deadline, w.options.Gone); err != nil {
 			return false, err
 		}
 	}

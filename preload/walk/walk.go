@@ -29,6 +29,8 @@ type Item struct {
 type Options struct {
 	Prefix   string // of the keys; 250 bytes at most
 	KeysOnly bool   // no values
+	// Gone, if not nil, is asked while a walk waits for its beginning; its error ends that.
+	Gone func() error
 }
 
 // A Walker meets each item that is in the cache from the beginning of the walk to its end
