@@ -66,12 +66,6 @@ func DeletesByCAS(stated string) bool {
 	return statedAtLeast(stated, Version{Major: 1, Minor: 6, Patch: 13})
 }
 
-// CrawlsBesideGrowth tells likewise whether its keys can be listed when its hash table begins to grow: before 1.6.28 each of
-// two threads may wait for the other's lock then (assoc.c: assoc_get_iterator).
-func CrawlsBesideGrowth(stated string) bool {
-	return statedAtLeast(stated, Version{Major: 1, Minor: 6, Patch: 28})
-}
-
 func statedAtLeast(stated string, least Version) bool {
 	var v Version
 	n, _ := fmt.Sscanf(stated, "%d.%d.%d", &v.Major, &v.Minor, &v.Patch)

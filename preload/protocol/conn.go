@@ -38,10 +38,8 @@ type conn struct {
 	chunkMax    uint64 // bytes of an item of one piece (-o slab_chunk_max)
 	hasCAS      bool   // items get the CAS unique that is asked for
 	deletesCAS  bool   // "md" compares it
-	// its keys can be listed when its hash table begins to grow
-	crawlsBesideGrowth bool
-	clock              int64 // its time then, in seconds
-	greeted            time.Time
+	clock       int64  // its time then, in seconds
+	greeted     time.Time
 }
 
 // connect connects without waiting longer than patience.

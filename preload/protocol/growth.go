@@ -8,11 +8,15 @@ import (
 	"memcached-backdoor/preload/meta"
 )
 
-// To 1.6.27 memcached can stand still for ever when its keys are listed through the hash table. The crawler holds its own
-// lock while it waits for that of the table (crawler.c: item_crawler_thread, assoc.c: assoc_get_iterator). The thread that
-// replaces the table waits for the crawler's lock while it holds that of the table (assoc.c: assoc_maintenance_thread,
-// thread.c: pause_threads). Which of them has both is decided when the list begins, within milliseconds of the command. So
-// there a list is asked for only when no growth can begin so soon.
+// memcached can stand still for ever when a list of its keys begins just as its hash table is replaced. The thread that
+// replaces it takes the table's lock, then the crawler's, and waits with both until every worker has paused (assoc.c:
+// assoc_maintenance_thread, thread.c: pause_threads). It never gets there if
+//
+//   - the worker that reads the command has not paused yet: it waits for the crawler's lock (crawler.c: lru_crawler_start);
+//   - to 1.6.27, the crawler is at the list's beginning: it holds its lock while it waits for the table's (crawler.c:
+//     item_crawl_hash, assoc.c: assoc_get_iterator).
+//
+// Both are decided within milliseconds of the command. So a list is asked for only when no growth is to be expected so soon.
 
 const (
 	// growthLook is the time between two looks at how many items there are.
@@ -76,6 +80,6 @@ func (c *conn) awaitGrowth(deadline time.Time, gone func() error) error {
 }
 
 var growsNow = &Unlisted{
-	"memcached's hash table is as full as where it grows, or nearly, and to 1.6.27 memcached can stand still for ever when a list of its keys begins as it does",
-	"try again when fewer items come in, start memcached with a larger -o hashpower, or upgrade it",
+	"memcached's hash table is as full as where it grows, or nearly, and memcached can stand still for ever when a list of its keys begins as it does",
+	"try again when fewer items come in, or start memcached with a larger -o hashpower",
 }

@@ -85,8 +85,17 @@ func TestAwaitGrowth(t *testing.T) {
 // A walk asks for the list when no growth is near, and reads it.
 func TestWalkAwaitsGrowth(t *testing.T) {
 	t.Parallel()
+	for _, version := range []string{"1.6.18", "1.6.45"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			walkAwaitsGrowth(t, version)
+		})
+	}
+}
+
+func walkAwaitsGrowth(t *testing.T, version string) {
 	const list = "lru_crawler metadump hash\r\n"
-	s := listens(t, "1.6.18",
+	s := listens(t, version,
 		dialogue{looks(4) + "|" + list, strings.Join([]string{full, grows, roomy, roomy, "ERROR locked try again later\r\n"}, "|")},
 		dialogue{looks(2) + "|" + list, roomy + "|" + roomy + "|key=a exp=-1 la=1 cas=2 fetch=no cls=1 size=64\r\nEND\r\n"},
 		dialogue{"mg a u f t s c v\r\nmn\r\n", "VA 1 f0 t-1 s1 c7\r\nv\r\nMN\r\n"})

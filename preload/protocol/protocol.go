@@ -116,7 +116,6 @@ func (c *conn) greet() error {
 		return fmt.Errorf("it states the version %.20q, whose meta commands are not known", stats["version"])
 	}
 	c.deletesCAS = host.DeletesByCAS(stats["version"])
-	c.crawlsBesideGrowth = host.CrawlsBesideGrowth(stats["version"])
 	if c.clock, err = strconv.ParseInt(stats["time"], 10, 64); err != nil {
 		return fmt.Errorf("it states no time: %w", err)
 	}

@@ -72,10 +72,8 @@ func (w *walker) crawl(deadline time.Time) (busy bool, err error) {
 		return false, fmt.Errorf("memcached at %v: %w", w.store.at, err)
 	}
 	defer c.close()
-	if !c.crawlsBesideGrowth {
-		if err := c.awaitGrowth(deadline, w.options.Gone); err != nil {
-			return false, err
-		}
+	if err := c.awaitGrowth(deadline, w.options.Gone); err != nil {
+		return false, err
 	}
 	if err := c.send(meta.Commands("lru_crawler metadump hash\r\n")); err != nil {
 		return false, err
