@@ -219,6 +219,41 @@ func TestReceiveLimit(t *testing.T) {
 	wantError(t, err, CodeRequest, "no request came within 10ms")
 }
 
+// Clients that say nothing, and are told one after the other to hurry, have their moment at the same time.
+func TestHurry(t *testing.T) {
+	const silent = 40
+	var calls []*Call
+	errs := make(chan error, silent)
+	for range silent {
+		c, _ := pair(t)
+		calls = append(calls, c)
+	}
+	began := time.Now()
+	for _, c := range calls {
+		go func() {
+			_, err := c.Receive()
+			errs <- err
+		}()
+	}
+	for _, c := range calls { // places.go: awaitRoom
+		c.Hurry()
+		wantError(t, <-errs, CodeBusy, "no request came, and other clients are waiting")
+	}
+	if took := time.Since(began); took > silent*hurryWithin/2 {
+		t.Errorf("%d clients have taken %v", silent, took)
+	}
+}
+
+// A request that is there is taken, whoever waits.
+func TestHurryTooLate(t *testing.T) {
+	c, client := pair(t)
+	c.Hurry()
+	send(t, client, statusRequest, nil)
+	if _, err := c.Receive(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPeer(t *testing.T) {
 	c, _ := pair(t)
 	want := Peer{PID: int32(unix.Getpid()), UID: uint32(unix.Geteuid()), GID: uint32(unix.Getegid())}
