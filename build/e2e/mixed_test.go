@@ -305,7 +305,7 @@ func (r *mixed) empty() {
 	if !r.nocas {
 		return
 	}
-	// What is stored in this second is flushed, too (proto_text.c: process_flush_all_command).
+	// To 1.6.24 what is stored in this second is flushed, too (proto_text.c: process_flush_all_command).
 	second := r.s.stat("", "time")
 	wait(r.t, "the next second", func() error {
 		if r.s.stat("", "time") == second {
