@@ -87,7 +87,8 @@ func (s *Store) giveBackAnew(taken []*walk.Item) {
 // is no command that shows whether an item is stale, and leaves its token: whoever asks first
 // has won it (proto_text.c: process_mget_command). taken are the items whose tokens are to
 // be given back, also with an error; until then, some milliseconds, clients are told that somebody
-// else has won.
+// else has won. Of items that the list of keys has named nothing is known before their answer: one that is stale, and
+// whose answer is lost with the connection, stays won.
 func (c *conn) fetch(items []*walk.Item, values bool) (taken []*walk.Item, err error) {
 	w := meta.NewWriter(c.send)
 	for _, i := range items {
