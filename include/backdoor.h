@@ -249,6 +249,9 @@ void backdoor_batch_start(struct backdoor_batch *batch);
 void backdoor_batch_look(struct backdoor_batch *batch);
 size_t backdoor_item_size(size_t nkey, uint32_t flags, size_t nvalue);
 
+/* preload/cache/table.c */
+void backdoor_hold_growth(bool hold);
+
 /* preload/cache/walk.c */
 bool backdoor_can_walk(void);
 void backdoor_walk_start(struct backdoor_walk *walk);

@@ -292,6 +292,7 @@ type listed struct {
 }
 
 func (l listed) Walk(o walk.Options) (walk.Walker, error) {
+	defer cache.HoldGrowth()() // of a native load: its functions may be proven meanwhile
 	w, err := l.Store.Walk(o)
 	if none, ok := errors.AsType[*protocol.Unlisted](err); ok {
 		return nil, &door.Error{Code: door.CodeHost, Message: l.why + norByProtocol + none.Message, Hint: none.Hint}

@@ -65,6 +65,12 @@ func (c *Cache) ItemSize(nkey int, flags uint32, nvalue int) uint64 {
 	return uint64(C.backdoor_item_size(C.size_t(nkey), C.uint32_t(flags), C.size_t(nvalue)))
 }
 
+// HoldGrowth keeps loads from asking for growth of the hash table until release is called.
+func HoldGrowth() (release func()) {
+	C.backdoor_hold_growth(true)
+	return func() { C.backdoor_hold_growth(false) }
+}
+
 // Close ends a load.
 func (c *Cache) Close() {}
 

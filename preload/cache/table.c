@@ -23,6 +23,7 @@
 
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* Buckets that are counted to learn how full the table is.  Hashes are even, so neighbours will do.
  */
@@ -149,6 +150,18 @@ static uint64_t buckets_for(uint64_t items) {
     return n;
 }
 
+/* How many lists of memcached's keys are being asked for (protocol/growth.go). */
+static atomic_uint lists;
+
+/*
+ * While a list of keys is asked for by protocol no growth is, for it may begin as the list does.
+ * One that was asked for just before is seen by whoever asks for the list: it begins within
+ * BEGIN_LIMIT, and he looks twice, as far apart.
+ */
+void backdoor_hold_growth(bool hold) {
+    atomic_fetch_add(&lists, hold ? 1 : -1u);
+}
+
 /* How many buckets there should be; full says that there are not enough. */
 static uint64_t wanted(bool full, struct backdoor_expected expected) {
     uint64_t room =
@@ -236,7 +249,7 @@ bool table_has_room(struct backdoor_expected expected) {
             return true;
         }
     }
-    if (!all_released(now)) {
+    if (!all_released(now) || atomic_load(&lists) > 0) {
         return true;
     }
     if (has_fewer(EMPTY_OF_OVERFULL)) {
