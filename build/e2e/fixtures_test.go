@@ -57,8 +57,9 @@ func (s *server) awaitFixtures() door.Preload {
 	return preload
 }
 
-// onceOpen connects the instant that the server's port opens, and asks for a key. connected is called in between.
-func (s *server) onceOpen(key string, connected func()) (answer string) {
+// onceOpen connects the instant that the server's port opens, and asks for a key. connected is called in between; said tells
+// what memcached has written.
+func (s *server) onceOpen(key string, connected func(), said func() string) (answer string) {
 	s.t.Helper()
 	var conn net.Conn
 	deadline := time.Now().Add(patience)
@@ -68,7 +69,7 @@ func (s *server) onceOpen(key string, connected func()) (answer string) {
 			break
 		}
 		if time.Now().After(deadline) || !s.running() {
-			s.t.Fatalf("%v\n%s", err, s.output.String())
+			s.t.Fatalf("%v\n%s", err, said())
 		}
 	}
 	connected()
@@ -78,7 +79,7 @@ func (s *server) onceOpen(key string, connected func()) (answer string) {
 	in := bufio.NewScanner(conn)
 	for range 2 {
 		if !in.Scan() {
-			s.t.Fatalf("memcached did not answer: %v\n%s", in.Err(), s.output.String())
+			s.t.Fatalf("memcached did not answer: %v\n%s", in.Err(), said())
 		}
 		answer = in.Text()
 		if answer == "END" {
@@ -115,7 +116,7 @@ func TestFixturesNoMiss(t *testing.T) {
 				if !strings.Contains(said(), "rows read") {
 					early++
 				}
-			})
+			}, said)
 			if got != value {
 				t.Fatalf("get %s: %q, want %q", key, got, value)
 			}
