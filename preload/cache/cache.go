@@ -8,7 +8,6 @@ import "C"
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -120,11 +119,8 @@ func survivesGrowth(version host.Version) bool {
 	if !version.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 34}) {
 		return true
 	}
-	names, _ := filepath.Glob("/proc/self/task/*/comm")
-	return slices.ContainsFunc(names, func(path string) bool {
-		name, _ := os.ReadFile(path)            // a thread of ours may have ended
-		return string(name) == "mc-slabmaint\n" // slabs_mover.c: start_slab_maintenance_thread
-	})
+	names, err := host.Threads()
+	return err == nil && slices.Contains(names, "mc-slabmaint") // slabs_mover.c: start_slab_maintenance_thread
 }
 
 // read fills p from a descriptor of ours, which writers write in pieces of len(p).

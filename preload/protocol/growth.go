@@ -2,9 +2,11 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"memcached-backdoor/preload/host"
 	"memcached-backdoor/preload/meta"
 )
 
@@ -23,6 +25,8 @@ const (
 	growthLook = 100 * time.Millisecond
 	// growthAhead is the time in which the table must not grow, at the speed that was seen.
 	growthAhead = 2 * time.Second
+	// growthCalm is how many looks in a row must have found no more items than before where the table is nearly full: 5 s.
+	growthCalm = 50
 )
 
 // fill is how full the hash table is.
@@ -51,9 +55,37 @@ func growsSoon(before, now fill) bool {
 	return before.growing || now.growing || now.items+more+now.most/100 >= now.most
 }
 
+// outlook is what the looks so far tell of a growth.
+type outlook struct {
+	last    fill
+	highest int64 // items that there were
+	calm    int   // looks in a row that found no more than before
+}
+
+// near takes another look, and tells whether the table may grow soon. One that stays nearly full, as that of a cache that
+// nobody fills does, may not: it is enough that the number of items comes to no new height for a while.
+func (o *outlook) near(now fill) bool {
+	soon := growsSoon(o.last, now)
+	o.last = now
+	if o.calm++; now.growing || now.items > o.highest {
+		o.highest, o.calm = max(o.highest, now.items), 0
+	}
+	return soon && (o.calm < growthCalm || o.highest >= now.most)
+}
+
+// neverGrows tells whether the thread that replaces the table is not there (-o no_hashexpand). memcached's threads have
+// names from 1.6.18 on (assoc.c: start_assoc_maintenance_thread, crawler.c: start_item_crawler_thread).
+func neverGrows() bool {
+	names, err := host.Threads()
+	return err == nil && slices.Contains(names, "mc-itemcrawler") && !slices.Contains(names, "mc-assocmaint")
+}
+
 // awaitGrowth waits until the table does not grow soon. The error is an [*Unlisted] where it may at the deadline, or
 // gone's.
 func (c *conn) awaitGrowth(deadline time.Time, gone func() error) error {
+	if neverGrows() {
+		return nil
+	}
 	look := func() (fill, error) {
 		if err := c.send(meta.Commands("stats\r\n")); err != nil {
 			return fill{}, err
@@ -65,16 +97,17 @@ func (c *conn) awaitGrowth(deadline time.Time, gone func() error) error {
 		return fillOf(stats)
 	}
 	before, err := look()
+	seen := outlook{last: before, highest: before.items}
 	for err == nil {
 		time.Sleep(growthLook)
 		var now fill
-		if now, err = look(); err != nil || !growsSoon(before, now) {
+		if now, err = look(); err != nil || !seen.near(now) {
 			break
 		}
 		if time.Now().After(deadline) {
 			return growsNow
 		}
-		before, err = now, gone()
+		err = gone()
 	}
 	return err
 }

@@ -147,3 +147,35 @@ func TestWalkEndsWaiting(t *testing.T) {
 		})
 	}
 }
+
+// A table that stays nearly full does not grow; one that is full, or becomes fuller, may at any moment.
+func TestNearlyFull(t *testing.T) {
+	t.Parallel()
+	const most = 98_304 // of 2^16 buckets
+	const never = 10 * growthCalm
+	for _, tt := range []struct {
+		name  string
+		items func(look int) int64
+		looks int
+	}{
+		{"as full as it was", func(int) int64 { return most - 1 }, growthCalm},
+		{"up and down", func(look int) int64 { return most - 100 + int64(look)%2*99 }, growthCalm + 1},
+		{"slowly fuller", func(look int) int64 { return most - never + int64(look) }, never},
+		{"full", func(int) int64 { return most }, never},
+		{"full a moment ago", func(look int) int64 { return most - min(int64(look), 1)*10 }, never},
+	} {
+		first := fill{items: tt.items(0), most: most}
+		seen := outlook{last: first, highest: first.items}
+		looks := 1
+		for seen.near(fill{items: tt.items(looks), most: most}) && looks < never {
+			looks++
+		}
+		if looks != tt.looks {
+			t.Errorf("%s: %d looks", tt.name, looks)
+		}
+	}
+	seen := outlook{highest: most - 1, last: fill{items: most - 1, most: most, growing: true}, calm: growthCalm}
+	if !seen.near(fill{items: most - 1, most: most, growing: true}) {
+		t.Error("one that grows does not")
+	}
+}
