@@ -50,13 +50,26 @@ func (b *backdoor) saveOnExit() {
 		say("the cache cannot be saved: %s", reason)
 	}
 	C.save_await()
-	// memcached ends at last, whatever becomes of us: a disk may keep a write for ever.
-	end := sync.OnceFunc(func() { C.save_done() })
-	timer := time.AfterFunc(limit, end)
-	defer end()
-	defer timer.Stop()
+	// Whichever comes first says what became of the save, and lets memcached end: its end, or that of its time, for a disk
+	// may keep a write for ever.
+	var once sync.Once
+	end := func(report func()) {
+		once.Do(func() {
+			defer C.save_done()
+			report()
+		})
+	}
+	defer end(func() {})
 	began := time.Now()
-	path, counts, err := b.save(path, began.Add(limit))
+	time.AfterFunc(limit, func() {
+		end(func() { say("not saved: %s: %v", path, errLate) })
+	})
+	saved, counts, err := b.save(path, began.Add(limit))
+	end(func() { reportSave(saved, counts, err, time.Since(began)) })
+}
+
+// reportSave says what became of a save.
+func reportSave(path string, counts dump.Counts, err error, took time.Duration) {
 	switch {
 	case err != nil:
 		if e, ok := errors.AsType[*fs.PathError](err); ok {
@@ -70,7 +83,7 @@ func (b *backdoor) saveOnExit() {
 		say("saved without %s that could not be read", door.Count(counts.Lost, "item"))
 		fallthrough
 	default:
-		say("saved: %s in %s (%d bytes, %.2f s)", door.Count(counts.Written, "item"), path, counts.Bytes, time.Since(began).Seconds())
+		say("saved: %s in %s (%d bytes, %.2f s)", door.Count(counts.Written, "item"), path, counts.Bytes, took.Seconds())
 	}
 }
 

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bytes"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -28,5 +30,24 @@ func TestDumpNoExpand(t *testing.T) {
 	path, d := s.dump()
 	if n := strings.Count(content(t, path), "\r\nms ") + 1; d.Written != 2*nearlyFull || n != 2*nearlyFull || d.Seconds > 4 {
 		t.Errorf("%+v, %d items in the file", d, n)
+	}
+}
+
+// A cache whose table stays nearly full is saved; where the time does not suffice, that is said.
+func TestSaveNearlyFull(t *testing.T) {
+	for limit, want := range map[string]string{"1": "not saved: ", "60": "saved: 12240 items in "} {
+		t.Run(limit, func(t *testing.T) {
+			t.Parallel()
+			path := saved(t)
+			s := listing(t, "", "MEMCACHED_BACKDOOR_SAVE="+path, "MEMCACHED_BACKDOOR_SAVE_LIMIT="+limit)
+			s.fill(nearlyFull)
+			s.end(syscall.SIGTERM)
+			if out := s.output.String(); strings.Count(out, "saved: ") != 1 || !strings.Contains(out, "memcached-backdoor: "+want) {
+				t.Errorf("memcached's stderr: %q", out)
+			}
+			if n := bytes.Count([]byte(content(t, path)), []byte("ms fill:")); (n == nearlyFull) != (limit == "60") {
+				t.Errorf("%d items are saved", n)
+			}
+		})
 	}
 }
