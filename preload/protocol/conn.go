@@ -87,11 +87,12 @@ func (c *conn) close() { unix.Close(c.fd) }
 // poll waits for one of the events.
 func (c *conn) poll(events int16) (int16, error) {
 	set := []unix.PollFd{{Fd: int32(c.fd), Events: events}}
-	n, err := poll.Wait(set, nil, patience)
-	if err == nil && n == 0 {
-		err = errSilent
+	for range patienceParts {
+		if n, err := poll.Wait(set, nil, patience/patienceParts); err != nil || n > 0 {
+			return set[0].Revents, err
+		}
 	}
-	return set[0].Revents, err
+	return 0, errSilent
 }
 
 // send writes all of a text; what else could be written might be a command that nobody meant.

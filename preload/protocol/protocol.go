@@ -19,8 +19,10 @@ import (
 )
 
 const (
-	// patience is how long memcached may take for an answer.
-	patience = 10 * time.Second
+	// patience is how long memcached may take for an answer. It is counted in parts: a process that is stopped for longer
+	// (SIGSTOP, a container that is frozen) uses up one of them, for it cannot answer.
+	patience      = 10 * time.Second
+	patienceParts = 10
 	// rest is how long a connection may lie idle and still be trusted: memcached
 	// closes such ones after a second at the earliest (-o idle_timeout).
 	rest = 500 * time.Millisecond
