@@ -44,19 +44,24 @@ type conn struct {
 
 // connect connects without waiting longer than patience.
 func connect(at Address) (*conn, error) {
-	family := unix.AF_UNIX
-	switch at.Sockaddr.(type) {
+	family, to := unix.AF_UNIX, at.Sockaddr
+	switch a := at.Sockaddr.(type) { // unix.Connect writes into what it gets, and others connect to the same address
 	case *unix.SockaddrInet4:
-		family = unix.AF_INET
+		own := *a
+		family, to = unix.AF_INET, &own
 	case *unix.SockaddrInet6:
-		family = unix.AF_INET6
+		own := *a
+		family, to = unix.AF_INET6, &own
+	case *unix.SockaddrUnix:
+		own := *a
+		to = &own
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	c := &conn{fd: fd}
-	err = unix.Connect(fd, at.Sockaddr)
+	err = unix.Connect(fd, to)
 	if err == unix.EINPROGRESS {
 		if _, err = c.poll(unix.POLLOUT); err == nil {
 			var n int

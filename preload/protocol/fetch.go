@@ -32,13 +32,23 @@ func (s *Store) fetch(items []*walk.Item, values bool) error {
 	}
 	defer c.close()
 	for part := range slices.Chunk(askable(items), fetched) {
-		taken, err := c.fetchAll(part, values)
-		if err != nil {
-			s.giveBackAnew(taken)
+		if err := s.fetchAlone(c, part, values); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fetchAlone fetches items while no other dump does: it would be told of a token taken by this one that it is won, and say
+// so of an item that no client makes anew.
+func (s *Store) fetchAlone(c *conn, items []*walk.Item, values bool) error {
+	s.fetching.Lock()
+	defer s.fetching.Unlock()
+	taken, err := c.fetchAll(items, values)
+	if err != nil {
+		s.giveBackAnew(taken)
+	}
+	return err
 }
 
 // fetchAll asks again for items that are there and were not answered: a client may have replaced one while memcached

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"memcached-backdoor/preload/batch"
@@ -33,6 +34,7 @@ type Store struct {
 	itemSizeMax uint64
 	hasCAS      bool
 	at          Address
+	fetching    sync.Mutex // held while the tokens of stale items are taken and given back
 }
 
 var errNowhere = errors.New("memcached listens at no address that takes connections")

@@ -1,13 +1,16 @@
 package protocol
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -174,4 +177,75 @@ func TestFetchAllTokens(t *testing.T) {
 	if taken, err := c.fetchAll(both, true); !errors.Is(err, errClosed) || len(taken) != 1 || taken[0] != both[1] {
 		t.Errorf("%v, %v", taken, err)
 	}
+}
+
+// staleItem is a memcached that a test plays, with one item, which is stale.
+type staleItem struct {
+	mu  sync.Mutex
+	won bool
+	// asked has one when somebody asks for the item whose token another has; for a moment that one has to wait for it.
+	asked chan struct{}
+}
+
+func (m *staleItem) serve(conn net.Conn) {
+	defer conn.Close()
+	answer := greeted("1.6.45")
+	for in := bufio.NewScanner(conn); in.Scan(); {
+		switch command, _, _ := strings.Cut(in.Text(), " "); command {
+		case "mg":
+			if in.Text() != "mg k E" {
+				answer = m.get()
+			}
+		case "md":
+			m.mu.Lock()
+			m.won, answer = false, "HD\r\n"
+			m.mu.Unlock()
+		case "mn":
+			_, _ = fmt.Fprint(conn, strings.TrimSuffix(answer, "MN\r\n")+"MN\r\n")
+		}
+	}
+}
+
+func (m *staleItem) get() string {
+	m.mu.Lock()
+	won := m.won
+	m.won = true
+	m.mu.Unlock()
+	if won {
+		m.asked <- struct{}{}
+		return "VA 1 f0 t-1 s1 c7 X Z\r\nv\r\n"
+	}
+	select {
+	case <-m.asked:
+	case <-time.After(100 * time.Millisecond):
+	}
+	return "VA 1 f0 t-1 s1 c7 X W\r\nv\r\n"
+}
+
+// Of two fetches at once neither is told that the item is won, whose token the other has taken and is about to give back.
+func TestFetchAlone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "socket")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	m := &staleItem{asked: make(chan struct{}, 1)}
+	go func() {
+		for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {
+			go m.serve(conn)
+		}
+	}()
+	s := &Store{at: Address{&unix.SockaddrUnix{Name: path}}}
+	var fetching sync.WaitGroup
+	for range 2 {
+		fetching.Go(func() {
+			i := &walk.Item{Key: []byte("a"), External: true}
+			if err := s.Fetch([]*walk.Item{i}); err != nil || !i.Stale || i.Won {
+				t.Errorf("%+v, %v", i, err)
+			}
+		})
+	}
+	fetching.Wait()
 }
