@@ -33,6 +33,7 @@ const (
 type fill struct {
 	items, most int64 // most is how many items it takes before it grows
 	growing     bool
+	page        string // that memcached's page mover moves: how many it has moved before; "" none
 }
 
 // fillOf reads statistics. memcached lets the table grow above 1.5 items for each bucket (assoc.c: assoc_start_expand).
@@ -45,7 +46,11 @@ func fillOf(stats map[string]string) (fill, error) {
 	if err != nil || power > 40 {
 		return fill{}, fmt.Errorf("it states no size of its hash table: %.20q", stats["hash_power_level"])
 	}
-	return fill{items: items, most: 3 << power / 2, growing: stats["hash_is_expanding"] != "0"}, nil
+	f := fill{items: items, most: 3 << power / 2, growing: stats["hash_is_expanding"] != "0"}
+	if stats["slab_reassign_running"] == "1" {
+		f.page = stats["slabs_moved"]
+	}
+	return f, nil
 }
 
 // growsSoon tells whether the table may grow soon, from how full it was growthLook ago and is now: also by some items more
@@ -53,6 +58,13 @@ func fillOf(stats map[string]string) (fill, error) {
 func growsSoon(before, now fill) bool {
 	more := max(now.items-before.items, 0) * int64(growthAhead/growthLook)
 	return before.growing || now.growing || now.items+more+now.most/100 >= now.most
+}
+
+// isHeldUp tells whether a growth may wait for the page mover, however few items there are by now, or may have waited for it
+// a moment ago. The thread that replaces the table has its lock by then, and the crawler's not yet (thread.c:
+// pause_threads), and a client that does not read its answer holds a page for as long as it likes.
+func isHeldUp(before, now fill) bool {
+	return before.page != "" && (now.page == "" || now.page == before.page)
 }
 
 // outlook is what the looks so far tell of a growth.
@@ -65,12 +77,12 @@ type outlook struct {
 // near takes another look, and tells whether the table may grow soon. One that stays nearly full, as that of a cache that
 // nobody fills does, may not: it is enough that the number of items comes to no new height for a while.
 func (o *outlook) near(now fill) bool {
-	soon := growsSoon(o.last, now)
+	soon, held := growsSoon(o.last, now), isHeldUp(o.last, now)
 	o.last = now
 	if o.calm++; now.growing || now.items > o.highest {
 		o.highest, o.calm = max(o.highest, now.items), 0
 	}
-	return soon && (o.calm < growthCalm || o.highest >= now.most)
+	return held || soon && (o.calm < growthCalm || o.highest >= now.most)
 }
 
 // neverGrows tells whether the thread that replaces the table is not there (-o no_hashexpand). memcached's threads have
@@ -105,11 +117,19 @@ func (c *conn) awaitGrowth(deadline time.Time, gone func() error) error {
 			break
 		}
 		if time.Now().After(deadline) {
+			if seen.last.page != "" {
+				return movesNow
+			}
 			return growsNow
 		}
 		err = gone()
 	}
 	return err
+}
+
+var movesNow = &Unlisted{
+	"memcached is moving a page of items for which a growth of its hash table may wait, and memcached can stand still for ever when a list of its keys begins as it grows",
+	"try again when stats says slab_reassign_running 0: a client that does not read what it has asked for may hold up the page",
 }
 
 var growsNow = &Unlisted{

@@ -39,6 +39,35 @@ func TestGrowsSoon(t *testing.T) {
 	}
 }
 
+// A list waits for a page that is not done, and a look longer, and not for pages that are moved one after the other.
+func TestIsHeldUp(t *testing.T) {
+	t.Parallel()
+	const most = 98_304
+	for _, tt := range []struct {
+		pages []string
+		want  string // . for each look after which a list may begin
+	}{
+		{[]string{"", "", ""}, ".."},
+		{[]string{"5", "5", "5", "", ""}, "xxx."},
+		{[]string{"5", "", ""}, "x."},
+		{[]string{"", "5", "5", "6"}, ".x."},
+		{[]string{"5", "6", "7"}, ".."},
+	} {
+		seen := outlook{last: fill{most: most, page: tt.pages[0]}, calm: growthCalm}
+		var got string
+		for _, page := range tt.pages[1:] {
+			if seen.near(fill{most: most, page: page}) {
+				got += "x"
+			} else {
+				got += "."
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%q: %s", tt.pages, got)
+		}
+	}
+}
+
 // statistics are what a memcached states whose hash table has 2^power buckets.
 func statistics(items, power, growing string) string {
 	return "STAT curr_items " + items + "\r\nSTAT hash_power_level " + power + "\r\nSTAT hash_is_expanding " + growing + "\r\nEND\r\n"
