@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -352,13 +354,22 @@ func (s *server) descriptors() int {
 	return last
 }
 
-// freePort is a port that nobody listened on a moment ago.
+// nextPort is what freePort tries next: below the ports that the kernel gives to connections and to port 0 (ip(7):
+// ip_local_port_range), where another test's server or client would take it before memcached does.
+var nextPort atomic.Int32
+
+func init() { nextPort.Store(12_000 + rand.Int32N(15_000)) }
+
+// freePort is a port that nobody listens on, and that no other test gets.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := int(nextPort.Add(1))
+		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
