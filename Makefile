@@ -28,7 +28,7 @@ CLIENT = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-X main.v
 
 SOURCES := $(shell find preload include client -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.map') \
 	client/man.tmpl $(wildcard client/shell/*)
-C_FILES := $(wildcard include/*.h preload/*.[ch] preload/*/*.[ch] build/bench/contenders/*.[ch])
+C_FILES := $(wildcard include/*.h preload/*/*.[ch] build/bench/contenders/*.[ch])
 SCRIPTS := $(wildcard build/*.sh build/package/*.sh) build/package/postinst build/package/postrm .ci/run client/shell/complete.bash
 
 BUILD_NEEDS := gcc libc6-dev
@@ -62,7 +62,7 @@ build/backdoor.so: $(SOURCES) go.mod Makefile build/version
 	$(LIBRARY) -o $@ ./preload
 	@rm -f build/backdoor.h # Go's header of the exported functions; nobody calls them from outside
 
-# The library with faults that can be asked for (preload/fault_faulty.go).
+# The library with faults that can be asked for (preload/fault).
 build/backdoor-faulty.so: $(SOURCES) go.mod Makefile
 	$(LIBRARY) -tags faulty -o $@ ./preload
 	@rm -f build/backdoor-faulty.h
@@ -173,7 +173,7 @@ demo: ## a memcached with rows from a database, read back through its own port
 lint: ## form and warnings: Go, C, shell
 	@build/need.sh lint $(LINT_NEEDS)
 	@test -z "$$(gofmt -l client preload build | tee /dev/stderr)" || { echo "error: gofmt the files above" >&2; exit 1; }
-	$(GO) vet -tags faulty ./preload
+	$(GO) vet -tags faulty ./preload/...
 	for module in . build/bench; do \
 		(cd $$module && $(GO) vet ./... && $(GO) mod tidy -diff && \
 			$$($(GO) tool -n -modfile=$(CURDIR)/build/lint/go.mod staticcheck) -checks all,-ST1000,-ST1003 ./...) || exit 1; \
@@ -181,7 +181,7 @@ lint: ## form and warnings: Go, C, shell
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 	for file in $(filter %.c,$(C_FILES)); do \
 		$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-			-fanalyzer -Iinclude -Ipreload -c $$file -o /dev/null || exit 1; \
+			-fanalyzer -Iinclude -c $$file -o /dev/null || exit 1; \
 	done
 	shellcheck -x $(SCRIPTS)
 

@@ -1,0 +1,77 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/fault"
+	"memcached-backdoor/preload/startup"
+)
+
+// answer serves one call and closes it.
+func (s *Server) answer(call *door.Call) {
+	defer rescue("")
+	placed := false
+	call.Admit = func(request door.Request) (err error) {
+		s.places.speak(call)
+		if request.Op != door.OpStatus {
+			err = s.places.enter()
+			placed = err == nil
+		}
+		return err
+	}
+	defer func() {
+		call.Close()
+		s.places.speak(call) // if it has ended without a request
+		if placed {
+			s.places.leave()
+		}
+		select {
+		case s.ended <- struct{}{}:
+		default:
+		}
+	}()
+	if err := s.dispatch(call); err != nil && !errors.Is(err, door.ErrGone) {
+		startup.Say("a call of process %d (uid %d): %v", call.Peer.PID, call.Peer.UID, err)
+	}
+}
+
+// dispatch receives the request and carries it out; a panic on the way is the call's answer. Its error is one that
+// the client could not be told.
+func (s *Server) dispatch(call *door.Call) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			startup.Say("panic: %v\n%s", r, debug.Stack())
+			err = call.Fail(&door.Error{
+				Code:    door.CodeInternal,
+				Message: fmt.Sprintf("panic: %v", r),
+				Hint:    "memcached is unharmed; report this with the lines on its stderr",
+			})
+		}
+	}()
+	debug.SetPanicOnFault(true)
+	request, err := call.Receive()
+	if err != nil {
+		if errors.Is(err, door.ErrGone) {
+			return err
+		}
+		return call.Fail(err)
+	}
+	fault.BeforeAnswer()
+	if request.Op == door.OpStatus {
+		return call.Finish(door.Reply{Status: s.describe()})
+	}
+	if err := s.awaitFixtures(call, request.Detach); err != nil {
+		return err
+	}
+	if request.Op == door.OpDump {
+		return s.dump(call, request)
+	}
+	target, err := s.engine.Target()
+	if err != nil {
+		return call.Fail(unavailable(err))
+	}
+	return s.load(call, request, target)
+}

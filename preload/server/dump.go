@@ -1,0 +1,65 @@
+package server
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
+)
+
+// dump carries a dump out and reports it.
+func (s *Server) dump(call *door.Call, request door.Request) error {
+	source, err := s.engine.Source()
+	if err != nil {
+		return call.Fail(unavailable(err))
+	}
+	began := time.Now()
+	report := func(c *dump.Counts) *door.Dump {
+		return &door.Dump{
+			Items: c.Items, Written: c.Written, Filtered: c.Filtered, Lost: c.Lost, Unwritten: c.Unwritten(), Unmarked: c.Unmarked, Keys: quoted(c.Keys),
+			Bytes: c.Bytes, Part: c.Part, Seconds: time.Since(began).Seconds(), Engine: kinds[source.Kind], EngineReason: source.Reason,
+		}
+	}
+	options := dump.Options{
+		Format: dump.Format(request.To), Prefix: request.Prefix, Match: request.Match,
+		MinTTL: request.MinTTL, KeysOnly: request.KeysOnly, Gone: call.Output.Gone,
+	}
+	if request.Progress {
+		options.Progress = func(c *dump.Counts) { call.Progress(door.Reply{Dump: report(c)}) }
+	}
+	counts, err := dump.Dump(source, call.Output, source.Fetch, options)
+	outcome := report(&counts)
+	if errors.Is(err, door.ErrGone) {
+		outcome.Canceled, err = true, nil
+	}
+	if err != nil {
+		return call.Fail(dumpFailure(err, outcome))
+	}
+	return call.Finish(door.Reply{Dump: outcome})
+}
+
+// dumpFailure is the error that a dump ended with, and what it had done before.
+func dumpFailure(err error, outcome *door.Dump) *door.Error {
+	if wrong, ok := errors.AsType[*dump.OptionError](err); ok {
+		return &door.Error{Code: door.CodeRequest, Message: wrong.Message, Hint: wrong.Hint}
+	}
+	err = unavailable(err)
+	e := &door.Error{Code: door.CodeInternal, Message: err.Error(), Dump: outcome}
+	if _, ok := errors.AsType[*dump.WriteError](err); ok {
+		e.Code = door.CodeWrite
+	} else if none, ok := errors.AsType[*door.Error](err); ok {
+		e.Code, e.Hint = none.Code, none.Hint
+	}
+	return e
+}
+
+// quoted are keys as a terminal can show them.
+func quoted(keys []string) []string {
+	var shown []string
+	for _, key := range keys {
+		shown = append(shown, strconv.Quote(key[:min(len(key), keyShown)]))
+	}
+	return shown
+}

@@ -1,0 +1,229 @@
+package server
+
+import (
+	"runtime/debug"
+	"time"
+
+	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/fault"
+	"memcached-backdoor/preload/fixtures"
+	"memcached-backdoor/preload/load"
+	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/startup"
+)
+
+// rejectsSaid is how many rejected rows of all fixtures are said one by one: few enough
+// for a pipe that nobody reads while memcached starts (pipe(7): 64 KB).
+const rejectsSaid = 100
+
+// strictLimit is how long strict fixtures wait for a proof, the failure of which would end memcached.
+const strictLimit = 5 * time.Minute
+
+// A fixtureLoad is the loading of the fixtures.
+type fixtureLoad struct {
+	server   *Server
+	began    time.Time
+	files    []fixtures.File
+	total    door.Preload
+	complete bool // so far
+	said     int  // rejected rows
+	sample   *load.Sample
+	gone     *load.Gone // nil: no row is
+}
+
+// findFixtures looks for the fixtures. It returns nil if there is nothing to load, and nobody waits then,
+// not even for the engine.
+func (s *Server) findFixtures() *fixtureLoad {
+	if s.fixtures.Paths == "" {
+		close(s.fixturesLoaded)
+		return nil
+	}
+	s.status.Preload = &door.Preload{}
+	p := &fixtureLoad{server: s, began: time.Now(), complete: true, sample: load.NewSample()}
+	p.find()
+	if len(p.files) > 0 {
+		return p
+	}
+	p.sayCounts()
+	p.finish()
+	return nil
+}
+
+// run loads the fixtures.
+func (p *fixtureLoad) run() {
+	defer startup.ReleaseStderr()
+	store := p.load()
+	p.finish()
+	if p.gone != nil && !startup.ConnectionsRefused() {
+		p.hint(store)
+	}
+}
+
+// finish lets memcached accept connections, or, where the fixtures are strict and not complete,
+// makes it end.
+func (p *fixtureLoad) finish() {
+	if p.complete {
+		p.server.fixtures.Complete()
+	} else {
+		p.server.fixtures.Incomplete()
+	}
+	p.total.Done, p.total.Complete = true, p.complete
+	p.publish(&load.Counts{})
+	close(p.server.fixturesLoaded)
+}
+
+// problem says why a row or more is not there.
+func (p *fixtureLoad) problem(format string, args ...any) {
+	p.complete = false
+	p.say(format, args...)
+}
+
+func (p *fixtureLoad) say(format string, args ...any) { startup.Say("fixtures: "+format, args...) }
+
+// rescue makes a panic a problem: deferred.
+func (p *fixtureLoad) rescue() {
+	if r := recover(); r != nil {
+		p.problem("panic: %v\n%s", r, debug.Stack())
+	}
+}
+
+// find looks for the files.
+func (p *fixtureLoad) find() {
+	defer p.rescue()
+	found := fixtures.Find(p.server.fixtures.Paths, p.server.fixtures.Directory, startup.SaveFile())
+	if found.Unsaved {
+		p.say("%s: nothing is saved there yet", startup.SaveFile())
+	}
+	for _, path := range found.Alone {
+		p.say("%s: left alone, its name ends with no format's", path)
+	}
+	for _, err := range found.Problems {
+		p.problem("%v", err)
+	}
+	p.files = found.Files
+}
+
+// load loads all that can be, and returns where; nil, it cannot at all.
+func (p *fixtureLoad) load() (store batch.Store) {
+	defer p.rescue()
+	fault.BeforeFixtures()
+	if p.server.fixtures.Strict && !p.server.engine.IsSettled() {
+		p.say("they wait until memcached's functions are proven, %v at most", strictLimit)
+		p.server.engine.AwaitSettled(strictLimit)
+	}
+	if reason := p.server.engine.Reason(); reason != nil && startup.ConnectionsHeld() {
+		p.server.fixtures.NotHeld(reason.Reason) // rows are stored over a connection, too
+	}
+	if startup.ConnectionsRefused() {
+		p.complete = false
+		return nil
+	}
+	target, err := p.server.engine.Target()
+	if err != nil {
+		p.problem("they cannot be loaded: %v", err)
+		return nil
+	}
+	store = target
+	for _, file := range p.files {
+		p.file(store, file)
+	}
+	p.lookForGone(store)
+	p.sayCounts()
+	return store
+}
+
+func (p *fixtureLoad) sayCounts() {
+	t := &p.total
+	p.say("%s: %s read: %d stored, %d rejected, %d skipped (%.2f s)",
+		door.Count(t.Files, "file"), door.Count(t.Rows, "row"), t.Stored, t.Rejected, t.Skipped, time.Since(p.began).Seconds())
+}
+
+// file loads one file.
+func (p *fixtureLoad) file(store batch.Store, file fixtures.File) {
+	source, err := file.Open()
+	if err != nil {
+		p.problem("%v", err)
+		return
+	}
+	defer source.Close()
+	options := load.Options{
+		Record:      record.Options{Format: file.Format},
+		Sample:      p.sample,
+		RejectsKept: rejectsSaid - p.said,
+		Progress:    p.publish,
+	}
+	counts, err := p.server.counted(false, func() (load.Counts, error) { return load.Load(store, source, options) })
+	p.total.Files++
+	p.total = p.with(&counts)
+	p.publish(&load.Counts{})
+	for _, r := range report(&counts, 0).Rejects {
+		p.problem("%s:%d: %s%s", file.Path, r.Line, r.Reason, r.KeyNote())
+	}
+	p.said += len(counts.Rejects)
+	if more := counts.Rejected - uint64(len(counts.Rejects)); more > 0 {
+		p.problem("%s: %s more rejected", file.Path, door.Count(more, "row"))
+	}
+	if err != nil {
+		p.problem("%s: %v", file.Path, err)
+	}
+	if counts.Incomplete {
+		p.problem("%s: the dump is not complete, its end is missing", file.Path)
+	}
+}
+
+// with is the total with a file's counts.
+func (p *fixtureLoad) with(c *load.Counts) door.Preload {
+	t := p.total
+	t.Rows += c.Rows
+	t.Stored += c.Stored
+	t.Rejected += c.Rejected
+	t.Skipped += c.Skipped
+	t.Seconds = time.Since(p.began).Seconds()
+	return t
+}
+
+// publish makes the status what it is with the counts of the file that is being loaded.
+func (p *fixtureLoad) publish(c *load.Counts) {
+	t := p.with(c)
+	p.server.count(func(status *door.Status) { status.Preload = &t })
+}
+
+// lookForGone looks whether rows had to go to make room for others.
+func (p *fixtureLoad) lookForGone(store batch.Store) {
+	if g, err := p.sample.Look(store); err == nil && g != nil && g.Missing > 0 {
+		p.gone = g
+		p.problem("of %d rows that were looked for %d are no longer in the cache", g.Looked, g.Missing)
+	}
+}
+
+// hint says with which -m no row would be gone. memcached is asked for that, over a
+// connection, which it accepts by now.
+func (p *fixtureLoad) hint(store batch.Store) {
+	defer rescue("fixtures: ")
+	if needed := p.server.engine.Needed(store, p.gone, p.total.Stored); needed.Megabytes > 0 {
+		p.say("-m %d would have held them", needed.Megabytes)
+	}
+}
+
+// awaitFixtures waits until the fixtures are loaded, so that rows of a call come behind them. Its
+// error is door.ErrGone, if the client goes.
+func (s *Server) awaitFixtures(call *door.Call, detach bool) error {
+	for {
+		select {
+		case <-s.fixturesLoaded:
+			return nil
+		default:
+		}
+		ready, err := call.Wait(false, -1, fixturesPoll)
+		if err != nil {
+			return err
+		}
+		if ready.Gone && !detach {
+			return door.ErrGone
+		}
+	}
+}
+
+// fixturesPoll is how often such a call looks.
+const fixturesPoll = 20 * time.Millisecond

@@ -1,0 +1,149 @@
+package server
+
+import (
+	"errors"
+	"time"
+
+	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/engine"
+	"memcached-backdoor/preload/load"
+	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/slabs"
+	"memcached-backdoor/preload/startup"
+)
+
+var commands = map[door.Mode]record.Command{
+	"":               record.Set,
+	door.ModeSet:     record.Set,
+	door.ModeAdd:     record.Add,
+	door.ModeReplace: record.Replace,
+}
+
+// optionsOf are a request's, for package load. The error is an [*door.Error].
+func optionsOf(call *door.Call, request door.Request) (load.Options, error) {
+	limit, err := load.ParseMaxErrors(request.MaxErrors)
+	if err != nil {
+		return load.Options{}, &door.Error{Code: door.CodeRequest, Message: err.Error(), Hint: "a number of rows, or a part of them, such as 5%"}
+	}
+	options := load.Options{
+		Record: record.Options{
+			Format:        record.Format(request.From),
+			Null:          record.Null(request.Null),
+			Header:        request.Header,
+			Key:           request.Key,
+			Value:         request.Value,
+			TTLColumn:     request.TTLColumn,
+			ExpiresColumn: request.ExpiresColumn,
+			FlagsColumn:   request.FlagsColumn,
+			TTL:           request.TTL,
+			Flags:         request.Flags,
+			Command:       commands[request.Mode],
+			Override:      request.Mode != "",
+		},
+		Detach:      request.Detach,
+		Rate:        request.Rate,
+		Gentle:      request.Gentle,
+		MaxErrors:   limit,
+		RejectsKept: door.MaxRejects,
+		Sample:      load.NewSample(),
+	}
+	if request.Rejects {
+		options.Rejects, options.Reasons = call.Rejects, call.Reasons
+	}
+	return options, nil
+}
+
+// load carries a load out and reports it.
+func (s *Server) load(call *door.Call, request door.Request, target engine.Target) error {
+	var store batch.Store = target
+	options, err := optionsOf(call, request)
+	if err != nil {
+		return call.Fail(err)
+	}
+	file, isFile := call.Input.FileID() // as it was when it came: one that changes meanwhile is another
+	var earlier brokenLoad
+	restarted := ""
+	if request.Resume {
+		if !isFile {
+			return call.Fail(&door.Error{Code: door.CodeRequest, Message: "only a load of a file can be resumed: the rows of a pipe are gone"})
+		}
+		earlier, restarted = s.broken.resume(file, options.Record, store)
+		options.From = earlier.at
+	}
+	var memory *slabs.Memory
+	var unknown error
+	if request.DryRun {
+		memory, unknown = s.engine.Memory()
+		store = slabs.Trial{Store: store, Memory: memory}
+	}
+	began := time.Now()
+	report := func(c *load.Counts) *door.Load {
+		l := report(c, time.Since(began))
+		l.Engine, l.EngineReason, l.DryRun = kinds[target.Kind], target.Reason, request.DryRun
+		l.Resumed, l.ResumedBytes = options.From.Lines, uint64(options.From.Offset)
+		l.Restarted = restarted
+		return l
+	}
+	if request.Progress {
+		options.Progress = func(c *load.Counts) { call.Progress(door.Reply{Load: report(c)}) }
+	}
+	counts, err := s.counted(request.DryRun, func() (load.Counts, error) { return load.Load(store, source{call}, options) })
+	outcome := report(&counts)
+	if request.DryRun {
+		outcome.Memory = memoryOf(memory, unknown)
+	} else {
+		if isFile {
+			s.broken.keep(file, earlier, options, &counts, err)
+		}
+		if err == nil && !counts.Canceled {
+			outcome.Gone = goneOf(s.engine.Gone(store, options.Sample, counts.Stored))
+		}
+	}
+	reply := door.Reply{Load: outcome}
+	if err != nil {
+		reply = door.Reply{Error: failure(err, outcome)}
+	}
+	err = call.Finish(reply)
+	if errors.Is(err, door.ErrGone) {
+		// Nobody to tell: the log has it.
+		startup.Say("a load of process %d, whose client has gone: %d rows read, %d stored, %d rejected, %d skipped",
+			call.Peer.PID, counts.Rows, counts.Stored, counts.Rejected, counts.Skipped)
+	}
+	return err
+}
+
+// counted counts a load in the status while it runs, and what it has done, if it is no dry run.
+func (s *Server) counted(dryRun bool, run func() (load.Counts, error)) (counts load.Counts, err error) {
+	s.count(func(status *door.Status) { status.Active++ })
+	defer s.count(func(status *door.Status) {
+		status.Active--
+		if dryRun {
+			return
+		}
+		status.Stored += counts.Stored
+		status.Rejected += counts.Rejected
+		status.Skipped += counts.Skipped
+	})
+	return run()
+}
+
+// source is a call as a load sees it.
+type source struct{ call *door.Call }
+
+func (s source) Wait(input bool, done int, limit time.Duration) (load.Ready, error) {
+	ready, err := s.call.Wait(input, done, limit)
+	return load.Ready(ready), err
+}
+
+func (s source) Read(p []byte) (int, error) {
+	n, err := s.call.Input.TryRead(p)
+	if errors.Is(err, door.ErrNoInput) {
+		return 0, nil
+	}
+	return n, err
+}
+
+func (s source) Left() int64 { return s.call.Input.Left() }
+
+func (s source) SeekTo(offset int64) error { s.call.Input.SeekTo(offset); return nil }

@@ -1,0 +1,92 @@
+package server
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/engine"
+	"memcached-backdoor/preload/load"
+	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/slabs"
+)
+
+// keyShown is how many bytes of a rejected row's key a reply carries.
+const keyShown = 64
+
+// report gives the counts the form in which they travel.
+func report(c *load.Counts, took time.Duration) *door.Load {
+	l := &door.Load{
+		Rows:     c.Rows,
+		Stored:   c.Stored,
+		Rejected: c.Rejected,
+		Skipped:  c.Skipped,
+		Bytes:    c.Bytes,
+		Canceled: c.Canceled,
+		Limited:  c.Limited,
+
+		Incomplete: c.Incomplete,
+		Seconds:    took.Seconds(),
+	}
+	for reason, n := range c.Reasons {
+		if l.Reasons == nil {
+			l.Reasons = make(map[string]uint64)
+		}
+		l.Reasons[string(reason)] = n
+	}
+	for _, r := range c.Rejects {
+		reject := door.Reject{Line: r.Line, Column: r.Column, Reason: string(r.Reason)}
+		if len(r.Key) > 0 {
+			reject.Key = strconv.Quote(string(r.Key[:min(len(r.Key), keyShown)]))
+		}
+		l.Rejects = append(l.Rejects, reject)
+	}
+	return l
+}
+
+// failure is the error that a load ended with, and what it had done before.
+func failure(err error, outcome *door.Load) *door.Error {
+	e := &door.Error{Code: door.CodeInternal, Message: err.Error(), Load: outcome}
+	switch wrong, ok := errors.AsType[*record.OptionError](err); {
+	case ok:
+		e.Code, e.Hint = door.CodeRequest, wrong.Hint
+		if outcome.Rows == 0 {
+			e.Load = nil // no row was read at all
+		}
+	case errors.Is(err, load.ErrRead):
+		e.Code = door.CodeRead
+	case errors.Is(err, load.ErrWrite):
+		e.Code, e.Hint = door.CodeWrite, "make room there, or name a file elsewhere"
+	}
+	return e
+}
+
+// oneLine is an error for a field of a reply.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// memoryOf gives what a trial has counted the form in which it travels.
+func memoryOf(m *slabs.Memory, err error) *door.Memory {
+	if err != nil {
+		return &door.Memory{Unknown: oneLine(err)}
+	}
+	d := &door.Memory{Fits: m.Fits(), Limit: m.Limit, Free: m.Free, Needed: m.Needed()}
+	if !d.Fits {
+		d.Megabytes = m.Megabytes()
+	}
+	for i := range m.Classes {
+		if c := &m.Classes[i]; c.Items > 0 {
+			d.Classes = append(d.Classes, door.SlabClass{ID: c.ID, ChunkSize: c.Size, Chunks: c.Items, Free: c.Free, Pages: c.Pages()})
+		}
+	}
+	return d
+}
+
+// goneOf gives rows that are gone the form in which they travel.
+func goneOf(g *engine.Gone) *door.Gone {
+	if g == nil {
+		return nil
+	}
+	return &door.Gone{Rows: g.Rows, Exact: g.Exact, Megabytes: g.Megabytes, Unknown: g.Unknown}
+}

@@ -1,0 +1,148 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
+	"memcached-backdoor/preload/engine"
+	"memcached-backdoor/preload/startup"
+)
+
+// errLate ends a save that takes too long.
+var errLate = errors.New("it takes too long (MEMCACHED_BACKDOOR_SAVE_LIMIT)")
+
+// saveOnExit waits until memcached is told to end, saves the cache, and lets it end.
+func (s *Server) saveOnExit() {
+	defer rescue("saving: ")
+	path, limit := startup.SaveFile(), startup.SaveLimit()
+	if limit == 0 {
+		startup.Say("MEMCACHED_BACKDOOR_SAVE_LIMIT is not a number of seconds, from 1: 60 are taken")
+		limit = time.Minute
+	}
+	if err := unix.Access(filepath.Dir(path), unix.W_OK); err != nil {
+		startup.Say("the cache cannot be saved: %s: %v", filepath.Dir(path), err)
+	}
+	if reason := s.engine.NeverDumps(); reason != "" {
+		startup.Say("the cache cannot be saved: %s", reason)
+	}
+	startup.AwaitEnd()
+	// Whichever comes first says what became of the save, and lets memcached end: its end, or that of its time, for a disk
+	// may keep a write for ever.
+	var once sync.Once
+	end := func(report func()) {
+		once.Do(func() {
+			defer startup.ProceedToEnd()
+			report()
+		})
+	}
+	defer end(func() {})
+	began := time.Now()
+	time.AfterFunc(limit, func() {
+		end(func() { startup.Say("not saved: %s: %v", path, errLate) })
+	})
+	saved, counts, err := s.save(path, began.Add(limit))
+	end(func() { reportSave(saved, counts, err, time.Since(began)) })
+}
+
+// reportSave says what became of a save.
+func reportSave(path string, counts dump.Counts, err error, took time.Duration) {
+	switch {
+	case err != nil:
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			err = fmt.Errorf("%s: %w", e.Op, e.Err) // the file that it names is gone
+		}
+		if none, ok := errors.AsType[*engine.Unavailable](err); ok && none.Hint != "" {
+			err = fmt.Errorf("%w; hint: %s", err, none.Hint)
+		}
+		startup.Say("not saved: %s: %v", path, err)
+	case counts.Lost > 0:
+		startup.Say("saved without %s that could not be read", door.Count(counts.Lost, "item"))
+		fallthrough
+	default:
+		startup.Say("saved: %s in %s (%d bytes, %.2f s)", door.Count(counts.Written, "item"), path, counts.Bytes, took.Seconds())
+	}
+}
+
+// save writes a dump beside path, or beside the one that it returns instead, which takes its place
+// when it is on the disk.
+func (s *Server) save(path string, deadline time.Time) (saved string, counts dump.Counts, err error) {
+	select {
+	case <-s.fixturesLoaded:
+	default:
+		return path, counts, errors.New("the fixtures are still being loaded")
+	}
+	if s.fixturesFailed(path) {
+		path += "~" // what could not be loaded is kept
+		startup.Say("%s was not loaded, and is kept: the cache is saved beside it, in %s", startup.SaveFile(), path)
+	}
+	source, err := s.engine.Source()
+	if err != nil {
+		return path, counts, err
+	}
+	// One that a killed memcached has left goes, and so does whatever somebody else has put
+	// there: into a file of his, with a mode of his, the cache does not belong.
+	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".part")
+	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return path, counts, err
+	}
+	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return path, counts, err
+	}
+	defer file.Close()
+	counts, err = dump.Dump(source, punctual{file, deadline}, source.Fetch, dump.Options{})
+	if err == nil {
+		err = file.Sync()
+	}
+	if err == nil && !time.Now().Before(deadline) {
+		err = errLate
+	}
+	if err == nil {
+		err = os.Rename(part, path)
+	}
+	if err != nil {
+		os.Remove(part)
+		return path, counts, err
+	}
+	// The name is to survive a crash, too; the file is there in any case.
+	if dir, err := os.Open(filepath.Dir(path)); err == nil {
+		_ = dir.Sync()
+		dir.Close()
+	}
+	return path, counts, nil
+}
+
+// fixturesFailed says that there is something at path which was to be loaded and was not.
+func (s *Server) fixturesFailed(path string) bool {
+	s.mu.Lock()
+	preload := s.status.Preload
+	s.mu.Unlock()
+	if preload == nil || preload.Complete {
+		return false
+	}
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// punctual is a Writer up to a deadline.
+type punctual struct {
+	io.Writer
+	deadline time.Time
+}
+
+func (w punctual) Write(p []byte) (int, error) {
+	if !time.Now().Before(w.deadline) {
+		return 0, errLate
+	}
+	return w.Writer.Write(p)
+}
