@@ -18,7 +18,7 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-func TestRoute(t *testing.T) {
+func TestRouteIsReported(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		server := start(t, s.program)
 		status := server.waitDoor()
@@ -38,7 +38,7 @@ func TestRoute(t *testing.T) {
 }
 
 // Every kind of good and bad line, and what the client says of them.
-func TestLines(t *testing.T) {
+func TestGoodAndBadLines(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		server := start(t, s.program)
 		good := map[string]string{
@@ -89,7 +89,7 @@ func TestLines(t *testing.T) {
 }
 
 // More than ten bad lines: ten are shown, all are counted.
-func TestManyRejects(t *testing.T) {
+func TestTenRejectsAreShown(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		server := start(t, h.program)
 		rows := strings.Repeat("bad\n", 15) + "good\tvalue\n"
@@ -103,7 +103,7 @@ func TestManyRejects(t *testing.T) {
 	})
 }
 
-func TestOptions(t *testing.T) {
+func TestLoadOptions(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		server := start(t, s.program)
 		server.load(door.Request{Flags: 0xdeadbeef, TTL: 1000}, []byte("k\tfirst\n"))
@@ -192,7 +192,7 @@ func TestLargeValues(t *testing.T) {
 }
 
 // A value that cannot be stored takes the key's old one with it: a stale value is worse than none.
-func TestStaleValue(t *testing.T) {
+func TestRejectRemovesOldValue(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		server := start(t, s.program)
 		server.load(door.Request{}, []byte("k\told\nuntouched\told\n"))
@@ -219,7 +219,7 @@ func TestStaleValue(t *testing.T) {
 
 // A memcached that must not evict (-M) runs full: what does not fit is rejected, what was
 // stored stays.
-func TestOutOfMemory(t *testing.T) {
+func TestFullWithoutEviction(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		server := start(t, s.program, "-M", "-m", "16")
 		var rows bytes.Buffer
@@ -248,7 +248,7 @@ func TestOutOfMemory(t *testing.T) {
 }
 
 // The same with values of many chunks: an item may be begun, and find no memory for its rest.
-func TestOutOfChunks(t *testing.T) {
+func TestFullWithinChunks(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		server := start(t, s.program, "-M", "-m", "16")
 		const n = 60
@@ -279,7 +279,7 @@ func TestOutOfChunks(t *testing.T) {
 }
 
 // A cache that is too small evicts, as for any client.
-func TestEviction(t *testing.T) {
+func TestFullWithEviction(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		server := start(t, h.program, "-m", "16")
 		var rows bytes.Buffer
@@ -355,7 +355,7 @@ func TestBadDescriptors(t *testing.T) {
 }
 
 // The hash table grows during loads, and every key is found right afterwards.
-func TestGrowth(t *testing.T) {
+func TestKeysFoundAfterGrowth(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		server := start(t, s.program, "-m", "512", "-o", "hashpower=13")
 		value := make([]byte, 8)
@@ -401,7 +401,7 @@ func TestGrowth(t *testing.T) {
 
 // A load into memcached's restartable memory (-e), whose mapping is shared: the proof's
 // child must leave it alone.
-func TestRestartable(t *testing.T) {
+func TestRestartableMemory(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		restart(t, h, filepath.Join(t.TempDir(), "memory"))
 	})
@@ -454,7 +454,7 @@ func restart(t *testing.T, h shape, memory string) {
 }
 
 // A load whose pipe stalls holds up no other, and goes on when its rows come.
-func TestStall(t *testing.T) {
+func TestStalledPipeStopsNoOther(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		server := start(t, h.program)
 		r, w, err := os.Pipe()

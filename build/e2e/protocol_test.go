@@ -73,7 +73,7 @@ func newest(t *testing.T, args ...string) *server {
 }
 
 // A proxy sends rows on to other memcacheds, which is not what a load is asked to do.
-func TestProxy(t *testing.T) {
+func TestProxyGetsNoRows(t *testing.T) {
 	t.Parallel()
 	config := filepath.Join(t.TempDir(), "proxy.lua")
 	if err := os.WriteFile(config, []byte("function mcp_config_pools() end\nfunction mcp_config_routes() end\n"), 0o644); err != nil {
@@ -104,7 +104,7 @@ func certificate(t *testing.T) (key, cert string) {
 }
 
 // By protocol rows reach a memcached on a port of any kind, and through the plain one where another takes TLS.
-func TestAddresses(t *testing.T) {
+func TestProtocolAddresses(t *testing.T) {
 	t.Parallel()
 	key, cert := certificate(t)
 	for name, test := range map[string]struct {
@@ -134,7 +134,7 @@ func TestAddresses(t *testing.T) {
 }
 
 // Whoever takes the place of memcached's socket gets no rows, though it says what memcached would.
-func TestTakenPlace(t *testing.T) {
+func TestImpostorGetsNoRows(t *testing.T) {
 	t.Parallel()
 	s := start(t, built(t, "hosts/unknown/memcached"))
 	stats := s.ask("stats\r\nstats settings\r\nmn", regexp.MustCompile("^MN$"))
@@ -162,7 +162,7 @@ func TestTakenPlace(t *testing.T) {
 }
 
 // A memcached whose connections are all taken fails the call, and takes rows when they are free again.
-func TestNoConnectionLeft(t *testing.T) {
+func TestProtocolWithoutConnection(t *testing.T) {
 	t.Parallel()
 	s := start(t, built(t, "hosts/unknown/memcached"), "-c", "64", "-o", "maxconns_fast")
 	if l := s.load(door.Request{}, []byte("k\tv\n")); l.Stored != 1 {
@@ -191,7 +191,7 @@ func TestNoConnectionLeft(t *testing.T) {
 }
 
 // A load that pauses for longer than memcached lets a connection lie idle goes on.
-func TestIdle(t *testing.T) {
+func TestProtocolAfterIdle(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, built(t, "hosts/unknown/memcached"), "-o", "idle_timeout=1")
 	s.onPort("127.0.0.1", "-l", "127.0.0.1") // memcached leaves unix sockets alone

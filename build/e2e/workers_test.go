@@ -53,7 +53,7 @@ func randomRows(random *rand.Rand, round int) (rows []byte, values map[string][]
 }
 
 // Rows arrive as they do in life: in pieces of any size, from a file, a pipe or a socket.
-func TestPieces(t *testing.T) {
+func TestRowsInPieces(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		random := rand.New(rand.NewPCG(2008, 12))
 		server := start(t, h.program, "-m", "1024")

@@ -14,7 +14,7 @@ import (
 )
 
 // `client wait` returns when the fixtures are there, though it was started before memcached; and says why it does not.
-func TestWait(t *testing.T) {
+func TestWaitForFixtures(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		s := withFixtures(t, h.program, []string{fixture(t, "rows.raw", append(rowsOf("k", 100_000), "no tab\n"...))})
 		type outcome struct {
@@ -64,7 +64,7 @@ func TestWait(t *testing.T) {
 }
 
 // Whatever is asked of a memcached that is stopped says so, and is done when it goes on.
-func TestStopped(t *testing.T) {
+func TestClientOfStoppedMemcached(t *testing.T) {
 	t.Parallel()
 	s := start(t, stock(t))
 	s.load(door.Request{}, rowsOf("k", 10))

@@ -122,7 +122,7 @@ func TestDryRun(t *testing.T) {
 }
 
 // A load that evicts its own rows says how many are gone, and the memory that it names holds them.
-func TestGone(t *testing.T) {
+func TestEvictedRowsAreCounted(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		const rows = 200_000
 		input := bytes.ReplaceAll(rowsOf("gone", rows), []byte("\t"), append([]byte("\t"), strings.Repeat("x", 300)...))
@@ -146,7 +146,7 @@ func TestGone(t *testing.T) {
 }
 
 // What goes for another reason is not said to have been evicted.
-func TestGoneFlushed(t *testing.T) {
+func TestFlushedRowsAreNotEvicted(t *testing.T) {
 	t.Parallel()
 	server := start(t, stock(t))
 	file := fileOf(t, rowsOf("flushed", 50_000))

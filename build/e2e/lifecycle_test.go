@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,53 +31,8 @@ func statusOf(t *testing.T, pid int) map[string]string {
 	return status
 }
 
-// In every program but memcached the library is as good as not there.
-func TestInert(t *testing.T) {
-	t.Parallel()
-	for name, argv := range map[string][]string{
-		"sh":      {"sh", "-c", "trap : USR1; echo ready; read line"},
-		"env":     {"env", "FOO=bar", "sh", "-c", "echo ready; read line"},
-		"timeout": {"timeout", "60", "sh", "-c", "echo ready; read line"},
-		"perl":    {"perl", "-e", `$| = 1; $SIG{HUP} = sub {}; print "ready\n"; <STDIN>`},
-		"python3": {"python3", "-c", "print('ready', flush=True); input()"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			observe := func(preload string) map[string]string {
-				cmd := exec.Command(argv[0], argv[1:]...)
-				cmd.Env = append(os.Environ(), "LD_PRELOAD="+preload)
-				stdin, err := cmd.StdinPipe()
-				if err != nil {
-					t.Fatal(err)
-				}
-				var out, errs log
-				cmd.Stdout, cmd.Stderr = &out, &errs
-				if err := cmd.Start(); err != nil {
-					t.Fatal(err)
-				}
-				wait(t, name, func() error {
-					if out.String() != "ready\n" {
-						return fmt.Errorf("it wrote %q", out.String())
-					}
-					return nil
-				})
-				status := statusOf(t, cmd.Process.Pid)
-				stdin.Close()
-				err = cmd.Wait()
-				status["exit"] = fmt.Sprint(err)
-				status["stderr"] = errs.String()
-				return status
-			}
-			without, with := observe(""), observe(built(t, "backdoor.so"))
-			if fmt.Sprint(with) != fmt.Sprint(without) || with["Threads"] != "1" {
-				t.Errorf("with the library %v\nwithout it       %v", with, without)
-			}
-		})
-	}
-}
-
 // memcached's own signal handlers and masks stay, on each of its own threads.
-func TestSignalsOfHost(t *testing.T) {
+func TestSignalHandlersStay(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		bare := newServer(t, h.program)
 		bare.preload = ""
@@ -108,7 +62,7 @@ func TestSignalsOfHost(t *testing.T) {
 }
 
 // A fault of memcached's own ends it as it would without us.
-func TestFaultOfHost(t *testing.T) {
+func TestFaultOfMemcachedEndsIt(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		for _, signal := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE} {
 			s := start(t, h.program)
@@ -120,7 +74,7 @@ func TestFaultOfHost(t *testing.T) {
 }
 
 // Each way to stop memcached has the exit status and the output that it has without us.
-func TestStop(t *testing.T) {
+func TestEndsAsWithoutLibrary(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		for _, test := range []struct {
 			name string
@@ -175,7 +129,7 @@ func TestStop(t *testing.T) {
 }
 
 // Options that end memcached at once, or change how it runs.
-func TestOptionsOfHost(t *testing.T) {
+func TestOptionsActAsWithoutLibrary(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		for _, args := range [][]string{
 			{"-h"}, {"-V"}, {"--bogus"}, {"-d", "--bogus"}, {"-i"}, {"-u", "nosuchuser"}, {"-I", "0"}, {"-d", "-s", "/nonexistent/socket"},
@@ -199,7 +153,7 @@ func TestOptionsOfHost(t *testing.T) {
 
 // memcached as a daemon, in every spelling: the command returns at once and silent, the
 // daemon serves with a door, and ends when it is told to.
-func TestDaemon(t *testing.T) {
+func TestDaemonServes(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		for _, spelling := range []string{"-d", "-vd", "-dv", "--daemon"} {
 			t.Run(spelling, func(t *testing.T) {
@@ -267,7 +221,7 @@ func killDaemon(t *testing.T, pidfile string) {
 }
 
 // The door is made before memcached gives up its rights, and served after.
-func TestOtherUser(t *testing.T) {
+func TestDoorBeforeRightsAreDropped(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		if os.Getuid() != 0 {
 			t.Skip("only root can start memcached as somebody else")
@@ -289,7 +243,7 @@ func TestOtherUser(t *testing.T) {
 	})
 }
 
-func TestLockedMemory(t *testing.T) {
+func TestNoDoorInLockedMemory(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		s := start(t, h.program, "-k")
 		s.load(door.Request{}, []byte("k\tv\n"))
@@ -308,116 +262,8 @@ func TestLockedMemory(t *testing.T) {
 	})
 }
 
-// Two memcacheds, one door: the second serves without one and says so.
-func TestSecondHost(t *testing.T) {
-	eachShape(t, func(t *testing.T, h shape) {
-		first := start(t, h.program)
-		second := newServer(t, h.program)
-		second.door = first.door
-		second.start()
-		second.waitServing()
-		want := fmt.Sprintf("memcached-backdoor: no door: %s is the door of process %d; set MEMCACHED_BACKDOOR to another path\n",
-			first.door, first.pid())
-		wait(t, "its line", func() error {
-			if got := second.output.String(); got != want {
-				return fmt.Errorf("it wrote %q, want %q", got, want)
-			}
-			return nil
-		})
-		if status := second.end(syscall.SIGTERM); status.ExitStatus() != 0 {
-			t.Errorf("it ended with %v", status)
-		}
-		if status := first.waitDoor(); status.PID != first.pid() {
-			t.Errorf("the door's process is %d, want the first, %d", status.PID, first.pid())
-		}
-	})
-}
-
-// A door that nobody serves any more is replaced.
-func TestStaleDoor(t *testing.T) {
-	eachShape(t, func(t *testing.T, h shape) {
-		first := start(t, h.program)
-		first.kill()
-		if _, err := os.Lstat(first.door); err != nil {
-			t.Fatal(err)
-		}
-		second := newServer(t, h.program)
-		second.door = first.door
-		second.start()
-		if status := second.waitDoor(); status.PID != second.pid() {
-			t.Errorf("status %+v", status)
-		}
-	})
-}
-
-// Whatever is wrong with the door's place: memcached serves, and one line says what.
-func TestNoDoor(t *testing.T) {
-	eachShape(t, func(t *testing.T, h shape) {
-		for name, test := range map[string]struct {
-			door string
-			env  string
-			want string
-			wrap []string
-			user string
-			args []string
-		}{
-			"no directory": {door: "/nonexistent/door", want: "/nonexistent: No such file or directory"},
-			"a file":       {door: "/etc/hostname", want: "/etc/hostname is there and is not a door"},
-			"too long":     {door: "/tmp/" + strings.Repeat("d", 200), want: "the door's path may have"},
-			"mode":         {env: "MEMCACHED_BACKDOOR_MODE=rw", want: "is not an octal mode"},
-			"large mode":   {env: "MEMCACHED_BACKDOOR_MODE=1777", want: "is not an octal mode"},
-			"group":        {env: "MEMCACHED_BACKDOOR_GROUP=nosuchgroup", want: "there is no such group"},
-			"memory":       {want: "(ulimit -v, ulimit -d)", wrap: []string{"prlimit", "--as=2000000000"}},
-			"data":         {want: "(ulimit -v, ulimit -d)", wrap: []string{"prlimit", "--data=2000000000"}},
-			"locked":       {want: "(ulimit -l)", wrap: []string{"prlimit", "--memlock=4000000000"}, args: []string{"-k"}, user: "nobody"},
-		} {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				s := newServer(t, h.program, test.args...)
-				if test.door != "" {
-					s.door = test.door
-				}
-				s.env, s.wrap = []string{test.env}, test.wrap
-				if test.wrap != nil {
-					if out, err := exec.Command(test.wrap[0], append(test.wrap[1:], "true")...).CombinedOutput(); err != nil {
-						t.Skipf("this machine does not let the limit be set: %s", out)
-					}
-				}
-				if test.user != "" {
-					s.user = test.user
-				}
-				s.start()
-				s.waitServing()
-				wait(t, "its line", func() error {
-					line := s.output.String()
-					if !strings.HasPrefix(line, "memcached-backdoor: no door: ") || !strings.Contains(line, test.want) || strings.Count(line, "\n") != 1 {
-						return fmt.Errorf("it wrote %q, want %q in one line", line, test.want)
-					}
-					return nil
-				})
-				if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
-					t.Errorf("it ended with %v", status)
-				}
-			})
-		}
-	})
-}
-
-func TestDoorMode(t *testing.T) {
-	eachShape(t, func(t *testing.T, h shape) {
-		s := newServer(t, h.program)
-		s.env = []string{"MEMCACHED_BACKDOOR_MODE=0666", "MEMCACHED_BACKDOOR_GROUP=daemon"}
-		s.start()
-		s.waitDoor()
-		info, err := os.Lstat(s.door)
-		if err != nil || info.Mode().Perm() != 0o666 || info.Sys().(*syscall.Stat_t).Gid != 1 {
-			t.Errorf("%v, %v", info, err)
-		}
-	})
-}
-
 // A fault in our Go, a nil dereference included, fails the call and nothing else.
-func TestPanic(t *testing.T) {
+func TestPanicFailsTheCallOnly(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		for _, fault := range []string{"panic", "nil"} {
 			t.Run(fault, func(t *testing.T) {
@@ -461,101 +307,6 @@ func TestPanic(t *testing.T) {
 			})
 		}
 	})
-}
-
-// The library shows the names that exports.map lists, and no other.
-func TestExports(t *testing.T) {
-	t.Parallel()
-	script, err := os.ReadFile("../../preload/exports.map")
-	if err != nil {
-		t.Fatal(err)
-	}
-	global := regexp.MustCompile(`(?s)global:(.*)local:`).FindSubmatch(script)
-	want := regexp.MustCompile(`\w+`).FindAllString(string(global[1]), -1)
-	out, err := exec.Command("nm", "-D", "--defined-only", built(t, "backdoor.so")).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
-		f := strings.Fields(line)
-		got = append(got, f[len(f)-1])
-	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if !slices.Equal(got, want) || len(got) == 0 {
-		t.Errorf("exports %v, want %v", got, want)
-	}
-}
-
-// Another preload beside ours, in both orders.
-func TestJemalloc(t *testing.T) {
-	eachShape(t, func(t *testing.T, h shape) {
-		jemalloc, err := filepath.Glob("/usr/lib/*/libjemalloc.so.2")
-		if err != nil || len(jemalloc) == 0 {
-			t.Fatalf("libjemalloc2 is not installed (%v)", err)
-		}
-		ours := built(t, "backdoor.so")
-		for _, preload := range []string{ours + ":" + jemalloc[0], jemalloc[0] + ":" + ours} {
-			s := newServer(t, h.program)
-			s.preload = preload
-			s.env = []string{"MALLOC_CONF=background_thread:true"}
-			s.start()
-			s.waitDoor()
-			if l := s.load(door.Request{}, rowsOf("k", 100000)); l.Stored != 100000 {
-				t.Errorf("%s: %+v", preload, l)
-			}
-			if s.get("k_99999") != "value_99999" {
-				t.Errorf("%s: the last key differs", preload)
-			}
-			if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {
-				t.Errorf("%s: it ended with %v", preload, status)
-			}
-		}
-	})
-}
-
-// Debian's Perl wrapper, which forks, waits and writes a pid file.
-func TestPerlWrapper(t *testing.T) {
-	t.Parallel()
-	const wrapper = "/usr/share/memcached/scripts/start-memcached"
-	if os.Getuid() != 0 {
-		t.Skip("the wrapper wants root")
-	}
-	s := newServer(t, "")
-	config, pidfile := filepath.Join(s.dir, "conf"), filepath.Join(s.dir, "pid")
-	if err := os.WriteFile(config, fmt.Appendf(nil, "-s %s\n-u nobody\nlogfile %s\n", s.socket, filepath.Join(s.dir, "log")), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(wrapper, config, pidfile)
-	cmd.Env = append(os.Environ(), "LD_PRELOAD="+s.preload, "MEMCACHED_BACKDOOR="+s.door)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	t.Cleanup(func() {
-		text, err := os.ReadFile(pidfile)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		syscall.Kill(pid, syscall.SIGTERM)
-		wait(t, "its end", func() error {
-			if syscall.Kill(pid, 0) == nil {
-				return fmt.Errorf("process %d is there", pid)
-			}
-			return nil
-		})
-	})
-	s.waitDoor()
-	s.load(door.Request{}, []byte("k\tv\n"))
-	if s.get("k") != "v" {
-		t.Error("k differs")
-	}
 }
 
 // A hundred starts and stops in a row, each with a door that answers.

@@ -25,7 +25,7 @@ var writers = map[string]func(key, value string) string{
 
 // Whatever stands in the input, memcached lives, every row is accounted for, the same by file and by pipe, and those
 // that were rejected are rejected again.
-func TestNoise(t *testing.T) {
+func TestNoiseIsRejected(t *testing.T) {
 	t.Parallel()
 	for format, write := range writers {
 		// Any bytes, and those that mean something in the format.
