@@ -15,16 +15,20 @@ CLANG_FORMAT ?= clang-format-14
 # Go's build cache does not see that a header outside of a package has changed; it does see other flags.
 export CGO_CFLAGS := -O2 -g -DHEADERS=$(shell cat include/*.h | sha256sum | cut -c 1-16)
 
-VERSION := $(shell git describe --tags --dirty --always 2>/dev/null || echo unknown)
+# The release is in the source; what is built adds the commit.
+RELEASE := $(shell sed -n 's/^const Release = "\(.*\)"/\1/p' preload/version/version.go)
+SHORT := $(shell git describe --always --dirty --exclude='*' 2>/dev/null)
+VERSION := $(RELEASE)$(addprefix -,$(SHORT))
+SET_VERSION = -X memcached-backdoor/preload/version.commit=$(SHORT)
 COMMIT := $(shell git show -s --format='-X main.commit=%H -X main.committed=%cI' 2>/dev/null)
 
 # Only the names in exports.map are visible; Go's pthread_create is ours (runtime.c), and so is
 # what the loader calls (preload/entry).
 LINK := -Wl,--version-script=$(CURDIR)/preload/exports.map,--wrap=pthread_create
 LIBRARY = $(GO) build -trimpath -buildvcs=false -buildmode=c-shared \
-	-ldflags "-X main.version=$(VERSION) -E backdoor_entry -extldflags '$(LINK)'"
+	-ldflags "$(SET_VERSION) -E backdoor_entry -extldflags '$(LINK)'"
 
-CLIENT = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION) $(COMMIT)"
+CLIENT = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(SET_VERSION) $(COMMIT)"
 
 SOURCES := $(shell find preload include client -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.map') \
 	client/man.tmpl $(wildcard client/shell/*)

@@ -9,19 +9,19 @@ import (
 	"text/tabwriter"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/version"
 )
 
-// What this build was made from, set by the linker (-X main.version).
-var version, commit, committed string
+// The commit that was built and its date, set by the Makefile.
+var commit, committed string
 
 // build is what this build was made from; what is not known is empty.
 type build struct{ version, commit, committed string }
 
 // builtFrom returns what the linker was told, or what the go command knows.
 func builtFrom() build {
-	b := build{version, commit, committed}
+	b := build{version.String(), commit, committed}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		b.version = cmp.Or(b.version, info.Main.Version)
 		for _, s := range info.Settings {
 			switch s.Key {
 			case "vcs.revision":
@@ -40,7 +40,7 @@ func versionFacts() string {
 	var s strings.Builder
 	w := tabwriter.NewWriter(&s, 0, 0, 2, ' ', 0)
 	for _, fact := range [][2]string{
-		{"version", cmp.Or(b.version, "unknown")},
+		{"version", b.version},
 		{"commit", b.commit},
 		{"committed", b.committed},
 		{"go", runtime.Version()},

@@ -13,17 +13,15 @@ import "C"
 import (
 	"memcached-backdoor/preload/server"
 	_ "memcached-backdoor/preload/startup"
+	"memcached-backdoor/preload/version"
 )
-
-// version is set by the Makefile.
-var version = "unknown"
 
 // backdoor_serve serves the door for the life of the process, on a thread of its own
 // (startup/lifecycle.h).
 //
 //export backdoor_serve
 func backdoor_serve(door, program C.int, path *C.char, bias C.uintptr_t) {
-	server.Serve(int(door), server.Program{File: int(program), Path: C.GoString(path), Bias: uintptr(bias)}, version)
+	server.Serve(int(door), server.Program{File: int(program), Path: C.GoString(path), Bias: uintptr(bias)}, version.String())
 }
 
 // A c-shared library needs a main; it is never called.

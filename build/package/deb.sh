@@ -1,7 +1,7 @@
 #!/bin/bash
 # deb.sh VERSION: makes build/memcached-backdoor_VERSION_ARCHITECTURE.deb of what
-# `make install` installs.  VERSION is what git describe says.  The same commit makes
-# the same file, in the same directory.
+# `make install` installs.  VERSION is the Makefile's: the release and the commit.  The same
+# commit makes the same file, in the same directory.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -13,13 +13,11 @@ umask 022
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git show -s --format=%ct)}
 export SOURCE_DATE_EPOCH
 
-# debian_version DESCRIPTION: one that sorts behind its tag, or where there is no tag
-# before every one to come, by the commit's time.
+# debian_version RELEASE-COMMIT: one that sorts behind the release, and behind earlier commits, by
+# the commit's time.
 debian_version() {
-    local version
-    version=$(sed 's/^v//; s/-rc/~rc/; s/-/+/; s/-/./g' <<<"$1")
-    [[ $version =~ ^[0-9]+\. ]] || version=0~$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d.%H%M%S).$version
-    echo "$version"
+    local release=${1%%-*} commit=${1#*-}
+    echo "$release+$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d.%H%M%S).${commit//-/.}"
 }
 
 # copyright: our license, and those of all that is linked into the library and the client.
