@@ -124,7 +124,7 @@ test-hosts: test-needs more-hosts build ## loads into every memcached that can b
 	@$(TEST_HOSTS)
 
 .PHONY: readme-table
-readme-table: test-needs more-hosts build ## the README's table of them, from such a run
+readme-table: test-needs more-hosts build ## the table of them in preload/host/README.md, from such a run
 	@$(TEST_HOSTS) -readme
 
 # Each memcached has a part of the time, and somewhat more for what has begun then.

@@ -19,14 +19,17 @@ import (
 )
 
 var (
-	allHosts    = flag.Bool("hosts", false, "TestHosts: run on all memcacheds that `make more-hosts` prepares")
-	writeReadme = flag.Bool("readme", false, "TestHosts: write the table in README.md instead of comparing it")
+	allHosts   = flag.Bool("hosts", false, "TestHosts: run on all memcacheds that `make more-hosts` prepares")
+	writeTable = flag.Bool("readme", false, "TestHosts: write the table in "+hostsDocument+" instead of comparing it")
 )
+
+// hostsDocument has the table of the memcacheds that were tried.
+const hostsDocument = "preload/host/README.md"
 
 // A kind is a way in which memcached is built, with what is expected of it.
 type kind struct {
 	name   string // of its directory
-	title  string // in the README's table
+	title  string // in the document's table
 	engine door.Engine
 	args   []string // that it is started with
 }
@@ -100,7 +103,7 @@ func (k *kind) programs(c column) []string {
 }
 
 // On every memcached that can be had, built in every way, 200 000 rows, large ones among them, are read back as they were
-// loaded.  What has been tried is the table in the README.
+// loaded.  What has been tried is the table in hostsDocument.
 func TestHosts(t *testing.T) {
 	if !*allHosts {
 		t.Skip("`make test-hosts` runs it: the memcacheds are not prepared for every test")
@@ -267,7 +270,7 @@ func TestOldLibc(t *testing.T) {
 	}
 }
 
-// A table is what is shown in the README: kinds down, versions across.
+// A table is what is shown in hostsDocument: kinds down, versions across.
 type table struct {
 	mu    sync.Mutex
 	cells [][]string // "": not tried here
@@ -304,10 +307,10 @@ func (t *table) lines() []string {
 	return lines
 }
 
-// compare makes sure that the README says nothing else than what was seen.
+// compare makes sure that hostsDocument says nothing else than what was seen.
 func (t *table) compare(test *testing.T) {
 	const begin, end = "<!-- made by `make readme-table` -->\n", "<!-- end -->\n"
-	path := filepath.Join("..", "..", "README.md")
+	path := filepath.Join("../..", hostsDocument)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		test.Fatal(err)
@@ -315,18 +318,18 @@ func (t *table) compare(test *testing.T) {
 	before, rest, ok := strings.Cut(string(text), begin)
 	shown, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		test.Fatalf("README.md has no table between %q and %q", begin, end)
+		test.Fatalf("%s has no table between %q and %q", hostsDocument, begin, end)
 	}
 	old := strings.Split(strings.TrimSuffix(shown, "\n"), "\n")
 	seen := t.lines()
-	if *writeReadme {
+	if *writeTable {
 		if err := os.WriteFile(path, []byte(before+begin+strings.Join(seen, "\n")+"\n"+end+after), 0o644); err != nil {
 			test.Fatal(err)
 		}
 		return
 	}
 	if len(old) != len(seen) || !slices.EqualFunc(old, seen, sameWhereSeen) {
-		test.Errorf("README.md says\n%s\nseen was\n%s\nhint: make readme-table", strings.Join(old, "\n"), strings.Join(seen, "\n"))
+		test.Errorf("%s says\n%s\nseen was\n%s\nhint: make readme-table", hostsDocument, strings.Join(old, "\n"), strings.Join(seen, "\n"))
 	}
 }
 

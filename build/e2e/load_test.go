@@ -300,11 +300,11 @@ func TestFullWithEviction(t *testing.T) {
 	})
 }
 
-// The article's bare call, a descriptor and nothing else, by the README's client in Python.
+// The article's bare call, a descriptor and nothing else, by the documented client in Python.
 func TestBareCall(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		server := start(t, h.program)
-		text := strings.ReplaceAll(readme(t, "python", "send_fds"), door.DefaultPath, server.door)
+		text := strings.ReplaceAll(blockWith(t, "preload/README.md", "python", "send_fds"), door.DefaultPath, server.door)
 		cmd := exec.Command("python3", "-c", text)
 		cmd.Stdin = strings.NewReader("user_1\tTrond\n")
 		out, err := cmd.CombinedOutput()

@@ -1,0 +1,9 @@
+CREATE DATABASE memcached;
+CREATE TABLE memcached.user (id INT PRIMARY KEY, name VARCHAR(20), bio TEXT CHARACTER SET utf8mb4);
+INSERT INTO memcached.user VALUES
+    (1, 'Trond', 'Trond spends his evenings in front of the computer... bla bla'),
+    (2, 'Ada', 'two lines:\nnotes,\tand a program'),
+    (3, 'Grace', 'smörgåsbord, 世界, C:\\bugs'),
+    (4, 'Lin', NULL);
+CREATE DATABASE shop;
+CREATE TABLE shop.user AS SELECT * FROM memcached.user;
