@@ -113,7 +113,7 @@ func newSession(t *testing.T, commands []consoleCommand) *session {
 		t.Fatal(err)
 	}
 	s.shell(fmt.Sprintf("cp -r %q/. . && chmod -R a+rX . && mkdir bin build && ln -s %q %q build && ln -s %q bin && sqlite3 shop.db <%q",
-		testdata(t, "files"), built(t, *library), built(t, "client"), memcachedTool, testdata(t, "sqlite.sql")))
+		testdata(t, "files"), built(t, "backdoor.so"), built(t, "client"), memcachedTool, testdata(t, "sqlite.sql")))
 	s.env = []string{
 		"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + dir, "USER=" + me.Username, "LC_ALL=C.UTF-8",
 		"MEMCACHED_BACKDOOR=" + filepath.Join(dir, "door"),
