@@ -197,6 +197,11 @@ func TestManual(t *testing.T) {
 	for _, s := range statuses {
 		want = append(want, s.Help)
 	}
+	for _, of := range m.Examples {
+		for _, e := range of.Examples {
+			want = append(want, e.About+":", strings.ReplaceAll(e.Command, programName(), "memcached-backdoor"))
+		}
+	}
 	for _, w := range want {
 		if !strings.Contains(text.String(), w) {
 			t.Errorf("there is no %q in the page", w)

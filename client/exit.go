@@ -41,10 +41,14 @@ var statuses = []status{
 	{exitInterrupted, "interrupted"},
 }
 
-// helpWithStatuses is kong's help and, below it, the exit statuses.
-func helpWithStatuses(options kong.HelpOptions, ctx *kong.Context) error {
+// printHelp prints kong's help and, below it, examples and the exit statuses.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 		return err
+	}
+	fmt.Fprintln(ctx.Stdout, "\nEXAMPLES")
+	for _, e := range examplesOf(selected(ctx), programName()) {
+		fmt.Fprintf(ctx.Stdout, "  %s:\n    %s\n", e.About, e.Command)
 	}
 	fmt.Fprintln(ctx.Stdout, "\nEXIT STATUS")
 	for _, s := range statuses {
@@ -129,7 +133,7 @@ func explain(err error) (status int, message, hint string) {
 		return exitFailure, message, e.hint
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
-		return exitUsage, message, fmt.Sprintf(`"%s --help" shows how it is used`, programName())
+		return exitUsage, message, ""
 	}
 	for _, known := range explanations {
 		if errors.Is(err, known.err) {

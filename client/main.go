@@ -13,9 +13,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -33,9 +35,20 @@ func run(args []string) int {
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		return report(usageError{err})
+		if e, ok := errors.AsType[*kong.ParseError](err); ok {
+			ctx = e.Context
+		}
+		return report(usageError{err}, selected(ctx))
 	}
-	return report(ctx.Run(&line))
+	return report(ctx.Run(&line), selected(ctx))
+}
+
+// selected is the command that was chosen, "" if none was.
+func selected(ctx *kong.Context) string {
+	if ctx == nil || ctx.Selected() == nil {
+		return ""
+	}
+	return ctx.Selected().Name
 }
 
 func newParser(line *commandLine) (*kong.Kong, error) {
@@ -43,15 +56,18 @@ func newParser(line *commandLine) (*kong.Kong, error) {
 		kong.Name(programName()),
 		kong.Description("Fill a running memcached through its back door: rows of a key, a tab and a value go from standard input, or from files, into the cache."),
 		kong.Vars{"version": versionFacts()},
-		kong.Help(helpWithStatuses),
+		kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 }
 
-// report prints an error, if there is one to be printed, and returns the exit
-// status.
-func report(err error) int {
+// report prints the error of a command, if there is one to be printed, and
+// returns the exit status.
+func report(err error, command string) int {
 	status, message, hint := explain(err)
+	if _, ok := errors.AsType[usageError](err); ok {
+		hint = fmt.Sprintf(`"%s --help" shows how it is used`, strings.TrimSpace(programName()+" "+command))
+	}
 	if message != "" {
 		fmt.Fprintf(os.Stderr, "error: %s\n", message)
 	}

@@ -32,6 +32,13 @@ type manual struct {
 	Commands            []manualCommand
 	Flags               []entry // of every command
 	Statuses            []status
+	Examples            []manualExamples
+}
+
+// manualExamples are those of a command, or of the client itself ("").
+type manualExamples struct {
+	Of       string
+	Examples []example
 }
 
 type manualCommand struct {
@@ -53,6 +60,7 @@ type entry struct{ Name, Help string }
 func manualOf(app *kong.Application) manual {
 	date, _, _ := strings.Cut(builtFrom().committed, "T")
 	m := manual{Name: app.Name, Version: builtFrom().version, Date: date, Statuses: statuses}
+	m.Examples = []manualExamples{{"", examplesOf("", app.Name)}}
 	for _, flag := range app.Flags {
 		m.Flags = append(m.Flags, entryOf(flag))
 	}
@@ -60,6 +68,7 @@ func manualOf(app *kong.Application) manual {
 		if node.Hidden {
 			continue
 		}
+		m.Examples = append(m.Examples, manualExamples{node.Name, examplesOf(node.Name, app.Name)})
 		command := manualCommand{entry: entry{node.Name, node.Help}, Usage: usage(node)}
 		for _, arg := range node.Positional {
 			command.Arguments = append(command.Arguments, entry{arg.Name, arg.Help})

@@ -1,0 +1,73 @@
+package main
+
+import "strings"
+
+// example is a command that --help and the manual page show. PROGRAM stands for the client's name.
+type example struct{ About, Command string }
+
+// examples are those of each command; "" is the client itself.
+var examples = map[string][]example{
+	"": {
+		{"Start a memcached with a door", "LD_PRELOAD=/usr/local/lib/memcached-backdoor/backdoor.so memcached -u nobody"},
+		{"Load the rows of a query", `mysql --batch -e "SELECT id, bio FROM user" shop | PROGRAM load --from mysql --header --key 'user:{id}' --value bio`},
+		{"What the cache is full of", "PROGRAM keys"},
+		{"Move a cache", "PROGRAM --door /run/old/door dump | PROGRAM --door /run/new/door restore"},
+	},
+	"load": {
+		{"Lines of a key, a tab and a value", `printf 'user_1\tTrond\n' | PROGRAM`},
+		{"A table of PostgreSQL; a NULL is skipped", `psql -qc "COPY (SELECT id, bio FROM users) TO STDOUT" shop | PROGRAM load --from psql --key 'user:{1}' --value 2`},
+		{"Whole rows of SQLite as JSON", `sqlite3 -csv -header shop.db "SELECT * FROM user" | PROGRAM load --from csv --header --key 'user:{id}' --value json`},
+		{"Two files for a day; keep the rejected rows, and end when one row in a hundred is rejected", "PROGRAM load --ttl 24h --rejects bad.csv --max-errors 1% users.csv groups.csv"},
+		{"The memory that the rows would need", "PROGRAM load --dry-run users.csv"},
+	},
+	"fill": {
+		{"2 GB of values of 100 to 2000 bytes, with a tenth of a thread at most", "PROGRAM fill --bytes 2G --size 100-2k --gentle"},
+		{"A thousand sessions that expire in an hour", "PROGRAM fill --count 1000 --key 'session:{n}' --ttl 1h"},
+	},
+	"dump": {
+		{"All items", "PROGRAM dump cache.dump"},
+		{"Into a memcached without the library", "PROGRAM dump | nc -q1 cache2 11211"},
+		{"The users as JSON, for other tools", "PROGRAM dump --prefix user: --format jsonl users.jsonl"},
+	},
+	"restore": {
+		{"All items of a dump", "PROGRAM restore cache.dump"},
+		{"Items that are in the cache stay", "PROGRAM restore --mode add cache.dump"},
+	},
+	"keys": {
+		{"By the first two parts of keys such as user:12:name", "PROGRAM keys --depth 2"},
+		{"For keys such as user_123", "PROGRAM keys --delimiter _"},
+	},
+	"top": {
+		{"The hundred largest items", "PROGRAM top --limit 100"},
+		{"The items that have not been used for longest", "PROGRAM top --by idle"},
+	},
+	"diff": {
+		{"Whether the cache is still what a dump of it says", "PROGRAM diff cache.dump"},
+		{"The users only, as JSON", "PROGRAM diff --json --prefix user: cache.dump"},
+	},
+	"status": {
+		{"For programs", "PROGRAM status --json"},
+	},
+	"wait": {
+		{"A health check", "PROGRAM wait --timeout 1s"},
+	},
+	"check": {
+		{"The memcached in PATH", "PROGRAM check memcached"},
+		{"The facts that a bug report carries", "PROGRAM check --json /usr/bin/memcached"},
+	},
+	"completion": {
+		{"In this bash", "source <(PROGRAM completion bash)"},
+	},
+	"man": {
+		{"To read it", "PROGRAM man | man -l -"},
+	},
+}
+
+// examplesOf are a command's, for a program of that name.
+func examplesOf(command, program string) []example {
+	var all []example
+	for _, e := range examples[command] {
+		all = append(all, example{e.About, strings.ReplaceAll(e.Command, "PROGRAM", program)})
+	}
+	return all
+}
