@@ -1,7 +1,7 @@
 // Command client passes its input into a running memcached, where the library
-// that was preloaded there stores it: rows of the form key, tab, value.
+// that was preloaded there stores it: by default, rows of a key, a tab and a value.
 //
-//	mysql -N -e "SELECT CONCAT('user_', id), bio FROM user" | client
+//	mysql --batch -N -e "SELECT CONCAT('user_', id), bio FROM user" | client load --from mysql
 //
 // # What is printed where
 //
