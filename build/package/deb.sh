@@ -68,7 +68,9 @@ mv "$root/usr/share/zsh/site-functions/_memcached-backdoor" "$root/usr/share/zsh
 rmdir "$root/usr/share/zsh/site-functions"
 install -D -m 644 build/package/memcached-backdoor.conf -t "$root/usr/lib/systemd/system/memcached.service.d"
 install -D -m 644 build/package/lintian-overrides "$root/usr/share/lintian/overrides/memcached-backdoor"
-install -D -m 644 README.md -t "$documents"
+for document in README.md CHANGELOG.md client/*.md client/backdoortest/README.md preload/README.md preload/host/*.md build/README.md; do
+    install -D -m 644 "$document" "$documents/$document" # below it, where the links lead
+done
 copyright >"$documents/copyright"
 changelog | gzip -9n >"$documents/changelog.gz"
 
