@@ -1,11 +1,11 @@
 /*
- * What memcached looks like from outside: the parts of its memory layout and of
- * its calling conventions that storing an item needs, for 1.4.25 to 1.6.45.
+ * memcached's ABI: the parts of its memory layout and of its calling conventions
+ * that the library uses, for 1.4.25 to 1.6.45.
  *
- * Everything here is a fact of memcached.h (struct _stritem, struct _strchunk,
- * NREAD_*, enum store_item_type) and thread.c (item_alloc, store_item, ...).
- * Where versions differ, the difference has a name here and the version that
- * chooses it is known in preload/host.
+ * Every fact is from memcached.h (struct _stritem, struct _strchunk, NREAD_*,
+ * enum store_item_type) and thread.c (item_alloc, store_item, ...).  If versions
+ * differ, the difference has a name here; preload/host knows which version has
+ * which.
  */
 #ifndef MEMCACHED_H
 #define MEMCACHED_H
@@ -19,14 +19,17 @@
 /* Seconds since a little before the process started (memcached.h: rel_time_t). */
 typedef unsigned int rel_time_t;
 
+/* An exptime that has passed (memcached.c: realtime, of a negative time). */
+#define EXPTIME_PAST 1
+
 /* it_flags (memcached.h) */
 #define ITEM_LINKED 1
 #define ITEM_CAS 2
 #define ITEM_CHUNKED 32
 #define ITEM_HDR 128         /* 1.5.4 on: the value is in extstore */
-#define ITEM_CFLAGS 256      /* 1.5.15 on: client flags stand behind the key */
-#define ITEM_TOKEN_SENT 512  /* 1.5.19 on: a client has won the right to make its value anew */
-#define ITEM_STALE 2048      /* 1.5.19 on: its value was invalidated, and is served as stale */
+#define ITEM_CFLAGS 256      /* 1.5.15 on: client flags are behind the key */
+#define ITEM_TOKEN_SENT 512  /* 1.5.19 on: won: a client was told to recache its value */
+#define ITEM_STALE 2048      /* 1.5.19 on: it was invalidated, and is served as stale */
 #define ITEM_KEY_BINARY 4096 /* 1.6.10 on: the key travels in base64 */
 
 /*
@@ -43,7 +46,7 @@ typedef unsigned int rel_time_t;
 #define NREAD_REPLACE 3
 #define NREAD_CAS 6
 
-/* What store_item answers (memcached.h: enum store_item_type). */
+/* What store_item returns (memcached.h: enum store_item_type). */
 enum store_item_type { NOT_STORED = 0, STORED = 1, EXISTS = 2, NOT_FOUND = 3 };
 
 /*
@@ -70,11 +73,14 @@ typedef struct {
     char data[] __attribute__((aligned(8)));
 } item;
 
+/* Bytes of an item besides key, suffix and data: header, CAS, the byte behind the key. */
+#define ITEM_OVERHEAD (sizeof(item) + sizeof(uint64_t) + 1)
+
 /*
  * A part of an item that is larger than slab_chunk_max, memcached.h: struct
- * _strchunk, 1.4.29 on.  The header item's data is the first of them, from 1.4.36
- * on with no room in it, and stands right behind the key and its suffix: at any
- * address, which only a packed struct may.  The bytes start right behind the last
+ * _strchunk, 1.4.29 on.  The first chunk, from 1.4.36 on one without room, is the
+ * header item's data, right behind the key and its suffix: so its address is not
+ * aligned, and the struct is packed.  A chunk's bytes start right behind the last
  * field, not at sizeof.
  */
 typedef struct item_chunk {
@@ -84,11 +90,11 @@ typedef struct item_chunk {
     int used; /* bytes of it that are filled */
     int nbytes;
     unsigned short refcount;
-    uint8_t rest[]; /* to 1.5.14 the data is at 41, from 1.5.15 on at 42 */
+    uint8_t rest[]; /* the bytes begin at CHUNK_DATA */
 } __attribute__((packed, aligned(1))) item_chunk;
 
-#define CHUNK_DATA_OLD 41
-#define CHUNK_DATA 42
+#define CHUNK_DATA_OLD 41 /* to 1.5.14 */
+#define CHUNK_DATA 42     /* 1.5.15 on */
 
 _Static_assert(offsetof(item, nbytes) == 32 && offsetof(item, it_flags) == 38 &&
                    offsetof(item, nkey) == 41 && offsetof(item, data) == 48,
@@ -99,7 +105,7 @@ _Static_assert(offsetof(item_chunk, size) == 24 && offsetof(item_chunk, used) ==
 
 /*
  * The functions.  Client flags are int, uint32_t or uint64_t by version and
- * build: they travel in one register of which the callee reads what it needs.
+ * build: they are passed in one register, of which the callee reads what it needs.
  */
 typedef item *item_alloc_fn(const char *key, size_t nkey, uint64_t flags, rel_time_t exptime,
                             int nbytes);
@@ -108,7 +114,7 @@ typedef void item_unlink_fn(item *it);
 typedef item_chunk *do_item_alloc_chunk_fn(item_chunk *ch, size_t bytes_remain);
 typedef uint64_t get_cas_id_fn(void);
 
-/* do_item_alloc, to 1.4.28; cur_hv is 0 for who holds no item's lock. */
+/* do_item_alloc, to 1.4.28; cur_hv is 0 if the caller holds no item's lock. */
 typedef item *item_alloc_hash_fn(const char *key, size_t nkey, uint64_t flags, rel_time_t exptime,
                                  int nbytes, uint32_t cur_hv);
 

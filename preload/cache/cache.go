@@ -54,10 +54,10 @@ func (c *Cache) HasStale() bool { return c.hasStale }
 func (c *Cache) Open() (batch.Sink, error) { return c, nil }
 
 // Submit hands the batch to memcached's workers and returns at once.
-func (c *Cache) Submit(b *batch.Batch) { C.backdoor_batch_start((*C.struct_backdoor_batch)(b.C())) }
+func (c *Cache) Submit(b *batch.Batch) { C.backdoor_submit_batch((*C.struct_backdoor_batch)(b.C())) }
 
 // Look hands a batch to the workers whose keys are only looked for.
-func (c *Cache) Look(b *batch.Batch) { C.backdoor_batch_look((*C.struct_backdoor_batch)(b.C())) }
+func (c *Cache) Look(b *batch.Batch) { C.backdoor_submit_lookup((*C.struct_backdoor_batch)(b.C())) }
 
 // ItemSize is what memcached compares with the limit (items.c: do_item_alloc).
 func (c *Cache) ItemSize(nkey int, flags uint32, nvalue int) uint64 {
@@ -74,7 +74,7 @@ func HoldGrowth() (release func()) {
 func (c *Cache) Close() {}
 
 // Workers counts the memcached worker threads that serve us.
-func Workers() int { return int(C.backdoor_workers()) }
+func Workers() int { return int(C.backdoor_worker_count()) }
 
 // relocate is the one place where file addresses become addresses of this process.
 func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {

@@ -135,7 +135,7 @@ static bool is_near(const struct backdoor_batch *batch, uint32_t row, uint32_t i
 bool make_some(struct backdoor_batch *batch) {
     uint32_t from = __atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST), to;
     do {
-        uint32_t row = __atomic_load_n(&batch->row, __ATOMIC_SEQ_CST);
+        uint32_t row = __atomic_load_n(&batch->next_row, __ATOMIC_SEQ_CST);
         for (to = from; to - from < GROUP && is_near(batch, row, to, 1); to++) {
         }
         if (to == from) {
@@ -151,7 +151,7 @@ bool make_some(struct backdoor_batch *batch) {
 
 /* Whether so much is to be made that it is worth waking somebody. */
 bool make_is_due(const struct backdoor_batch *batch) {
-    return is_near(batch, batch->row, __atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST), 2);
+    return is_near(batch, batch->next_row, __atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST), 2);
 }
 
 /* A batch's aid. */

@@ -27,8 +27,8 @@
 #define LARGEST_ITEM (1 << 30)
 
 static struct backdoor_worker *worker;
-static struct backdoor_proof proof;
-static struct backdoor_proof *report;
+static struct backdoor_proof_report proof;
+static struct backdoor_proof_report *report;
 static int64_t forked; /* when the child was, CLOCK_MONOTONIC in nanoseconds */
 
 /* The parent reads it when the child has ended. */
@@ -37,7 +37,7 @@ static void tell(void) {
 }
 
 void hindered(const char *what, int error) {
-    snprintf(proof.hindrance, sizeof proof.hindrance, "%s", what);
+    snprintf(proof.reason, sizeof proof.reason, "%s", what);
     proof.error = error;
     tell();
     _exit(1);
@@ -278,7 +278,7 @@ static _Noreturn void child(void) {
 
 static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_worker *on,
                                   int64_t until) {
-    struct backdoor_prove *prove = (struct backdoor_prove *)job;
+    struct backdoor_proof_job *prove = (struct backdoor_proof_job *)job;
     (void)until;
     if (on == NULL) {
         prove->pid = -ESRCH;
@@ -303,7 +303,7 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
 }
 
 /* Submits a proof: functions and report are set by the caller, and job.finished is waited for. */
-void backdoor_prove_start(struct backdoor_prove *prove) {
+void backdoor_submit_proof(struct backdoor_proof_job *prove) {
     prove->job.run = run;
     prove->job.done = -1;
     backdoor_submit(&prove->job);

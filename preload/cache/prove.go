@@ -100,22 +100,22 @@ func awaitWorkers() error {
 }
 
 // prove has a worker fork a child, and says what came of it.
-func prove(functions *C.struct_backdoor_functions) (proof C.struct_backdoor_proof, err error) {
+func prove(functions *C.struct_backdoor_functions) (proof C.struct_backdoor_proof_report, err error) {
 	page, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return proof, hindered("%w", os.NewSyscallError("mmap", err))
 	}
 	defer unix.Munmap(page)
-	report := (*C.struct_backdoor_proof)(unsafe.Pointer(&page[0]))
+	report := (*C.struct_backdoor_proof_report)(unsafe.Pointer(&page[0]))
 
-	job := (*C.struct_backdoor_prove)(C.calloc(1, C.sizeof_struct_backdoor_prove))
+	job := (*C.struct_backdoor_proof_job)(C.calloc(1, C.sizeof_struct_backdoor_proof_job))
 	if job == nil {
 		return proof, hindered("%w", unix.ENOMEM)
 	}
 	defer C.free(unsafe.Pointer(job))
 	job.functions = *functions
 	job.report = report
-	C.backdoor_prove_start(job)
+	C.backdoor_submit_proof(job)
 	for atomic.LoadInt32((*int32)(&job.job.finished)) == 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -126,22 +126,22 @@ func prove(functions *C.struct_backdoor_functions) (proof C.struct_backdoor_proo
 	default:
 		return proof, fmt.Errorf("fork: %w", fork)
 	}
-	status, hindrance := follow(int(job.pid))
-	return *report, verdict(report, status, hindrance)
+	status, reason := follow(int(job.pid))
+	return *report, verdict(report, status, reason)
 }
 
 // verdict is what a child's end says; nil: the proof holds.
-func verdict(proof *C.struct_backdoor_proof, status unix.WaitStatus, hindrance string) error {
+func verdict(proof *C.struct_backdoor_proof_report, status unix.WaitStatus, reason string) error {
 	step := steps[proof.step]
 	switch {
 	case proof.step == C.BACKDOOR_PROOF_HOLDS:
 		return nil
 	case proof.error != 0:
-		return hindered("%s: %w", C.GoString(&proof.hindrance[0]), syscall.Errno(proof.error))
-	case proof.hindrance[0] != 0:
-		return hindered("%s", C.GoString(&proof.hindrance[0]))
-	case hindrance != "":
-		return hindered("%s in step %q", hindrance, step)
+		return hindered("%s: %w", C.GoString(&proof.reason[0]), syscall.Errno(proof.error))
+	case proof.reason[0] != 0:
+		return hindered("%s", C.GoString(&proof.reason[0]))
+	case reason != "":
+		return hindered("%s in step %q", reason, step)
 	case proof.line != 0:
 		return fmt.Errorf("step %q was not as memcached does it (prove.c:%d)", step, int(proof.line))
 	case status.Signaled() && (status.Signal() == unix.SIGKILL || status.Signal() == unix.SIGXCPU):
@@ -154,27 +154,27 @@ func verdict(proof *C.struct_backdoor_proof, status unix.WaitStatus, hindrance s
 
 // follow waits for the child's end, which it brings about where the child gets no further;
 // then it says why.  The kernel bounds the processor time of a child that does (isolate.c).  The status is 0 where another than us has waited for it.
-func follow(pid int) (status unix.WaitStatus, hindrance string) {
+func follow(pid int) (status unix.WaitStatus, reason string) {
 	var used, still time.Duration
 	began := time.Now()
 	for pause := time.Millisecond; ; pause = min(2*pause, lookPause) {
 		ended, err := unix.Wait4(pid, &status, unix.WALL|unix.WNOHANG, nil)
 		if ended == pid || err == unix.ECHILD {
-			return status, hindrance
+			return status, reason
 		}
 		took := time.Since(began)
 		switch now, ok := processorTime(pid); {
-		case hindrance != "":
+		case reason != "":
 			if took > childLimit+stillLimit { // the kernel keeps it
-				return status, hindrance
+				return status, reason
 			}
 		case took > childLimit:
-			hindrance = fmt.Sprintf("the child took more than %v", childLimit)
+			reason = fmt.Sprintf("the child took more than %v", childLimit)
 			kill(pid)
 		case !ok || now != used:
 			used, still = now, 0
 		case still > stillLimit:
-			hindrance = "the child waits, perhaps for a lock that another thread held at the fork,"
+			reason = "the child waits, perhaps for a lock that another thread held at the fork,"
 			kill(pid)
 		default:
 			still += pause

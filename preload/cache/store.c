@@ -34,7 +34,8 @@
 static uint64_t item_size_max; /* bytes, header and key included */
 
 /* What was found and proven; called once, before the first batch is submitted. */
-void backdoor_bind(const struct backdoor_functions *functions, const struct backdoor_proof *proof) {
+void backdoor_bind(const struct backdoor_functions *functions,
+                   const struct backdoor_proof_report *proof) {
     mc_functions = *functions;
     memcpy(mc_suffix, proof->suffix, sizeof mc_suffix);
     item_size_max = proof->item_size_max;
@@ -90,7 +91,7 @@ static void settle(struct backdoor_batch *batch, struct backdoor_row *row,
     row->outcome = outcome;
     batch->counts[outcome]++;
     batch->it = NULL;
-    __atomic_store_n(&batch->row, batch->row + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&batch->next_row, batch->next_row + 1, __ATOMIC_RELEASE);
 }
 
 /* Allocates the current row's item; without one, the row is settled. */
@@ -103,7 +104,7 @@ static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
         it = make_item(batch, row);
         fits = it != NULL || mc_item_size(row->nkey, row->flags, nbytes) <= item_size_max;
     }
-    __atomic_store_n(&batch->claimed, batch->row + 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&batch->claimed, batch->next_row + 1, __ATOMIC_SEQ_CST);
     if (it == NULL) {
         drop_old(batch, row, worker);
         settle(batch, row,
@@ -114,7 +115,7 @@ static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
     }
     batch->it = it;
     batch->filled = 0;
-    batch->ch = (mc_flags(it) & ITEM_CHUNKED) ? (item_chunk *)mc_data(it) : NULL;
+    batch->chunk = (mc_flags(it) & ITEM_CHUNKED) ? (item_chunk *)mc_data(it) : NULL;
 }
 
 /* Ends the sharing; answers false while another worker makes items. */
@@ -129,8 +130,8 @@ static bool unshare(struct backdoor_batch *batch) {
 /* Gets the current row's item, or settles the row; answers false while another worker makes it. */
 static bool next_item(struct backdoor_batch *batch, struct backdoor_row *row,
                       struct backdoor_worker *worker) {
-    if (!batch->alone &&
-        __atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST) < batch->row + MADE_AHEAD) {
+    if (!batch->memory_short &&
+        __atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST) < batch->next_row + MADE_AHEAD) {
         make_some(batch);
     }
     if (is_made(row)) {
@@ -144,9 +145,9 @@ static bool next_item(struct backdoor_batch *batch, struct backdoor_row *row,
         if (!unshare(batch)) {
             return false;
         }
-        unmake(batch, batch->row);
-        batch->alone = true;
-    } else if (__atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST) > batch->row) {
+        unmake(batch, batch->next_row);
+        batch->memory_short = true;
+    } else if (__atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST) > batch->next_row) {
         return false;
     }
     begin(batch, row, worker);
@@ -166,7 +167,7 @@ static enum fill fill(struct backdoor_batch *batch, const struct backdoor_row *r
         if (n > BYTES_PER_LOOK) {
             n = BYTES_PER_LOOK;
         }
-        item_chunk *ch = batch->ch;
+        item_chunk *ch = batch->chunk;
         char *to;
         if (ch == NULL) {
             to = mc_data(batch->it) + batch->filled;
@@ -176,7 +177,7 @@ static enum fill fill(struct backdoor_batch *batch, const struct backdoor_row *r
                 if (ch == NULL) {
                     return FILL_FAILED;
                 }
-                batch->ch = ch;
+                batch->chunk = ch;
             }
             if (n > (uint32_t)(ch->size - ch->used)) {
                 n = (uint32_t)(ch->size - ch->used);
@@ -212,25 +213,26 @@ static enum backdoor_outcome outcome_of(enum store_item_type stored, int comm) {
  */
 static void look_ahead(struct backdoor_batch *batch) {
     const struct backdoor_row *rows = batch->rows;
-    uint32_t row = batch->row;
-    if (row + FETCHED < batch->items) {
+    uint32_t row = batch->next_row;
+    if (row + FETCHED < batch->fetched_items) {
         return;
     }
-    if (batch->items < row) {
-        batch->items = row;
+    if (batch->fetched_items < row) {
+        batch->fetched_items = row;
     }
-    for (; batch->items < batch->buckets; batch->items++) {
-        table_fetch_item(rows[batch->items].hv);
+    for (; batch->fetched_items < batch->fetched_buckets; batch->fetched_items++) {
+        table_fetch_item(rows[batch->fetched_items].hv);
     }
-    if (batch->buckets < row) {
-        batch->buckets = row;
+    if (batch->fetched_buckets < row) {
+        batch->fetched_buckets = row;
     }
-    uint32_t end = batch->buckets + FETCHED;
-    for (; batch->buckets < end && batch->buckets < batch->nrows; batch->buckets++) {
-        if (!is_made(&rows[batch->buckets])) {
+    uint32_t end = batch->fetched_buckets + FETCHED;
+    for (; batch->fetched_buckets < end && batch->fetched_buckets < batch->nrows;
+         batch->fetched_buckets++) {
+        if (!is_made(&rows[batch->fetched_buckets])) {
             break;
         }
-        table_fetch_bucket(rows[batch->buckets].hv);
+        table_fetch_bucket(rows[batch->fetched_buckets].hv);
     }
 }
 
@@ -242,7 +244,7 @@ static enum backdoor_progress wait_for_room(struct backdoor_batch *batch) {
     if (!unshare(batch)) {
         return BACKDOOR_MORE; /* another worker is making some */
     }
-    unmake(batch, batch->row);
+    unmake(batch, batch->next_row);
     return BACKDOOR_LATER;
 }
 
@@ -255,21 +257,22 @@ static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoo
             batch->it = NULL;
         }
         unshare(batch);
-        unmake(batch, batch->row);
+        unmake(batch, batch->next_row);
         return BACKDOOR_FINISHED;
     }
     /* An item that is begun is stored first, rather than held while the table grows. */
     bool room = table_has_room(batch->expected);
-    if (room && !batch->shared && !batch->alone && batch->nrows - batch->row >= SHARED_ROWS) {
+    if (room && !batch->shared && !batch->memory_short &&
+        batch->nrows - batch->next_row >= SHARED_ROWS) {
         batch->shared = worker_share(&batch->job);
     }
-    uint32_t first = batch->row;
+    uint32_t first = batch->next_row;
     bool ahead = table_located();
     bool clock_seen = false;
-    while (batch->row < batch->nrows) {
-        struct backdoor_row *row = &batch->rows[batch->row];
+    while (batch->next_row < batch->nrows) {
+        struct backdoor_row *row = &batch->rows[batch->next_row];
         if (batch->it == NULL && !room) {
-            table_took(batch->row - first);
+            table_took(batch->next_row - first);
             return wait_for_room(batch);
         }
         if (batch->it == NULL) {
@@ -302,7 +305,7 @@ static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoo
             mc_item_remove(it);
         }
         bool large = row->nvalue > 4096;
-        if (large || batch->row % ROWS_PER_LOOK == 0) {
+        if (large || batch->next_row % ROWS_PER_LOOK == 0) {
             if (batch->shared && make_is_due(batch)) {
                 worker_wake_aide();
             }
@@ -311,13 +314,13 @@ static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoo
             }
         }
     }
-    table_took(batch->row - first);
-    return batch->row == batch->nrows && unshare(batch) ? BACKDOOR_FINISHED : BACKDOOR_MORE;
+    table_took(batch->next_row - first);
+    return batch->next_row == batch->nrows && unshare(batch) ? BACKDOOR_FINISHED : BACKDOOR_MORE;
 }
 
 static bool holds_items(const struct backdoor_batch *batch) {
     bool holds = batch->it != NULL || batch->shared;
-    for (uint32_t i = batch->row; i < batch->claimed; i++) {
+    for (uint32_t i = batch->next_row; i < batch->claimed; i++) {
         holds |= batch->rows[i].it != NULL;
     }
     return holds;
@@ -336,24 +339,24 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
 static enum backdoor_progress look(struct backdoor_job *job, struct backdoor_worker *worker,
                                    int64_t until) {
     struct backdoor_batch *batch = (struct backdoor_batch *)job;
-    while (worker != NULL && batch->row < batch->nrows) {
-        struct backdoor_row *row = &batch->rows[batch->row];
+    while (worker != NULL && batch->next_row < batch->nrows) {
+        struct backdoor_row *row = &batch->rows[batch->next_row];
         item *it = mc_item_get(batch->data + row->key, row->nkey, worker);
         if (it != NULL) {
             mc_item_remove(it);
         }
         settle(batch, row, it != NULL ? BACKDOOR_STORED : BACKDOOR_MISSING);
-        if (batch->row % ROWS_PER_LOOK == 0 && monotonic() >= until) {
+        if (batch->next_row % ROWS_PER_LOOK == 0 && monotonic() >= until) {
             break;
         }
     }
-    return worker == NULL || batch->row == batch->nrows ? BACKDOOR_FINISHED : BACKDOOR_MORE;
+    return worker == NULL || batch->next_row == batch->nrows ? BACKDOOR_FINISHED : BACKDOOR_MORE;
 }
 
-/* Submits a batch of which only the keys matter; see backdoor_batch_start. */
-void backdoor_batch_look(struct backdoor_batch *batch) {
+/* Submits a batch of which only the keys matter; see backdoor_submit_batch. */
+void backdoor_submit_lookup(struct backdoor_batch *batch) {
     batch->job.run = look;
-    batch->row = 0;
+    batch->next_row = 0;
     backdoor_submit(&batch->job);
 }
 
@@ -361,11 +364,11 @@ void backdoor_batch_look(struct backdoor_batch *batch) {
  * Submits a batch: job.done, data, rows, nrows and expected are set by the caller, no row
  * has an outcome yet.
  */
-void backdoor_batch_start(struct backdoor_batch *batch) {
+void backdoor_submit_batch(struct backdoor_batch *batch) {
     batch->job.run = run;
-    batch->job.aid = make_aid;
-    batch->row = batch->claimed = batch->buckets = batch->items = 0;
-    batch->shared = batch->alone = false;
+    batch->job.help = make_aid;
+    batch->next_row = batch->claimed = batch->fetched_buckets = batch->fetched_items = 0;
+    batch->shared = batch->memory_short = false;
     batch->it = NULL;
     backdoor_submit(&batch->job);
 }

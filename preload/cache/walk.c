@@ -91,7 +91,7 @@ static uint32_t size_of(const item *it, bool value) {
 }
 
 /* It is alive by memcached's clock, which may be behind ours. */
-static int64_t left(const item *it, int64_t now) {
+static int64_t ttl_of(const item *it, int64_t now) {
     if (it->exptime == 0) {
         return -1;
     }
@@ -106,7 +106,7 @@ static struct backdoor_item *put(const struct backdoor_walk *walk, item *it, uin
         .nvalue = (uint32_t)it->nbytes - 2,
         .flags = flags_of(it),
         .cas = cas_of(it),
-        .left = left(it, walk->now),
+        .ttl = ttl_of(it, walk->now),
         .idle = walk->now - (int64_t)it->time,
         .nkey = it->nkey,
         .slabs_clsid = it->slabs_clsid & 63,
@@ -125,17 +125,17 @@ static struct backdoor_item *put(const struct backdoor_walk *walk, item *it, uin
  */
 static bool is_alive(const struct backdoor_walk *walk, const item *it) {
     uint64_t cas = cas_of(it);
-    return it->time >= walk->alive_time && (cas == 0 || cas >= walk->alive_cas) &&
+    return it->time >= walk->live_time && (cas == 0 || cas >= walk->live_cas) &&
            (it->exptime == 0 || it->exptime > walk->now + 1);
 }
 
 static void learn_alive(struct backdoor_walk *walk, const item *it) {
     uint64_t cas = cas_of(it);
-    if (it->time < walk->alive_time) {
-        walk->alive_time = it->time;
+    if (it->time < walk->live_time) {
+        walk->live_time = it->time;
     }
-    if (cas != 0 && cas < walk->alive_cas) {
-        walk->alive_cas = cas;
+    if (cas != 0 && cas < walk->live_cas) {
+        walk->live_cas = cas;
     }
 }
 
@@ -159,7 +159,7 @@ static bool copy_at_once(struct backdoor_walk *walk, item *it) {
  * if there is no room for them.  Items that the crawler has put there have no key.
  */
 static bool collect(struct backdoor_walk *walk, void **table, uint64_t buckets) {
-    uint32_t from = walk->nkeys, filled = walk->filled, needed = 0;
+    uint32_t from = walk->keys_filled, filled = walk->filled, needed = 0;
     bool any = false;
     for (uint64_t b = walk->bucket; b < buckets; b += walk->buckets) {
         any |= table[b] != NULL;
@@ -175,19 +175,19 @@ static bool collect(struct backdoor_walk *walk, void **table, uint64_t buckets) 
                 continue;
             }
             uint32_t size = 1u + it->nkey;
-            if (walk->nkeys + size <= walk->keys_room) {
-                walk->keys[walk->nkeys] = (char)it->nkey;
-                memcpy(walk->keys + walk->nkeys + 1, mc_key(it), it->nkey);
-                walk->nkeys += size;
+            if (walk->keys_filled + size <= walk->keys_room) {
+                walk->keys[walk->keys_filled] = (char)it->nkey;
+                memcpy(walk->keys + walk->keys_filled + 1, mc_key(it), it->nkey);
+                walk->keys_filled += size;
             }
             needed += size;
         }
     }
     pthread_mutex_unlock(lock);
-    if (walk->nkeys - from == needed) {
+    if (walk->keys_filled - from == needed) {
         return true;
     }
-    walk->nkeys = from; /* not a part of a bucket */
+    walk->keys_filled = from; /* not a part of a bucket */
     walk->filled = filled;
     walk->keys_needed = needed;
     return false;
@@ -204,11 +204,11 @@ static void fetch_ahead(const struct backdoor_walk *walk, void **table) {
 
 /* Begins with the next key's item; answers false if there is no room for it. */
 static bool begin(struct backdoor_walk *walk, struct backdoor_worker *worker) {
-    const char *key = walk->keys + walk->key;
+    const char *key = walk->keys + walk->keys_done;
     uint8_t nkey = (uint8_t)*key++;
     item *it = mc_item_get(key, nkey, worker);
     if (it == NULL) {
-        walk->key += 1u + nkey;
+        walk->keys_done += 1u + nkey;
         return true;
     }
     learn_alive(walk, it);
@@ -222,7 +222,7 @@ static bool begin(struct backdoor_walk *walk, struct backdoor_worker *worker) {
     put(walk, it, size);
     walk->it = it;
     walk->copied = 0;
-    walk->ch = (mc_flags(it) & ITEM_CHUNKED) && !external ? (item_chunk *)mc_data(it) : NULL;
+    walk->chunk = (mc_flags(it) & ITEM_CHUNKED) && !external ? (item_chunk *)mc_data(it) : NULL;
     walk->offset = 0;
     return true;
 }
@@ -238,21 +238,22 @@ static bool copy(struct backdoor_walk *walk, int64_t until) {
             n = BYTES_PER_LOOK;
         }
         const char *from = mc_data(walk->it) + walk->copied;
-        if (walk->ch != NULL) {
-            uint32_t used = (uint32_t)walk->ch->used;
+        if (walk->chunk != NULL) {
+            uint32_t used = (uint32_t)walk->chunk->used;
             if (walk->offset == used) {
-                if (walk->ch->next == NULL) { /* shorter than it says: memcached is asked for it */
+                if (walk->chunk->next ==
+                    NULL) { /* shorter than it says: memcached is asked for it */
                     to->external = true;
                     break;
                 }
-                walk->ch = walk->ch->next;
+                walk->chunk = walk->chunk->next;
                 walk->offset = 0;
                 continue;
             }
             if (n > used - walk->offset) {
                 n = used - walk->offset;
             }
-            from = mc_chunk_data(walk->ch) + walk->offset;
+            from = mc_chunk_data(walk->chunk) + walk->offset;
             walk->offset += n;
         }
         memcpy(value + walk->copied, from, n);
@@ -262,7 +263,7 @@ static bool copy(struct backdoor_walk *walk, int64_t until) {
         }
     }
     walk->filled += to->size;
-    walk->key += 1u + to->nkey;
+    walk->keys_done += 1u + to->nkey;
     mc_item_remove(walk->it);
     walk->it = NULL;
     return true;
@@ -271,7 +272,7 @@ static bool copy(struct backdoor_walk *walk, int64_t until) {
 /* Copies the items of the keys that were collected. */
 static enum backdoor_progress copy_items(struct backdoor_walk *walk, struct backdoor_worker *worker,
                                          int64_t until) {
-    for (unsigned n = 1; walk->key < walk->nkeys; n++) {
+    for (unsigned n = 1; walk->keys_done < walk->keys_filled; n++) {
         if (walk->it == NULL && !begin(walk, worker)) {
             return BACKDOOR_FINISHED;
         }
@@ -283,7 +284,7 @@ static enum backdoor_progress copy_items(struct backdoor_walk *walk, struct back
             return BACKDOOR_MORE;
         }
     }
-    walk->key = walk->nkeys = 0;
+    walk->keys_done = walk->keys_filled = 0;
     return BACKDOOR_FINISHED;
 }
 
@@ -293,18 +294,18 @@ static enum backdoor_progress walk_on(struct backdoor_walk *walk, struct backdoo
     void **table;
     uint64_t buckets;
     if (!table_settled(&table, &buckets)) {
-        walk->moving = true; /* loads are not to wait behind us */
+        walk->growing = true; /* loads are not to wait behind us */
         return BACKDOOR_FINISHED;
     }
     if (walk->buckets == 0) {
         walk->buckets = buckets;
     }
     walk->now = make_clock();
-    walk->alive_time = UINT_MAX;
-    walk->alive_cas = UINT64_MAX;
+    walk->live_time = UINT_MAX;
+    walk->live_cas = UINT64_MAX;
     for (uint64_t first = walk->bucket;;) {
         enum backdoor_progress progress = copy_items(walk, worker, until);
-        if (progress == BACKDOOR_MORE || walk->nkeys != 0) {
+        if (progress == BACKDOOR_MORE || walk->keys_filled != 0) {
             return progress;
         }
         if (walk->bucket == walk->buckets) {
@@ -324,7 +325,7 @@ static enum backdoor_progress walk_on(struct backdoor_walk *walk, struct backdoo
                 continue;
             }
             if (!collect(walk, table, buckets)) {
-                if (walk->nkeys == 0) {
+                if (walk->keys_filled == 0) {
                     return BACKDOOR_FINISHED;
                 }
                 break;
@@ -365,10 +366,10 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
  * the caller.  It is finished when it is at its end, or when a buffer has no room for what
  * comes next; or when the table is growing, or some time has gone by.
  */
-void backdoor_walk_start(struct backdoor_walk *walk) {
+void backdoor_submit_walk(struct backdoor_walk *walk) {
     INVARIANT(walk->it == NULL);
     walk->job.run = run;
-    walk->moving = false;
+    walk->growing = false;
     walk->filled = walk->needed = walk->keys_needed = 0;
     backdoor_submit(&walk->job);
 }

@@ -101,7 +101,7 @@ func (w *walker) growKeys(n C.uint32_t) error {
 func (w *walker) fill(i int) {
 	w.filling = i
 	w.c.data, w.c.room = w.buffers[i].data(), w.buffers[i].room()
-	C.backdoor_walk_start(w.c)
+	C.backdoor_submit_walk(w.c)
 }
 
 // Next calls each for the items of the next buffer.
@@ -117,7 +117,7 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 	if w.c.job.finished != 1 {
 		return batch.ErrStopping
 	}
-	if w.c.moving {
+	if w.c.growing {
 		time.Sleep(growthWait)
 	}
 	filled := w.c.filled
@@ -165,7 +165,7 @@ func (w *walker) items(data []byte, each func(*walk.Item) error) error {
 			Key:      bytes[:header.nkey],
 			Flags:    uint64(header.flags),
 			CAS:      uint64(header.cas),
-			TTL:      int64(header.left),
+			TTL:      int64(header.ttl),
 			Idle:     int64(header.idle),
 			Size:     int(header.nvalue),
 			External: bool(header.external),

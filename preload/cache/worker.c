@@ -152,7 +152,7 @@ static void wake_turn(void) {
     do {
         index = atomic_load(&turn);
         if (index >= 0) {
-            post(workers[index].wake);
+            post(workers[index].eventfd);
         }
     } while (index != atomic_load(&turn));
 }
@@ -185,7 +185,7 @@ void worker_call_roll(void) {
     __atomic_add_fetch(&roll_call, 1, __ATOMIC_SEQ_CST);
     for (int i = 0; i < slots(); i++) {
         if (alive(&workers[i])) {
-            post(workers[i].wake);
+            post(workers[i].eventfd);
         }
     }
 }
@@ -196,7 +196,7 @@ enum attendance worker_attendance(void) {
         if (i == MAX_WORKERS || !alive(&workers[i])) {
             return UNKNOWN;
         }
-        if (__atomic_load_n(&workers[i].came, __ATOMIC_SEQ_CST) != roll_call) {
+        if (__atomic_load_n(&workers[i].answered, __ATOMIC_SEQ_CST) != roll_call) {
             all = AWAITED;
         }
     }
@@ -212,14 +212,14 @@ bool worker_share(struct backdoor_job *job) {
     atomic_store(&aide_resting, false);
     atomic_store(&aide, next);
     atomic_store(&shared, job);
-    post(workers[next].wake);
+    post(workers[next].eventfd);
     return true;
 }
 
 /* There is something to do again for who aids the job that is shared. */
 void worker_wake_aide(void) {
     if (atomic_load(&aide_resting) && atomic_exchange(&aide_resting, false)) {
-        post(workers[atomic_load(&aide)].wake);
+        post(workers[atomic_load(&aide)].eventfd);
     }
 }
 
@@ -234,7 +234,7 @@ static bool aid(int64_t until) {
     if (job == NULL) {
         return false;
     }
-    bool more = job->aid(job, until);
+    bool more = job->help(job, until);
     atomic_store(&shared, job); /* from here on it may be finished */
     return more;
 }
@@ -242,7 +242,7 @@ static bool aid(int64_t until) {
 /* The timer's callback. */
 static void resume(int fd, short events, void *arg) {
     (void)fd, (void)events;
-    post(((struct backdoor_worker *)arg)->wake);
+    post(((struct backdoor_worker *)arg)->eventfd);
 }
 
 /* How long the slice may be that begins now, on a worker whose last one ended then. */
@@ -257,13 +257,13 @@ static int64_t slice(int64_t ended, int64_t now) {
  * for as long as it took we do not do it again.
  */
 static void rest(struct backdoor_worker *worker) {
-    worker->ended = monotonic();
-    if (worker->ended < worker->yields) {
+    worker->slice_end = monotonic();
+    if (worker->slice_end < worker->no_yield_until) {
         return;
     }
     sched_yield();
     int64_t now = monotonic();
-    worker->yields = now + (now - worker->ended);
+    worker->no_yield_until = now + (now - worker->slice_end);
 }
 
 /* Our event's callback, on a worker between its connections' work. */
@@ -274,10 +274,10 @@ static void serve(int fd, short events, void *arg) {
     (void)events;
 
     uint32_t called = __atomic_load_n(&roll_call, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&worker->came, called, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&worker->answered, called, __ATOMIC_SEQ_CST);
     if (atomic_load(&turn) != index) {
         bool aiding = atomic_load(&aide) == index;
-        if (aiding && aid(now + slice(worker->ended, now))) {
+        if (aiding && aid(now + slice(worker->slice_end, now))) {
             rest(worker);
             return; /* fd is still readable: libevent comes back */
         }
@@ -299,7 +299,7 @@ static void serve(int fd, short events, void *arg) {
         return;
     }
     struct backdoor_job *job = queue;
-    switch (job->run(job, worker, now + slice(worker->ended, now))) {
+    switch (job->run(job, worker, now + slice(worker->slice_end, now))) {
     case BACKDOOR_MORE:
         rest(worker);
         return; /* fd is still readable: libevent comes back */
@@ -331,7 +331,7 @@ static void serve(int fd, short events, void *arg) {
  * higher one.  Called on memcached's main thread, so that the low number that it has for a
  * moment is free again before memcached opens its next descriptor.  Returns -1 with errno.
  */
-int backdoor_worker_wake(int from) {
+int backdoor_worker_eventfd(int from) {
     int low = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int high = low >= 0 ? fcntl(low, F_DUPFD_CLOEXEC, from) : -1;
     if (high < 0) {
@@ -357,9 +357,9 @@ static bool enter(void *thread, struct event_base *base, int wake) {
     for (size_t i = 0; i < sizeof worker->conn / sizeof worker->conn[0]; i++) {
         worker->conn[i] = thread;
     }
-    worker->wake = wake;
+    worker->eventfd = wake;
     worker->timer = event_new(base, -1, 0, resume, worker);
-    void *event = event_new(base, worker->wake, EV_READ | EV_PERSIST, serve, worker);
+    void *event = event_new(base, worker->eventfd, EV_READ | EV_PERSIST, serve, worker);
     if (worker->timer == NULL || event == NULL || event_add(event, NULL) != 0) {
         if (worker->timer != NULL) {
             event_free(worker->timer);
@@ -409,7 +409,7 @@ void backdoor_worker_leave(void) {
 }
 
 /* How many workers serve jobs. */
-int backdoor_workers(void) {
+int backdoor_worker_count(void) {
     int count = 0;
     for (int i = 0; i < slots(); i++) {
         count += alive(&workers[i]);

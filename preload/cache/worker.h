@@ -15,13 +15,13 @@
 #endif
 
 struct backdoor_worker {
-    void *thread;   /* memcached's LIBEVENT_THREAD; its address is all we use */
-    int wake;       /* eventfd in the worker's event base */
-    void *timer;    /* event in that base, which posts wake */
-    bool alive;     /* atomic: from the first event_base_loop to the thread's end */
-    int64_t ended;  /* when its last slice did, CLOCK_MONOTONIC in nanoseconds */
-    int64_t yields; /* it gives the processor up again from then on, likewise */
-    uint32_t came;  /* atomic: the roll call that it has answered */
+    void *thread;           /* memcached's LIBEVENT_THREAD; its address is all we use */
+    int eventfd;            /* eventfd in the worker's event base */
+    void *timer;            /* event in that base, which posts eventfd */
+    bool alive;             /* atomic: from the first event_base_loop to the thread's end */
+    int64_t slice_end;      /* when its last slice did, CLOCK_MONOTONIC in nanoseconds */
+    int64_t no_yield_until; /* it gives the processor up again from then on, likewise */
+    uint32_t answered;      /* atomic: the roll call that it has answered */
 
     /*
      * A conn for store_item and item_get up to 1.6.18.  Of a conn they read

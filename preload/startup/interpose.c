@@ -78,7 +78,7 @@ INTERPOSED int pthread_create(pthread_t *thread, const pthread_attr_t *attr, voi
         return real(thread, attr, fn, arg);
     }
     *start =
-        (struct worker_start){fn, arg, fd_first() != 0 ? backdoor_worker_wake(fd_first()) : -1};
+        (struct worker_start){fn, arg, fd_first() != 0 ? backdoor_worker_eventfd(fd_first()) : -1};
     int err = real(thread, attr, start_worker, start);
     if (err != 0) {
         if (start->wake >= 0) {
