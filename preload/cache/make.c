@@ -154,8 +154,8 @@ bool make_is_due(const struct backdoor_batch *batch) {
     return is_near(batch, batch->next_row, __atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST), 2);
 }
 
-/* A batch's aid. */
-bool make_aid(struct backdoor_job *job, int64_t until) {
+/* A batch's help. */
+bool make_help(struct backdoor_job *job, int64_t until) {
     struct backdoor_batch *batch = (struct backdoor_batch *)job;
     while (make_some(batch)) {
         if (monotonic() >= until) {

@@ -14,7 +14,7 @@ void copy_out(const struct backdoor_batch *batch, const struct backdoor_row *row
               uint32_t from, uint32_t n);
 bool make_some(struct backdoor_batch *batch);
 bool make_is_due(const struct backdoor_batch *batch);
-bool make_aid(struct backdoor_job *job, int64_t until);
+bool make_help(struct backdoor_job *job, int64_t until);
 void unmake(struct backdoor_batch *batch, uint32_t from);
 
 static inline bool is_made(const struct backdoor_row *row) {

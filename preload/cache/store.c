@@ -7,6 +7,7 @@
  */
 #include "locks.h"
 #include "make.h"
+#include "share.h"
 #include "table.h"
 
 #include <limits.h>
@@ -120,7 +121,7 @@ static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
 
 /* Ends the sharing; answers false while another worker makes items. */
 static bool unshare(struct backdoor_batch *batch) {
-    if (batch->shared && !worker_unshare(&batch->job)) {
+    if (batch->shared && !share_end(&batch->job)) {
         return false;
     }
     batch->shared = false;
@@ -264,7 +265,7 @@ static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoo
     bool room = table_has_room(batch->expected);
     if (room && !batch->shared && !batch->memory_short &&
         batch->nrows - batch->next_row >= SHARED_ROWS) {
-        batch->shared = worker_share(&batch->job);
+        batch->shared = share_begin(&batch->job, worker);
     }
     uint32_t first = batch->next_row;
     bool ahead = table_located();
@@ -307,7 +308,7 @@ static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoo
         bool large = row->nvalue > 4096;
         if (large || batch->next_row % ROWS_PER_LOOK == 0) {
             if (batch->shared && make_is_due(batch)) {
-                worker_wake_aide();
+                share_wake();
             }
             if (monotonic() >= until) {
                 break;
@@ -366,7 +367,7 @@ void backdoor_submit_lookup(struct backdoor_batch *batch) {
  */
 void backdoor_submit_batch(struct backdoor_batch *batch) {
     batch->job.run = run;
-    batch->job.help = make_aid;
+    batch->job.help = make_help;
     batch->next_row = batch->claimed = batch->fetched_buckets = batch->fetched_items = 0;
     batch->shared = batch->memory_short = false;
     batch->it = NULL;

@@ -20,6 +20,7 @@
 #include "table.h"
 
 #include "dialect.h"
+#include "roll_call.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -95,7 +96,7 @@ static void look(int64_t now) {
     asked = 0;
     refused_until = 0;
     seen = now;
-    worker_call_roll();
+    roll_call_begin();
     table = *primary;
     buckets = buckets_of(table);
     taken = buckets; /* a sample is due */
@@ -198,12 +199,12 @@ static uint64_t wanted(bool full, struct backdoor_expected expected) {
  *     maintenance_lock taken, or wakes a thread that is awake (assoc.c: assoc_start_expand).
  */
 static bool all_released(int64_t now) {
-    switch (worker_attendance()) {
-    case ALL_CAME:
+    switch (roll_call_state()) {
+    case ROLL_CALL_COMPLETE:
         return true;
-    case AWAITED:
+    case ROLL_CALL_AWAITED:
         return false;
-    case UNKNOWN:
+    case ROLL_CALL_UNKNOWN:
         break;
     }
     return now - seen >= TICK;
@@ -233,7 +234,8 @@ bool table_has_room(struct backdoor_expected expected) {
         return true;
     }
     if (moving != 0) {
-        if (is_moving(now) || (worker_attendance() == AWAITED && now - moving < END_LIMIT)) {
+        if (is_moving(now) ||
+            (roll_call_state() == ROLL_CALL_AWAITED && now - moving < END_LIMIT)) {
             return false;
         }
         moving = 0;

@@ -1,4 +1,4 @@
-/* What the parts of this package know of a memcached worker thread. */
+/* memcached's worker threads, and how to wake one. */
 #ifndef WORKER_H
 #define WORKER_H
 
@@ -6,7 +6,7 @@
 
 #include <time.h>
 
-/* What must hold; looked at in test builds only (cgo_faulty.go), for a failure ends memcached. */
+/* What must hold.  Checked in test builds only (cgo_faulty.go): a failure ends memcached. */
 #ifdef CHECK_INVARIANTS
 #include <assert.h>
 #define INVARIANT(condition) assert(condition)
@@ -14,45 +14,53 @@
 #define INVARIANT(condition) ((void)(0 && (condition)))
 #endif
 
+/* More workers would cost descriptors and gain nothing: one stores at a time. */
+#define MAX_WORKERS 16
+
 struct backdoor_worker {
-    void *thread;           /* memcached's LIBEVENT_THREAD; its address is all we use */
-    int eventfd;            /* eventfd in the worker's event base */
-    void *timer;            /* event in that base, which posts eventfd */
+    void *thread;           /* memcached's LIBEVENT_THREAD; only its address is used */
+    int eventfd;            /* in the worker's event base; readable: the worker is woken */
+    void *timer;            /* an event in that base, which wakes the worker */
     bool alive;             /* atomic: from the first event_base_loop to the thread's end */
-    int64_t slice_end;      /* when its last slice did, CLOCK_MONOTONIC in nanoseconds */
-    int64_t no_yield_until; /* it gives the processor up again from then on, likewise */
-    uint32_t answered;      /* atomic: the roll call that it has answered */
+    int64_t slice_end;      /* the end of its last slice, CLOCK_MONOTONIC in nanoseconds */
+    int64_t no_yield_until; /* it does not yield the processor before, in the same unit */
+    uint32_t answered;      /* atomic: the last roll call that it has answered */
 
     /*
      * A conn for store_item and item_get up to 1.6.18.  Of a conn they read
-     * `thread` and, where an item has a CAS or logs are watched, `set_stale` and
+     * `thread` and, if an item has a CAS or logs are watched, `set_stale` and
      * `sfd`; they write `cas` (memcached.c: do_store_item, do_item_get).  With
      * the worker in every word the offsets need not be known.
      */
     void *conn[256];
 };
 
-/* Nanoseconds of CLOCK_MONOTONIC. */
+/* The first worker_slots() of them are taken, for good; a worker is known by its index. */
+extern struct backdoor_worker workers[MAX_WORKERS];
+
+/* CLOCK_MONOTONIC in nanoseconds. */
 static inline int64_t monotonic(void) {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
-/* All that follows is for the worker that has the turn. */
+/* How many workers have asked for a slot; there may be more than MAX_WORKERS. */
+int worker_requests(void);
+int worker_slots(void);
+bool worker_is_alive(int index);
 
-/* The roll call: have all of memcached's workers been in their loops since? */
-enum attendance {
-    ALL_CAME,
-    AWAITED,
-    UNKNOWN, /* there are workers that we cannot call */
-};
-void worker_call_roll(void);
-enum attendance worker_attendance(void);
+/* The next worker after index that is alive; index itself if no other is; or -1. */
+int worker_next(int index);
 
-/* Letting another worker aid the job that one is working on. */
-bool worker_share(struct backdoor_job *job);
-void worker_wake_aide(void);
-bool worker_unshare(struct backdoor_job *job);
+void worker_wake(int index);
+
+/* Wakes the worker in a millisecond.  Returns false if that failed. */
+bool worker_wake_later(struct backdoor_worker *worker);
+
+/* Make an eventfd readable, and not readable.  Its counter cannot overflow here, so neither call
+ * can block or fail. */
+void eventfd_post(int eventfd);
+void eventfd_drain(int eventfd);
 
 #endif

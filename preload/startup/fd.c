@@ -22,7 +22,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Open for the life of the process: the door, an eventfd for each worker (cache/worker.c:
+/* Open for the life of the process: the door, an eventfd for each worker (cache/worker.h:
  * MAX_WORKERS), two of the Go runtime, the poller's, and connections that have not sent a request
  * yet (server/places.go). */
 #define PERMANENT (32 + 17)
