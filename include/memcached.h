@@ -113,6 +113,7 @@ typedef void item_remove_fn(item *it);
 typedef void item_unlink_fn(item *it);
 typedef item_chunk *do_item_alloc_chunk_fn(item_chunk *ch, size_t bytes_remain);
 typedef uint64_t get_cas_id_fn(void);
+typedef uint32_t hash_fn(const void *key, size_t length); /* hash.h: hash_func */
 
 /* do_item_alloc, to 1.4.28; cur_hv is 0 if the caller holds no item's lock. */
 typedef item *item_alloc_hash_fn(const char *key, size_t nkey, uint64_t flags, rel_time_t exptime,

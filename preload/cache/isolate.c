@@ -1,10 +1,10 @@
 /*
- * Cutting the proof's child off from memcached: what it does there must reach nobody else.
+ * Isolating the proof's child from memcached: what it does must have no effect outside of it.
  *
- * A fork copies private memory and nothing more.  Descriptors are shared: a connection
- * that memcached closes stays open for its client as long as the child has it.  Shared
- * mappings are shared: the items of a restartable memcached (-e: restart.c:
- * restart_mmap_open), and what other preloads and tracers have.
+ * A fork copies private memory only.  Descriptors are shared: a connection that memcached closes
+ * stays open for its client as long as the child has it.  Shared mappings are shared: the items of
+ * a restartable memcached (-e: restart.c: restart_mmap_open), and those of other preloaded
+ * libraries and of tracers.
  */
 #define _GNU_SOURCE
 #include "isolate.h"
@@ -27,10 +27,10 @@
 /* Seconds of processor time.  A proof takes a hundredth of one. */
 #define PROCESSOR_LIMIT 2
 
-/* Bytes of shared memory that are copied: the container's memory may be short. */
+/* Bytes of shared memory that are copied at most: the container's memory may be short. */
 #define COPY_LIMIT ((size_t)32 << 20)
 
-/* Bytes of /proc/self/maps that are read: some 10 000 mappings. */
+/* Bytes of /proc/self/maps that are read at most: some 10 000 mappings. */
 #define MAPS_ROOM (1 << 20)
 
 /* A line of /proc/self/maps (proc(5)). */
@@ -40,11 +40,11 @@ struct mapping {
     unsigned long offset;
     unsigned major, minor;
     unsigned long inode;
-    const char *path; /* "" where it has none; its newlines are "\012" */
+    const char *path; /* "" if it has none; its newlines are "\012" */
 };
 
-/* A crash is an answer: no core file of it, and no handler of anybody's. */
-static void limit(void) {
+/* A crash disproves the functions: it leaves no core file, and runs no handler. */
+static void set_limits(void) {
     struct rlimit none = {0, 0}, processor = {PROCESSOR_LIMIT, PROCESSOR_LIMIT + 1};
     setrlimit(RLIMIT_CORE, &none);
     setrlimit(RLIMIT_CPU, &processor);
@@ -59,7 +59,7 @@ static void limit(void) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-/* Closes all descriptors.  The first three go before one is needed: there may be no other. */
+/* Closes all descriptors.  The first three are closed before one is needed: none may be free. */
 static void close_descriptors(void) {
     for (int fd = 0; fd <= STDERR_FILENO; fd++) {
         close(fd);
@@ -68,7 +68,7 @@ static void close_descriptors(void) {
     if (directory < 0) {
         hindered("/proc/self/fd", errno);
     }
-    /* readdir(3) allocates memory, from what may be another preload's malloc. */
+    /* readdir(3) allocates memory, and malloc may be another preloaded library's. */
     _Alignas(struct dirent64) char entries[4096];
     long n;
     while ((n = syscall(SYS_getdents64, directory, entries, sizeof entries)) > 0) {
@@ -84,8 +84,8 @@ static void close_descriptors(void) {
     close(directory);
 }
 
-/* Where memory is short the kernel is to end the child, not memcached (proc(5): oom_score_adj). */
-static void go_first(void) {
+/* If memory is short the kernel should end the child, not memcached (proc(5): oom_score_adj). */
+static void offer_to_oom_killer(void) {
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {
         ssize_t n = write(fd, "1000", strlen("1000"));
@@ -112,7 +112,7 @@ static void read_maps(char maps[MAPS_ROOM]) {
     close(fd);
 }
 
-/* Takes the next line off maps; answers false behind the last one. */
+/* Takes the next line off maps.  Returns false if there is none. */
 static bool next_mapping(char **maps, struct mapping *mapping) {
     char *line = *maps, *end = strchr(line, '\n');
     int path = 0;
@@ -135,8 +135,8 @@ static int protection(const struct mapping *mapping) {
            (mapping->access[2] == 'x' ? PROT_EXEC : 0);
 }
 
-/* Is what is mapped at an address of the same file? */
-static bool is_of_file(uintptr_t address, const struct mapping *mapping) {
+/* Is the same file mapped at an address? */
+static bool maps_same_file(uintptr_t address, const struct mapping *mapping) {
     static char maps[MAPS_ROOM];
     char *next = maps;
     struct mapping other;
@@ -150,7 +150,7 @@ static bool is_of_file(uintptr_t address, const struct mapping *mapping) {
     return false;
 }
 
-/* Puts memory in a mapping's place; it is gone from where it was. */
+/* Moves memory to a mapping's place. */
 static void replace(const struct mapping *mapping, void *memory) {
     size_t size = mapping->end - mapping->start;
     if (mremap(memory, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)mapping->start) ==
@@ -160,10 +160,10 @@ static void replace(const struct mapping *mapping, void *memory) {
 }
 
 /*
- * Maps a mapping's file once more, privately: a page is copied when it is written, so that
- * memory of any size will do.  The file at the path may be another one by now; what tells is
- * the file that the kernel says is mapped, for on overlayfs (containers) and btrfs fstat
- * names another device and inode.
+ * Maps a mapping's file once more, privately: a page is copied when it is written, so the size does
+ * not matter.  The file at the path may be another one by now.  The kernel's list of mappings
+ * tells: on overlayfs (containers) and btrfs fstat names another device and inode.  Returns false
+ * if the file cannot be mapped.
  */
 static bool map_again(const struct mapping *mapping) {
     struct stat st;
@@ -181,7 +181,7 @@ static bool map_again(const struct mapping *mapping) {
     if (memory == MAP_FAILED) {
         return false;
     }
-    bool same = is_of_file((uintptr_t)memory, mapping);
+    bool same = maps_same_file((uintptr_t)memory, mapping);
     if (same) {
         replace(mapping, memory);
     } else {
@@ -191,10 +191,10 @@ static bool map_again(const struct mapping *mapping) {
 }
 
 /*
- * Makes a copy of a mapping.  What cannot be read is zero in it: a device's registers, which
- * process_vm_readv(2) leaves alone, or what lies behind the file's end.
+ * Replaces a mapping by a copy.  What cannot be read is zero in it: a device's registers, which
+ * process_vm_readv(2) leaves alone, or what is behind the file's end.
  */
-static void copy(const struct mapping *mapping) {
+static void replace_by_copy(const struct mapping *mapping) {
     static size_t copied;
     size_t size = mapping->end - mapping->start;
     copied += size;
@@ -224,7 +224,7 @@ static void copy(const struct mapping *mapping) {
     replace(mapping, memory);
 }
 
-/* Makes every shared mapping that can be written to private, but for the one of the report. */
+/* Makes every writable shared mapping private, except for the report's. */
 static void make_memory_private(uintptr_t report) {
     static char maps[MAPS_ROOM];
     char *next = maps;
@@ -233,14 +233,14 @@ static void make_memory_private(uintptr_t report) {
     while (next_mapping(&next, &mapping)) {
         bool shared = mapping.access[1] == 'w' && mapping.access[3] == 's';
         if (shared && !(report >= mapping.start && report < mapping.end) && !map_again(&mapping)) {
-            copy(&mapping);
+            replace_by_copy(&mapping);
         }
     }
 }
 
 void isolate(const void *report) {
-    limit();
+    set_limits();
     close_descriptors();
-    go_first();
+    offer_to_oom_killer();
     make_memory_private((uintptr_t)report);
 }

@@ -1,4 +1,4 @@
-/* What the proof's child does first, and how it says that it cannot go on (prove.c). */
+/* What the proof's child (prove.c) does first, and how it ends when it is hindered. */
 #ifndef ISOLATE_H
 #define ISOLATE_H
 
@@ -6,15 +6,15 @@
 #include <stdint.h>
 
 /*
- * Cuts the child off from memcached, but for the page of the report, which both have, and
- * bounds its processor time (SIGXCPU).  It returns or the child ends, hindered.
+ * Isolates the child from memcached, except for the page of the report, which both share, and
+ * limits its processor time (SIGXCPU).  If it fails, the child ends, hindered.
  */
 void isolate(const void *report);
 
 /*
- * Ends the child: the proof cannot be made now, which says nothing against the functions.
+ * Ends the child: the proof cannot be made now, which says nothing about the functions.
  * error is an errno or 0.
  */
-_Noreturn void hindered(const char *what, int error);
+_Noreturn void hindered(const char *reason, int error);
 
 #endif

@@ -55,7 +55,7 @@ static rel_time_t exptime_of(uint32_t ttl) {
         return 0;
     }
     if (ttl == BACKDOOR_PAST) {
-        return 1; /* memcached.c: realtime, of a negative time */
+        return EXPTIME_PAST;
     }
     int64_t t = make_clock() + ttl;
     return t < UINT_MAX ? (rel_time_t)t : UINT_MAX;
@@ -118,7 +118,7 @@ static void make(struct backdoor_batch *batch, struct backdoor_row *row) {
         copy_out(batch, row, mc_data(it), 0, row->nvalue + 2);
     }
     if (table_located()) {
-        row->hv = table_hash(batch->data + row->key, row->nkey);
+        row->hv = mc_hash(batch->data + row->key, row->nkey);
     }
     row->it = it;
     __atomic_store_n(&row->made, true, __ATOMIC_RELEASE);

@@ -2,7 +2,7 @@
 #ifndef MAKE_H
 #define MAKE_H
 
-#include "dialect.h"
+#include "abi.h"
 
 void make_bind(int64_t clock);
 /* memcached's current_time. */

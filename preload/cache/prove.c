@@ -1,20 +1,20 @@
 /*
- * The proof: what was found is called in a forked child, never first in memcached.
+ * The proof: what was found is first called in a forked child, not in memcached.
  *
- * The child is forked by a worker thread, so that it has what a worker has
- * (logger, LIBEVENT_THREAD).  Only that thread exists in it: the Go runtime is
- * dead there, and a lock that another thread held at the fork stays locked for
- * ever, which is why the parent watches it and tries again.  A crash or a wrong
- * answer ends the child and is an answer.  That it gets no memory or no processor
- * is none.
+ * A worker forks the child, so that it has what a worker has (logger,
+ * LIBEVENT_THREAD).  Only that thread exists in it: the Go runtime is dead there,
+ * and a lock that another thread held at the fork stays locked for ever, which is
+ * why the parent watches the child and tries again.  If the child crashes or finds
+ * a wrong result, the functions are disproven.  If it gets no memory or no
+ * processor, the proof is hindered, which says nothing about the functions.
  *
- * It reports in a page that it shares with the parent, which costs no descriptor:
- * memcached's clients may have them all.
+ * The child reports in a page that it shares with the parent, which costs no
+ * descriptor: memcached's clients may have them all.
  */
 #define _GNU_SOURCE
+#include "abi.h"
 #include "isolate.h"
-#include "locks.h"
-#include "table.h"
+#include "locate.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -23,53 +23,52 @@
 #include <string.h>
 #include <unistd.h>
 
-/* memcached's largest -I (memcached.c: main), and so the end of the search for ours. */
+/* memcached's largest -I (memcached.c: main): the search for this memcached's ends there. */
 #define LARGEST_ITEM (1 << 30)
 
 static struct backdoor_worker *worker;
 static struct backdoor_proof_report proof;
 static struct backdoor_proof_report *report;
-static int64_t forked; /* when the child was, CLOCK_MONOTONIC in nanoseconds */
+static int64_t forked; /* the time of the fork, CLOCK_MONOTONIC in nanoseconds */
 
 /* The parent reads it when the child has ended. */
-static void tell(void) {
+static void write_report(void) {
     memcpy(report, &proof, sizeof proof);
 }
 
-void hindered(const char *what, int error) {
-    snprintf(proof.reason, sizeof proof.reason, "%s", what);
+void hindered(const char *reason, int error) {
+    snprintf(proof.reason, sizeof proof.reason, "%s", reason);
     proof.error = error;
-    tell();
+    write_report();
     _exit(1);
 }
 
-static void reach(enum backdoor_proof_step step) {
+static void begin_step(enum backdoor_proof_step step) {
     proof.step = step;
-    tell();
+    write_report();
 }
 
-/* The child ends at the first thing that is not as it must be, and says where. */
+/* The child ends at the first expectation that does not hold, and reports its line. */
 #define EXPECT(condition)                                                                          \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
             proof.line = __LINE__;                                                                 \
-            tell();                                                                                \
+            write_report();                                                                        \
             _exit(1);                                                                              \
         }                                                                                          \
     } while (0)
 
 /*
- * With a short key, an item of these fits into one chunk of 128 bytes.  A smaller slab_chunk_max
- * has no room for the header of an item of chunks, so that memcached itself cannot work.
+ * An item of so few bytes, with a short key, fits into one chunk of 128 bytes.  With a smaller
+ * slab_chunk_max memcached itself cannot work: it has no room for the header of a chunked item.
  */
 #define NBYTES 12
 
-/* NULL: it is too large, or there is no memory. */
 static item *try_alloc(const char *key, uint32_t flags, rel_time_t exptime, int nbytes) {
     return mc_item_alloc(key, strlen(key), flags, exptime, nbytes);
 }
 
-/* There may be no memory, where nothing may be evicted (-M). */
+/* There may be no memory, if nothing may be evicted (-M). */
 static item *alloc(const char *key, uint32_t flags, rel_time_t exptime, int nbytes) {
     item *it = try_alloc(key, flags, exptime, nbytes);
     if (it == NULL) {
@@ -100,14 +99,8 @@ static item *fresh(const char *key, char fill) {
     return it;
 }
 
-/* A CAS unique that no item has by itself. */
+/* A CAS unique that memcached has not drawn. */
 #define CHOSEN_CAS (UINT64_MAX - 1)
-
-static uint64_t cas_of(const item *it) {
-    uint64_t cas;
-    memcpy(&cas, it->data, sizeof cas);
-    return cas;
-}
 
 /* store_item, item_get, item_remove and item_unlink by what they do to one key. */
 static void prove_store(const char *key) {
@@ -121,10 +114,10 @@ static void prove_store(const char *key) {
     EXPECT(mc_store_item(it, NREAD_REPLACE, worker, 0) == NOT_STORED);
     EXPECT(mc_store_item(it, NREAD_SET, worker, 0) == STORED);
     EXPECT((mc_flags(it) & ITEM_LINKED) && it->refcount == 2);
-    EXPECT(!proof.has_cas || cas_of(it) > cas);
-    proof.clock = (int64_t)it->time - forked / 1000000000; /* it stands still here */
+    EXPECT(!proof.has_cas || mc_cas(it) > cas);
+    proof.clock = (int64_t)it->time - forked / 1000000000; /* the clock stands still in a child */
 
-    /* item_remove gives a reference back; it neither unlinks nor frees a linked item. */
+    /* item_remove drops a reference; it neither unlinks nor frees a linked item. */
     mc_item_remove(it);
     EXPECT((mc_flags(it) & ITEM_LINKED) && it->refcount == 1);
 
@@ -134,7 +127,7 @@ static void prove_store(const char *key) {
 
     EXPECT(get(key) == it && it->refcount == 2);
     EXPECT(mc_store_item(other, NREAD_REPLACE, worker, CHOSEN_CAS) == STORED);
-    EXPECT(!proof.has_cas || cas_of(other) == CHOSEN_CAS);
+    EXPECT(!proof.has_cas || mc_cas(other) == CHOSEN_CAS);
     EXPECT(!(mc_flags(it) & ITEM_LINKED) && (mc_flags(other) & ITEM_LINKED));
     mc_item_remove(it);
 
@@ -146,8 +139,8 @@ static void prove_store(const char *key) {
 
 /*
  * The marks, by what memcached does with a value that was made of an older one: the new item is
- * stale, and won if the old one is.  To 1.6.18, and with -C, that is not to be had here: which bits
- * they are follows from the version alone, as everything else in the header.
+ * stale, and won if the old one is.  To 1.6.18, and with -C, that cannot be asked for here: the
+ * marks' bits follow from the version alone, as everything else in the header.
  */
 static void prove_marks(const char *key) {
     if (mc_functions.store_abi == BACKDOOR_STORE_CONN || !proof.has_cas) {
@@ -170,7 +163,8 @@ static void prove_marks(const char *key) {
     EXPECT(get(key) == NULL);
 }
 
-/* The largest nbytes that item_alloc takes; cheap from 1.4.36 on, where chunks come later. */
+/* The largest nbytes that item_alloc accepts; cheap from 1.4.36 on, which allocates chunks later.
+ */
 static int largest(const char *key, unsigned flags) {
     int fits = 2, fails = LARGEST_ITEM;
     while (fails - fits > 1) {
@@ -214,7 +208,7 @@ static void prove_limits(const char *key) {
     mc_item_remove(it);
 }
 
-/* A large item's first chunk and the one that do_item_alloc_chunk puts behind it. */
+/* A large item's first chunk and the one that do_item_alloc_chunk adds to it. */
 static void prove_lazy_chunks(item *it) {
     item_chunk *first = (item_chunk *)mc_data(it);
     EXPECT(first->head == it && first->size == 0 && first->used == 0);
@@ -226,7 +220,7 @@ static void prove_lazy_chunks(item *it) {
     memset(mc_chunk_data(ch), 'c', (size_t)ch->size);
 }
 
-/* A large item's chunks, chained up by item_alloc (slabs.c: do_slabs_alloc_chunked). */
+/* A large item's chunks, chained by item_alloc (slabs.c: do_slabs_alloc_chunked). */
 static void prove_ready_chunks(item *it) {
     int64_t room = 0;
     item_chunk *prev = NULL;
@@ -238,7 +232,7 @@ static void prove_ready_chunks(item *it) {
     EXPECT(room >= it->nbytes);
 }
 
-/* The largest item is one of chunks if any is (slab_chunk_max). */
+/* The largest item is chunked if any is (slab_chunk_max). */
 static void prove_chunks(const char *key) {
     item *it = alloc(key, 0, 0, largest(key, 0));
     if (mc_flags(it) & ITEM_CHUNKED) {
@@ -255,56 +249,55 @@ static void prove_chunks(const char *key) {
 static _Noreturn void child(void) {
     static const char key[] = "backdoor:proof";
 
-    reach(BACKDOOR_PROOF_FORKED);
+    begin_step(BACKDOOR_PROOF_FORKED);
     isolate(report);
-    reach(BACKDOOR_PROOF_ALLOC);
+    begin_step(BACKDOOR_PROOF_ALLOC);
     prove_alloc(key);
-    reach(BACKDOOR_PROOF_STORE);
+    begin_step(BACKDOOR_PROOF_STORE);
     prove_store(key);
     prove_marks(key);
-    reach(BACKDOOR_PROOF_LIMITS);
+    begin_step(BACKDOOR_PROOF_LIMITS);
     prove_limits(key);
-    reach(BACKDOOR_PROOF_CHUNKS);
+    begin_step(BACKDOOR_PROOF_CHUNKS);
     prove_chunks(key);
-    reach(BACKDOOR_PROOF_TABLE);
+    begin_step(BACKDOOR_PROOF_TABLE);
     proof.table = locate_table(worker);
-    reach(BACKDOOR_PROOF_LOCKS);
+    begin_step(BACKDOOR_PROOF_LOCKS);
     if (!locate_locks(worker, &proof.locks, &proof.lock_mask)) {
         proof.locks = 0;
     }
-    reach(BACKDOOR_PROOF_HOLDS);
+    begin_step(BACKDOOR_PROOF_HOLDS);
     _exit(0);
 }
 
-static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_worker *on,
-                                  int64_t until) {
-    struct backdoor_proof_job *prove = (struct backdoor_proof_job *)job;
+static enum backdoor_progress run_proof(struct backdoor_job *job, struct backdoor_worker *on,
+                                        int64_t until) {
+    struct backdoor_proof_job *proving = (struct backdoor_proof_job *)job;
     (void)until;
     if (on == NULL) {
-        prove->pid = -ESRCH;
+        proving->pid = -ESRCH;
         return BACKDOOR_FINISHED;
     }
-    /* The child has memcached's handlers and no loop for them to talk to. */
+    /* The child has memcached's handlers, but no loop that they could stop. */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int64_t now = monotonic();
     pid_t pid = fork();
     if (pid == 0) {
-        mc_functions = prove->functions;
+        mc_functions = proving->functions;
         worker = on;
-        report = prove->report;
+        report = proving->report;
         forked = now;
         child();
     }
-    prove->pid = pid > 0 ? pid : -errno;
+    proving->pid = pid > 0 ? pid : -errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return BACKDOOR_FINISHED;
 }
 
-/* Submits a proof: functions and report are set by the caller, and job.finished is waited for. */
-void backdoor_submit_proof(struct backdoor_proof_job *prove) {
-    prove->job.run = run;
-    prove->job.done = -1;
-    backdoor_submit(&prove->job);
+void backdoor_submit_proof(struct backdoor_proof_job *proving) {
+    proving->job.run = run_proof;
+    proving->job.done = -1;
+    backdoor_submit(&proving->job);
 }

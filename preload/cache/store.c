@@ -5,10 +5,10 @@
  * (proto_text.c: process_update_command), the data (memcached.c:
  * read_into_chunked_item), store_item, item_remove (complete_nread_ascii).
  */
-#include "locks.h"
 #include "make.h"
 #include "share.h"
 #include "table.h"
+#include "walk.h"
 
 #include <limits.h>
 #include <string.h>
@@ -54,7 +54,7 @@ void backdoor_bind(const struct backdoor_functions *functions,
  * Answers false if there is no memory for it.
  */
 static bool drop_external(const char *key, uint8_t nkey, struct backdoor_worker *worker) {
-    item *it = mc_item_alloc(key, nkey, 0, 1, 2); /* memcached.c: realtime, of a negative time */
+    item *it = mc_item_alloc(key, nkey, 0, EXPTIME_PAST, 2);
     if (it == NULL) {
         return false;
     }
@@ -193,7 +193,7 @@ static enum fill fill(struct backdoor_batch *batch, const struct backdoor_row *r
 }
 
 /* The CAS unique that the row asks for, 0 if it does not. */
-static uint64_t cas_of(const struct backdoor_batch *batch, const struct backdoor_row *row) {
+static uint64_t wanted_cas(const struct backdoor_batch *batch, const struct backdoor_row *row) {
     uint64_t cas = 0;
     if (row->cas != 0) {
         memcpy(&cas, batch->data + row->cas, sizeof cas);
@@ -241,7 +241,7 @@ static void look_ahead(struct backdoor_batch *batch) {
  * Gives back all items that were made ahead, so that none is held while we wait: memcached could
  * neither evict it nor move its page (slabs.c: slab_rebalance_move).
  */
-static enum backdoor_progress wait_for_room(struct backdoor_batch *batch) {
+static enum backdoor_progress wait_for_growth(struct backdoor_batch *batch) {
     if (!unshare(batch)) {
         return BACKDOOR_MORE; /* another worker is making some */
     }
@@ -262,8 +262,8 @@ static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoo
         return BACKDOOR_FINISHED;
     }
     /* An item that is begun is stored first, rather than held while the table grows. */
-    bool room = table_has_room(batch->expected);
-    if (room && !batch->shared && !batch->memory_short &&
+    bool ready = table_ready_or_grow(batch->expected);
+    if (ready && !batch->shared && !batch->memory_short &&
         batch->nrows - batch->next_row >= SHARED_ROWS) {
         batch->shared = share_begin(&batch->job, worker);
     }
@@ -272,9 +272,9 @@ static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoo
     bool clock_seen = false;
     while (batch->next_row < batch->nrows) {
         struct backdoor_row *row = &batch->rows[batch->next_row];
-        if (batch->it == NULL && !room) {
-            table_took(batch->next_row - first);
-            return wait_for_room(batch);
+        if (batch->it == NULL && !ready) {
+            table_count_rows(batch->next_row - first);
+            return wait_for_growth(batch);
         }
         if (batch->it == NULL) {
             if (!next_item(batch, row, worker)) {
@@ -295,7 +295,7 @@ static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoo
                 break;
             case FILLED: {
                 enum store_item_type stored =
-                    mc_store_item(it, row->comm, worker, cas_of(batch, row));
+                    mc_store_item(it, row->comm, worker, wanted_cas(batch, row));
                 if (stored == STORED && !clock_seen) {
                     observe_clock(it);
                     clock_seen = true;
@@ -315,7 +315,7 @@ static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoo
             }
         }
     }
-    table_took(batch->next_row - first);
+    table_count_rows(batch->next_row - first);
     return batch->next_row == batch->nrows && unshare(batch) ? BACKDOOR_FINISHED : BACKDOOR_MORE;
 }
 

@@ -12,7 +12,7 @@
  * beginning to the end is met once.
  */
 #define _GNU_SOURCE
-#include "locks.h"
+#include "walk.h"
 #include "make.h"
 #include "table.h"
 
@@ -47,15 +47,6 @@ void walk_bind(uint64_t array, uint32_t mask) {
 /* Whether all that a walk needs was found. */
 bool backdoor_can_walk(void) {
     return locks != NULL && table_located() && mc_functions.maintenance_lock != 0;
-}
-
-/* The CAS unique of an item, 0 if it has none (memcached.h: ITEM_get_cas). */
-static uint64_t cas_of(const item *it) {
-    uint64_t cas = 0;
-    if (mc_flags(it) & ITEM_CAS) {
-        memcpy(&cas, it->data, sizeof cas);
-    }
-    return cas;
 }
 
 /* The client flags of an item (memcached.h: FLAGS_CONV). */
@@ -105,7 +96,7 @@ static struct backdoor_item *put(const struct backdoor_walk *walk, item *it, uin
         .size = size,
         .nvalue = (uint32_t)it->nbytes - 2,
         .flags = flags_of(it),
-        .cas = cas_of(it),
+        .cas = mc_cas(it),
         .ttl = ttl_of(it, walk->now),
         .idle = walk->now - (int64_t)it->time,
         .nkey = it->nkey,
@@ -124,13 +115,13 @@ static struct backdoor_item *put(const struct backdoor_walk *walk, item *it, uin
  * found in this slice is as alive.
  */
 static bool is_alive(const struct backdoor_walk *walk, const item *it) {
-    uint64_t cas = cas_of(it);
+    uint64_t cas = mc_cas(it);
     return it->time >= walk->live_time && (cas == 0 || cas >= walk->live_cas) &&
            (it->exptime == 0 || it->exptime > walk->now + 1);
 }
 
 static void learn_alive(struct backdoor_walk *walk, const item *it) {
-    uint64_t cas = cas_of(it);
+    uint64_t cas = mc_cas(it);
     if (it->time < walk->live_time) {
         walk->live_time = it->time;
     }
@@ -293,7 +284,7 @@ static enum backdoor_progress walk_on(struct backdoor_walk *walk, struct backdoo
                                       int64_t until) {
     void **table;
     uint64_t buckets;
-    if (!table_settled(&table, &buckets)) {
+    if (!table_get(&table, &buckets)) {
         walk->growing = true; /* loads are not to wait behind us */
         return BACKDOOR_FINISHED;
     }

@@ -1,20 +1,18 @@
 /*
  * Where the hash table is, by experiment in the proof's child: the program's
  * writable data has one word that points to an array of buckets in which items
- * that were just stored come first, each in the bucket of its hash.
+ * that were just stored are the first, each in the bucket of its hash.
  */
 #define _GNU_SOURCE
-#include "dialect.h"
-#include "table.h"
+#include "locate.h"
 
-#include <elf.h>
-#include <link.h>
+#include "abi.h"
+
 #include <malloc.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #define KEYS 24
 /* Of these, how many must be found: two may share a bucket. */
@@ -28,35 +26,35 @@ static item *items[KEYS];
 static uint32_t hvs[KEYS];
 
 static sigjmp_buf no_memory;
-static volatile sig_atomic_t reading; /* a fault comes back to no_memory */
+static volatile sig_atomic_t reading; /* a fault jumps to no_memory */
 
-static void come_back(int signal_number) {
+static void on_fault(int signal_number) {
     if (reading) {
         siglongjmp(no_memory, 1);
     }
-    signal(signal_number, SIG_DFL); /* it ends the child as soon as we return */
+    signal(signal_number, SIG_DFL); /* it ends the child as soon as this returns */
 }
 
 /*
- * Lets power_of read where there may be no memory.  To ask the kernel for each word takes many
- * thousand system calls, and a sandbox may forbid those that read more.  SA_NODEFER: a jump
- * out of the handler would leave the signal blocked.
+ * Lets power_of read where there may be no memory.  To ask the kernel for each word takes thousands
+ * of system calls, and a sandbox may forbid those that read more.  SA_NODEFER: a jump out of the
+ * handler would leave the signal blocked.
  */
 static void catch_faults(void) {
-    struct sigaction action = {.sa_handler = come_back, .sa_flags = SA_NODEFER};
+    struct sigaction action = {.sa_handler = on_fault, .sa_flags = SA_NODEFER};
     sigemptyset(&action.sa_mask);
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGBUS, &action, NULL);
 }
 
 /*
- * Finds the power of an array of 2^power buckets in which the items are where they must be; 0:
- * it is none.  A sanitizer would see that most of what is looked at is no array.
+ * The power of an array of 2^power buckets in which the items are where they must be; 0: it is
+ * none.  A sanitizer would report the reads: most candidates are not arrays.
  */
 __attribute__((no_sanitize("address"))) static unsigned power_of(item *const volatile *array) {
     if (sigsetjmp(no_memory, 0) != 0) {
         reading = false;
-        return 0; /* a larger one would be there up to here, too */
+        return 0; /* a larger array would have memory up to here, too */
     }
     reading = true;
     unsigned power = HASHPOWER_MIN, missed = KEYS;
@@ -79,7 +77,7 @@ static bool is_table(uintptr_t array) {
         return false;
     }
     size_t room = malloc_usable_size((void *)array) / sizeof(void *);
-    return room >> power == 1; /* table.c: buckets_of is right about it */
+    return room >> power == 1; /* so that buckets_of (table.c) is right */
 }
 
 static bool store_items(struct backdoor_worker *worker) {
@@ -95,7 +93,7 @@ static bool store_items(struct backdoor_worker *worker) {
         if (mc_store_item(items[i], NREAD_SET, worker, 0) != STORED) {
             return false;
         }
-        hvs[i] = (*(hash_fn **)mc_functions.hash)(key, (size_t)nkey);
+        hvs[i] = mc_hash(key, (size_t)nkey);
     }
     return true;
 }
@@ -104,15 +102,10 @@ uintptr_t locate_table(struct backdoor_worker *worker) {
     if (mc_functions.hash == 0 || !store_items(worker)) {
         return 0;
     }
-    const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)getauxval(AT_PHDR);
-    size_t n = getauxval(AT_PHNUM);
-    uintptr_t bias = 0, found = 0;
+    size_t n;
+    uintptr_t bias, found = 0;
+    const ElfW(Phdr) *phdr = program_headers(&n, &bias);
     unsigned tables = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (phdr[i].p_type == PT_PHDR) {
-            bias = (uintptr_t)phdr - phdr[i].p_vaddr;
-        }
-    }
     catch_faults();
     for (size_t i = 0; i < n; i++) {
         if (phdr[i].p_type != PT_LOAD || !(phdr[i].p_flags & PF_W)) {

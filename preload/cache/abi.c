@@ -1,4 +1,4 @@
-#include "dialect.h"
+#include "abi.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ char *mc_key(item *it) {
     return it->data + ((mc_flags(it) & ITEM_CAS) ? sizeof(uint64_t) : 0);
 }
 
-/* memcached.h: ITEM_data; of a large item its first chunk */
+/* memcached.h: ITEM_data */
 char *mc_data(item *it) {
     size_t suffix = mc_functions.old_layout             ? it->old.nsuffix
                     : (mc_flags(it) & ITEM_CFLAGS) != 0 ? mc_suffix[1]
@@ -28,8 +28,17 @@ char *mc_chunk_data(item_chunk *ch) {
     return (char *)ch + (mc_functions.old_layout ? CHUNK_DATA_OLD : CHUNK_DATA);
 }
 
-/* memcached.h: ITEM_set_cas; a fresh item has what the slot's last tenant left.  Of a stored
- * one somebody may be reading it. */
+/* memcached.h: ITEM_get_cas */
+uint64_t mc_cas(const item *it) {
+    uint64_t cas = 0;
+    if (mc_flags(it) & ITEM_CAS) {
+        memcpy(&cas, it->data, sizeof cas);
+    }
+    return cas;
+}
+
+/* memcached.h: ITEM_set_cas.  A new item has the CAS unique of the item that had its memory before.
+ * Another thread may be reading that of a stored one. */
 void mc_set_cas(item *it, uint64_t cas) {
     if (mc_flags(it) & ITEM_CAS) {
         __atomic_store_n((uint64_t *)it->data, cas, __ATOMIC_RELAXED);
@@ -38,7 +47,7 @@ void mc_set_cas(item *it, uint64_t cas) {
 
 item *mc_item_alloc(const char *key, size_t nkey, uint32_t flags, rel_time_t exptime, int nbytes) {
     uintptr_t address = mc_functions.item_alloc;
-    if (mc_functions.alloc_hash) { /* item_alloc does not look at the last one */
+    if (mc_functions.alloc_hash) { /* item_alloc ignores the last argument */
         return ((item_alloc_hash_fn *)address)(key, nkey, flags, exptime, nbytes, 0);
     }
     return ((item_alloc_fn *)address)(key, nkey, flags, exptime, nbytes);
@@ -70,9 +79,9 @@ uint64_t mc_get_cas_id(void) {
 }
 
 /*
- * Stores an item with this CAS unique; 0: with the next one.  From 1.6.27 on it is the caller
- * who draws it (proto_text.c: complete_nread_ascii); before, store_item itself does, and we
- * write ours over it.  The caller's reference keeps the item where it is.
+ * From 1.6.27 on the caller draws the CAS unique (proto_text.c: complete_nread_ascii).  Before,
+ * store_item draws it, and it is overwritten here: the caller's reference keeps the item where it
+ * is.
  */
 enum store_item_type mc_store_item(item *it, int comm, struct backdoor_worker *worker,
                                    uint64_t cas) {
@@ -101,10 +110,6 @@ enum store_item_type mc_store_item(item *it, int comm, struct backdoor_worker *w
     return stored;
 }
 
-/*
- * Stores an item that a client has made of an older value, as "ms" with the flag I does
- * (memcached.c: do_store_item, cas_stale).  To 1.6.18 a conn says so, and nothing is stored here.
- */
 enum store_item_type mc_store_stale(item *it, struct backdoor_worker *worker) {
     uintptr_t address = mc_functions.store_item;
     void *thread = worker->thread;
@@ -130,7 +135,6 @@ void mc_item_unlink(item *it) {
     ((item_unlink_fn *)mc_functions.item_unlink)(it);
 }
 
-/* The chunk after a full one, NULL when there is no memory for it. */
 item_chunk *mc_next_chunk(item_chunk *ch, size_t bytes_remain) {
     if (mc_functions.chunks == BACKDOOR_CHUNKS_READY) {
         return ch->next;
@@ -138,11 +142,14 @@ item_chunk *mc_next_chunk(item_chunk *ch, size_t bytes_remain) {
     return ((do_item_alloc_chunk_fn *)mc_functions.do_item_alloc_chunk)(ch, bytes_remain);
 }
 
-/* The bytes of an item, as memcached compares them with -I (items.c: item_make_header). */
 size_t mc_item_size(size_t nkey, uint32_t flags, int nbytes) {
     size_t suffix = mc_suffix[flags != 0];
     if (mc_suffix[1] == 0) {
         suffix = (size_t)snprintf(NULL, 0, " %u %d\r\n", flags, nbytes - 2);
     }
-    return offsetof(item, data) + sizeof(uint64_t) + nkey + 1 + suffix + (size_t)nbytes;
+    return ITEM_OVERHEAD + nkey + suffix + (size_t)nbytes;
+}
+
+uint32_t mc_hash(const char *key, size_t nkey) {
+    return (*(hash_fn **)mc_functions.hash)(key, nkey);
 }
