@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/record"
 
 	"github.com/alecthomas/kong"
 )
@@ -161,8 +162,8 @@ func (t *timeToLive) UnmarshalText(text []byte) error {
 		return err
 	case seconds < 0:
 		return errors.New("a time to live cannot be negative")
-	case seconds > door.MaxTTL:
-		return fmt.Errorf("a time to live of %d s is too long: at most %d s, which is 68 years", seconds, door.MaxTTL)
+	case seconds > record.TTLMax:
+		return fmt.Errorf("a time to live of %d s is too long: at most %d s, which is 68 years", seconds, record.TTLMax)
 	}
 	*t = timeToLive(seconds)
 	return nil

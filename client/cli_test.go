@@ -4,12 +4,12 @@ import (
 	"strings"
 	"testing"
 
-	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/record"
 )
 
 func TestTimeToLive(t *testing.T) {
 	for text, want := range map[string]timeToLive{
-		"0": 0, "90": 90, "90s": 90, "10m": 600, "24h": 86400, "30d": 2592000, "1d12h": 129600, "2147483647": door.MaxTTL, "1.5m": 90,
+		"0": 0, "90": 90, "90s": 90, "10m": 600, "24h": 86400, "30d": 2592000, "1d12h": 129600, "2147483647": record.TTLMax, "1.5m": 90,
 	} {
 		var got timeToLive
 		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {

@@ -8,6 +8,7 @@ import (
 
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/dump"
+	"memcached-backdoor/preload/record"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -149,7 +150,7 @@ func TestShownKey(t *testing.T) {
 func TestSpan(t *testing.T) {
 	for seconds, want := range map[int64]string{
 		0: "0s", 59: "59s", 60: "1m", 61: "1m1s", 3599: "59m59s", 3600: "1h", 5400: "1h30m", 5429: "1h30m", 5430: "1h31m", 86399: "24h",
-		172799: "2d", 2*86400 + 3*3600: "2d3h", door.MaxTTL: "24855d3h",
+		172799: "2d", 2*86400 + 3*3600: "2d3h", record.TTLMax: "24855d3h",
 	} {
 		if got := span(seconds); got != want {
 			t.Errorf("%d: %s, want %s", seconds, got, want)

@@ -14,10 +14,6 @@ const (
 	// below the default of SO_SNDBUF (208 KiB), above which a message of a
 	// SOCK_SEQPACKET socket cannot be sent at all.
 	MaxReply = 64 << 10
-
-	// MaxTTL is the longest time to live, in seconds: 68 years. memcached
-	// keeps times in 32 bits of seconds since its start.
-	MaxTTL = 1<<31 - 1
 )
 
 // What a Request can ask for.

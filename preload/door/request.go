@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"memcached-backdoor/preload/record"
 )
 
 // hintNewer is the way out when a client asks for what this library never heard of.
@@ -133,9 +135,9 @@ func (r *Request) checkLoad() error {
 	if r.TTL < 0 {
 		return fail(CodeRequest, "0 means for ever", "the ttl is negative: %d s", r.TTL)
 	}
-	if r.TTL > MaxTTL {
+	if r.TTL > record.TTLMax {
 		return fail(CodeRequest, "the ttl is a number of seconds from now, never a date; 0 means for ever",
-			"the ttl is too large: %d s; the largest is %d s", r.TTL, MaxTTL)
+			"the ttl is too large: %d s; the largest is %d s", r.TTL, record.TTLMax)
 	}
 	return nil
 }

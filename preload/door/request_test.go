@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"memcached-backdoor/preload/record"
 )
 
 func TestParseRequest(t *testing.T) {
@@ -23,7 +25,7 @@ func TestParseRequest(t *testing.T) {
 			Request{Version: 1, Op: OpLoad, TTL: 60, Flags: 1<<32 - 1, Mode: ModeAdd, Rate: 1000, Gentle: true, Detach: true, Progress: true}},
 		{"replace", `{"version":1,"op":"load","mode":"replace"}`, Request{Version: 1, Op: OpLoad, Mode: ModeReplace}},
 		{"ttl above 30 days", `{"version":1,"op":"load","ttl":2592001}`, Request{Version: 1, Op: OpLoad, TTL: 2592001}},
-		{"largest ttl", `{"version":1,"op":"load","ttl":2147483647}`, Request{Version: 1, Op: OpLoad, TTL: MaxTTL}},
+		{"largest ttl", `{"version":1,"op":"load","ttl":2147483647}`, Request{Version: 1, Op: OpLoad, TTL: record.TTLMax}},
 		{"status", `{"version":1,"op":"status"}`, Request{Version: 1, Op: OpStatus}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

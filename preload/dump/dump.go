@@ -7,6 +7,7 @@ import (
 	"sort"
 	"time"
 
+	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -86,7 +87,7 @@ func Dump(store walk.Store, out io.Writer, fetch Fetch, o Options) (Counts, erro
 	if err != nil {
 		return Counts{}, err
 	}
-	if len(o.Prefix) > 250 {
+	if len(o.Prefix) > meta.KeyMax {
 		return Counts{}, &OptionError{Message: fmt.Sprintf("a prefix of %d bytes is longer than any key", len(o.Prefix))}
 	}
 	o.KeysOnly = o.KeysOnly || o.Format == List

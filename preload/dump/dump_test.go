@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/record"
 	"memcached-backdoor/preload/walk"
 )
@@ -154,18 +155,18 @@ func TestCommands(t *testing.T) {
 		{walk.Item{Key: make([]byte, 189), Value: []byte("v"), TTL: -1, Flags: 7}, "ms - 1 K" + strings.Repeat("AAAA", 63) + " F7 O%08x q\r\nv\r\n"},
 	} {
 		head, _, _ := strings.Cut(tt.want, " O")
-		want := fmt.Sprintf(strings.ReplaceAll(tt.want, "%%", "%"), Checksum([]byte(head), tt.item.Value, nil))
+		want := fmt.Sprintf(strings.ReplaceAll(tt.want, "%%", "%"), meta.Checksum([]byte(head), tt.item.Value, nil))
 		if got := string((&commands{}).item(nil, &tt.item, now)); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
 	marked := string((&commands{}).item(nil, &walk.Item{Key: []byte("a b"), Value: []byte("v"), TTL: -1, Stale: true, Won: true}, now))
 	behind := "md YSBi b I q\r\nmg YSBi b u\r\n"
-	if want := fmt.Sprintf("ms YSBi 1 b O%08xXZ q\r\nv\r\n%s", Checksum([]byte("ms YSBi 1 b"), []byte("v"), []byte(behind)), behind); marked != want {
+	if want := fmt.Sprintf("ms YSBi 1 b O%08xXZ q\r\nv\r\n%s", meta.Checksum([]byte("ms YSBi 1 b"), []byte("v"), []byte(behind)), behind); marked != want {
 		t.Errorf("%q, want %q", marked, want)
 	}
 	// CRC-32C of "123456789", as everybody has it (RFC 3720, appendix B.4, has others).
-	if sum := Checksum([]byte("1234"), []byte("567"), []byte("89")); sum != 0xe3069283 {
+	if sum := meta.Checksum([]byte("1234"), []byte("567"), []byte("89")); sum != 0xe3069283 {
 		t.Errorf("%08x", sum)
 	}
 }

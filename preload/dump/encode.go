@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"hash/crc32"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -56,8 +55,6 @@ func expires(i *walk.Item, now int64) int64 {
 	return now + i.TTL
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // commands are memcached's ms, for 1.6.10 on (protocol.txt: "Meta Set"):
 //
 //	ms KEY LENGTH[ b| KKEY][ FFLAGS][ TDATE] OCHECKSUM[X][Z] q
@@ -82,7 +79,7 @@ func (c *commands) item(dst []byte, i *walk.Item, now int64) []byte {
 	if date := expires(i, now); date != 0 {
 		dst = strconv.AppendInt(append(dst, " T"...), date, 10)
 	}
-	sum := Checksum(dst[from:], i.Value, c.marks)
+	sum := meta.Checksum(dst[from:], i.Value, c.marks)
 	dst = append(dst, " O"...)
 	for shift := 28; shift >= 0; shift -= 4 {
 		dst = append(dst, "0123456789abcdef"[sum>>shift&15])
@@ -96,16 +93,6 @@ func (c *commands) item(dst []byte, i *walk.Item, now int64) []byte {
 	dst = append(dst, " q\r\n"...)
 	dst = append(dst, i.Value...)
 	return append(append(dst, "\r\n"...), c.marks...)
-}
-
-// Checksum is the CRC-32C of an item: of its command up to the checksum, of its data, and of the
-// commands behind that.
-func Checksum(command, data, marks []byte) uint32 {
-	sum := crc32.Update(crc32.Checksum(command, castagnoli), castagnoli, data)
-	if len(marks) > 0 { // of few items
-		sum = crc32.Update(sum, castagnoli, marks)
-	}
-	return sum
 }
 
 func (*commands) end(dst []byte) []byte { return append(dst, "mn\r\n"...) }

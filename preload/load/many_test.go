@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/record"
 )
 
@@ -18,7 +19,7 @@ func TestManyRejects(t *testing.T) {
 		none   = `{"key":"no{n}","value":"v","count":3}` + "\n"
 		after  = `{"key":"ok{n}","value":"v","count":2}` + "\n"
 	)
-	some := `{"key":"` + strings.Repeat("k", record.KeyMax-4) + `{n}","value":"v","count":10001}` + "\n"
+	some := `{"key":"` + strings.Repeat("k", meta.KeyMax-4) + `{n}","value":"v","count":10001}` + "\n"
 	var rows, reasons file
 	stored, counts, err := loadText(t, before+none+some+after, Options{Record: record.Options{Format: record.JSONL}, Rejects: &rows, Reasons: &reasons})
 	if err != nil {
@@ -73,7 +74,7 @@ func TestManyBrokenOff(t *testing.T) {
 	for name, row := range map[string]string{
 		"stored":   `{"key":"{n}","size":[1,9],"count":18446744073709551615}`,
 		"refused":  `{"key":"no{n}","value":"{n}","count":1000000000000}`,
-		"rejected": `{"key":"` + strings.Repeat("k", record.KeyMax-1) + `{n}","value":"","count":1000000000000}`,
+		"rejected": `{"key":"` + strings.Repeat("k", meta.KeyMax-1) + `{n}","value":"","count":1000000000000}`,
 		"expired":  `{"key":"{n}","value":"","ttl":-1,"count":1000000000000}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,7 +97,7 @@ func TestManyBrokenOff(t *testing.T) {
 
 // The limit of rejected rows holds within a row, too.
 func TestManyLimited(t *testing.T) {
-	row := `{"key":"` + strings.Repeat("k", record.KeyMax-2) + `{n}","value":"","count":1000000000000}` + "\n"
+	row := `{"key":"` + strings.Repeat("k", meta.KeyMax-2) + `{n}","value":"","count":1000000000000}` + "\n"
 	var rows, reasons file
 	stored, counts, err := loadText(t, row, Options{Record: record.Options{Format: record.JSONL}, MaxErrors: &MaxErrors{Rows: 20}, Rejects: &rows, Reasons: &reasons})
 	if err != nil || !counts.Limited || counts.Stored != 99 || counts.Rejected != 21 {

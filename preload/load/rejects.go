@@ -8,7 +8,7 @@ import (
 	"io"
 	"strconv"
 
-	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/meta"
 )
 
 // ErrWrite says that the rejected rows could not be written.
@@ -55,7 +55,7 @@ func (r *rejects) write(why reject, row []byte) error {
 		}
 		r.header = nil
 	}
-	_, err := fmt.Fprintf(r.reasons, "%d\t%d\t%s\t%s\n", why.line, why.column, why.reason, strconv.Quote(string(why.key[:min(len(why.key), record.KeyMax)])))
+	_, err := fmt.Fprintf(r.reasons, "%d\t%d\t%s\t%s\n", why.line, why.column, why.reason, strconv.Quote(string(why.key[:min(len(why.key), meta.KeyMax)])))
 	if why.many && why.line == r.line {
 		return writeError(err) // the row stands there already, because of another of its items
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/record"
 )
 
@@ -61,6 +62,9 @@ func (w *work) reset() {
 	w.rows = 0
 }
 
+// A batch takes a record's time to live as it is: both have the same Past.
+const _ = uint(record.Past-batch.Past) | uint(batch.Past-record.Past)
+
 // add adds a row that is to be stored.
 func (w *work) add(row *record.Row, command batch.Command, o origin) error {
 	r := batch.Row{
@@ -116,7 +120,7 @@ func (w *work) reject(row *record.Row, o origin) error {
 		return w.expire(row, o)
 	}
 	key := row.Key.Of(w.Data()[o.from:])
-	w.bad = append(w.bad, reject{o, row.Reason, row.Column, bytes.Clone(key[:min(len(key), record.KeyMax)])})
+	w.bad = append(w.bad, reject{o, row.Reason, row.Column, bytes.Clone(key[:min(len(key), meta.KeyMax)])})
 	w.rows++
 	return nil
 }

@@ -12,27 +12,34 @@ import (
 )
 
 const (
-	// keyMax is the longest key in a command, in bytes as it stands there: memcached compares
-	// before it decodes (proto_text.c: process_mset_command), and to 1.6.39 takes the data of such an
-	// "ms" for commands.
-	keyMax = 250
-	// BinaryKeyMax is the longest key in bytes that is short enough in base64.
-	BinaryKeyMax = keyMax / 4 * 3
+	// KeyMax is the length of the longest key, in bytes (memcached.h: KEY_MAX_LENGTH). In a command it is that
+	// of the key as it is written there: memcached compares before it decodes (proto_text.c:
+	// process_mset_command), and up to 1.6.39 takes the data of such an "ms" for commands.
+	KeyMax = 250
+	// BinaryKeyMax is the length of the longest key, in bytes, that fits into a command in base64.
+	BinaryKeyMax = KeyMax / 4 * 3
+	// RelativeMax is the longest time to live, in seconds, that a command can say: memcached takes a larger
+	// number for a date, in seconds since 1970 (memcached.c: realtime).
+	RelativeMax = 60 * 60 * 24 * 30
 )
 
-// IsText says that a key can stand in a command as it is (protocol.txt: "Keys").
-func IsText(key []byte) bool {
-	for _, b := range key {
+// IndexBinary returns the offset of the first byte of a key that no command can have as it is: a space or a
+// control byte (protocol.txt: "Keys"). It is -1 for a text key.
+func IndexBinary(key []byte) int {
+	for i, b := range key {
 		if b <= ' ' || b == 0x7f {
-			return false
+			return i
 		}
 	}
-	return true
+	return -1
 }
 
-// Fits says that a command can have the key.
+// IsText reports whether a key is written into a command as it is.
+func IsText(key []byte) bool { return IndexBinary(key) < 0 }
+
+// Fits reports whether a command can have the key.
 func Fits(key []byte) bool {
-	return len(key) > 0 && len(key) <= keyMax && (len(key) <= BinaryKeyMax || IsText(key))
+	return len(key) > 0 && len(key) <= KeyMax && (len(key) <= BinaryKeyMax || IsText(key))
 }
 
 // appendKey appends a key as it stands in a command, which has the flag b if it is binary: then

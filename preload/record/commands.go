@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"strconv"
+
+	"memcached-backdoor/preload/meta"
 )
 
 // What can be wrong with a command.
@@ -20,9 +22,6 @@ const (
 	headMax = 2048
 	// lengthMax is the longest data (proto_text.c: process_update_command).
 	lengthMax = 1<<31 - 3
-	// month is the longest time to live in seconds that memcached does not take for a
-	// date (memcached.c: realtime).
-	month = 60 * 60 * 24 * 30
 )
 
 // commands are what a client of memcached sends (memcached's doc/protocol.txt), and
@@ -233,7 +232,7 @@ func (r *Row) exptime(text []byte, at int) Kind {
 	switch {
 	case err != nil:
 		return r.reject(BadTTL, at)
-	case n > month:
+	case n > meta.RelativeMax:
 		return r.until(n, at)
 	}
 	return r.in(n, at)

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"memcached-backdoor/preload/meta"
 )
 
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	longest := strings.Repeat("k", KeyMax)
+	longest := strings.Repeat("k", meta.KeyMax)
 	options := Options{TTL: 50, Flags: 5, Command: Add}
 	run(t, Memcached, []parserTest{
 		{name: "set", input: "set k 7 60 1\r\nv\r\n", want: []found{{kind: Item, key: "k", value: "v", flags: 7, ttl: 60}}},
@@ -48,7 +50,7 @@ func TestCommands(t *testing.T) {
 		{name: "bad flags", input: "set k -1 0 1\r\nv\r\nset k 4294967296 0 1\r\nv\r\nset k x 0 1\r\nv\r\n", want: []found{reject(BadFlags, 7), reject(BadFlags, 7), reject(BadFlags, 7)}},
 		{name: "most flags", input: "set k 4294967295 0 1\r\nv\r\n", want: []found{{kind: Item, key: "k", value: "v", flags: 1<<32 - 1}}},
 		{name: "longest key", input: "set " + longest + " 0 0 1\r\nv\r\n", want: []found{item(longest, "v")}},
-		{name: "key too long", input: "set " + longest + "k 0 0 1\r\nv\r\n", want: []found{reject(KeyTooLong, 5+KeyMax)}},
+		{name: "key too long", input: "set " + longest + "k 0 0 1\r\nv\r\n", want: []found{reject(KeyTooLong, 5+meta.KeyMax)}},
 		{name: "control byte in the key", input: "set a\tb 0 0 1\r\nv\r\n", want: []found{reject(KeyByte, 6)}},
 	})
 }
@@ -73,7 +75,7 @@ func TestMeta(t *testing.T) {
 		{name: "base64", input: "ms //8= 1 b\r\nv\r\nms a2V5 1 q b T9\r\nv\r\n", want: []found{item("\xff\xff", "v"), {kind: Item, key: "key", value: "v", ttl: 9}}},
 		{name: "bad base64", input: "ms a2V 1 b\r\nv\r\nms a_-= 1 b\r\nv\r\n", want: []found{reject(BadBase64, 4), reject(BadBase64, 4)}},
 		{name: "binary keys", input: "ms YSBi 1 b\r\nv\r\nms AA== 1 b\r\nv\r\nms " + strings.Repeat("AAAA", 84) + " 1 b\r\nv\r\n",
-			want: []found{item("a b", "v"), item("\x00", "v"), reject(KeyTooLong, 4+KeyMax)}},
+			want: []found{item("a b", "v"), item("\x00", "v"), reject(KeyTooLong, 4+meta.KeyMax)}},
 		{name: "keys that no command can have", input: "ms - 1 KAAAA F7\r\nv\r\nms - 1 KAAA\r\nv\r\nms - 1 K\r\nv\r\n",
 			want: []found{{kind: Item, key: "\x00\x00\x00", value: "v", flags: 7}, reject(BadBase64, 8), reject(EmptyKey, 4)}},
 		{name: "the longest binary key", options: Options{BinaryKeyMax: 2}, input: "ms AAA= 1 b\r\nv\r\nms YWFh 1 b\r\nv\r\nms - 1 KAAAA\r\nv\r\n",
@@ -95,13 +97,13 @@ func TestExptime(t *testing.T) {
 		{"0", item("k", "v")},
 		{"-0", item("k", "v")},
 		{"1", found{kind: Item, key: "k", value: "v", ttl: 1}},
-		{"2592000", found{kind: Item, key: "k", value: "v", ttl: month}},
+		{"2592000", found{kind: Item, key: "k", value: "v", ttl: meta.RelativeMax}},
 		{"2592001", skip(Expired)},
 		{"-1", skip(Expired)},
 		{fmt.Sprint(now - 1), skip(Expired)},
 		{fmt.Sprint(now), skip(Expired)},
 		{fmt.Sprint(now + 1), found{kind: Item, key: "k", value: "v", ttl: 1}},
-		{fmt.Sprint(now + 2*month), found{kind: Item, key: "k", value: "v", ttl: 2 * month}},
+		{fmt.Sprint(now + 2*meta.RelativeMax), found{kind: Item, key: "k", value: "v", ttl: 2 * meta.RelativeMax}},
 		{fmt.Sprint(now + TTLMax), found{kind: Item, key: "k", value: "v", ttl: TTLMax}},
 		{fmt.Sprint(now + TTLMax + 1), reject(BadTTL, 9)},
 		{"9223372036854775807", reject(BadTTL, 9)},

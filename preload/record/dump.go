@@ -3,7 +3,6 @@ package record
 import (
 	"bytes"
 	"encoding/base64"
-	"hash/crc32"
 	"strconv"
 
 	"memcached-backdoor/preload/meta"
@@ -18,8 +17,6 @@ const (
 
 // NoStale is why a stale item is not stored: it would be served as a fresh one.
 const NoStale Reason = "the item is stale, and memcached has no mark for that (before 1.5.19)"
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // dumped are the commands of a dump (package dump): each has a checksum of itself, its data and what
 // marks its item, and behind the last there is "mn".
@@ -57,8 +54,7 @@ func (d *dumped) parse(content []byte, row *Row) Kind {
 	if len(content) != end+len(marks) {
 		return row.reject(BadChunk, d.line)
 	}
-	sum := crc32.Update(crc32.Checksum(line[:seal.at], castagnoli), castagnoli, content[d.line:end])
-	if crc32.Update(sum, castagnoli, marks) != seal.sum {
+	if meta.Checksum(line[:seal.at], content[d.line:end], marks) != seal.sum {
 		return row.reject(BadChecksum, 0)
 	}
 	// What is there is what was sealed, but for a line end that may be another.

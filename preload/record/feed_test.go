@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+
+	"memcached-backdoor/preload/meta"
 )
 
 // found is a row that a parser has found, or a part of the input that is none.
@@ -146,7 +148,7 @@ func (f *feeder) found(kind Kind, row *Row, data []byte) found {
 	g := found{kind: kind, key: string(row.Key.Of(data)), left: row.Left, size: row.Size, content: row.Content}
 	switch kind {
 	case Item:
-		if !validKey(g.key) && !(row.Binary && g.key != "" && len(g.key) <= KeyMax) {
+		if !validKey(g.key) && !(row.Binary && g.key != "" && len(g.key) <= meta.KeyMax) {
 			f.t.Fatalf("the key %q of %q", g.key, data)
 		}
 		if !row.Oversize {
@@ -186,7 +188,7 @@ func (f *feeder) found(kind Kind, row *Row, data []byte) found {
 // validKey is what memcached's protocol.txt says of keys.
 func validKey(key string) bool {
 	control := func(r rune) bool { return r <= ' ' || r == 0x7f }
-	return key != "" && len(key) <= KeyMax && !slices.ContainsFunc([]rune(key), control)
+	return key != "" && len(key) <= meta.KeyMax && !slices.ContainsFunc([]rune(key), control)
 }
 
 // parse parses the input at once, byte by byte and in pieces, which is to be the same.

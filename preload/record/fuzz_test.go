@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"memcached-backdoor/preload/meta"
 )
 
 // inputMax is how long an input is that is fed byte by byte, at most.
@@ -133,7 +135,7 @@ func FuzzCommands(f *testing.F) {
 		if !validKey(key) {
 			return
 		}
-		ttl %= month + 1
+		ttl %= meta.RelativeMax + 1
 		want := func(command Command) found {
 			return found{kind: Item, key: key, value: value, flags: flags, ttl: int64(ttl), command: command}
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"memcached-backdoor/preload/meta"
 )
 
 // items are the items of a row: n of them, as make makes them.
@@ -23,7 +25,7 @@ func TestMock(t *testing.T) {
 	t.Parallel()
 	row := func(members string) string { return `{"key":"k","value":"v",` + members + "}\n" }
 	counted := func(n int) found { return item(fmt.Sprint("k", n), fmt.Sprintf("v%d%d", n, n)) }
-	longKey := strings.Repeat("k", KeyMax-1)
+	longKey := strings.Repeat("k", meta.KeyMax-1)
 	large := strings.Repeat("{n}", 8<<10)
 	run(t, JSONL, []parserTest{
 		{name: "expired", input: row(`"expired":true`) + row(`"expired":false`) + row(`"expired":null`),

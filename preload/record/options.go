@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"memcached-backdoor/preload/meta"
 )
 
 // Format is how rows are written down.
@@ -132,7 +134,7 @@ func rowMax(o Options) int {
 	const most = 1 << 30
 	switch o.Format {
 	case Raw:
-		return min(o.ValueMax, most) + KeyMax + 1
+		return min(o.ValueMax, most) + meta.KeyMax + 1
 	case Memcached, Dump: // what is behind the data of a dump's item has room there, too
 		return min(o.ValueMax, most) + headMax
 	}

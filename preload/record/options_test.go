@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"memcached-backdoor/preload/meta"
 )
 
 func TestOptionErrors(t *testing.T) {
@@ -77,7 +79,7 @@ func TestOptions(t *testing.T) {
 func TestRowMax(t *testing.T) {
 	t.Parallel()
 	const most = 40000
-	key := strings.Repeat("k", KeyMax)
+	key := strings.Repeat("k", meta.KeyMax)
 	for _, test := range []struct {
 		format    Format
 		row, code string // code is the longest for a byte of the value

@@ -3,6 +3,8 @@ package record
 import (
 	"strings"
 	"testing"
+
+	"memcached-backdoor/preload/meta"
 )
 
 func TestRaw(t *testing.T) {
@@ -10,7 +12,7 @@ func TestRaw(t *testing.T) {
 	rejected := func(key string, reason Reason, column int) found {
 		return found{kind: Reject, key: key, reason: reason, column: column}
 	}
-	longest := strings.Repeat("k", KeyMax)
+	longest := strings.Repeat("k", meta.KeyMax)
 	run(t, Raw, []parserTest{
 		{name: "plain", input: "user_1\tTrond\n", want: []found{item("user_1", "Trond")}},
 		{name: "it is the default", options: Options{Format: ""}, input: "k\tv", want: []found{item("k", "v")}},

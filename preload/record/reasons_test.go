@@ -6,12 +6,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"memcached-backdoor/preload/meta"
 )
 
 // TestReasons: each is reached, and said once.
 func TestReasons(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("k", KeyMax+1)
+	long := strings.Repeat("k", meta.KeyMax+1)
 	reached := map[Reason]bool{}
 	for _, test := range []struct {
 		options Options
@@ -20,7 +22,7 @@ func TestReasons(t *testing.T) {
 		want    found
 	}{
 		{Options{}, 0, "\tv", reject(EmptyKey, 1)},
-		{Options{}, 0, long + "\tv", reject(KeyTooLong, KeyMax+1)},
+		{Options{}, 0, long + "\tv", reject(KeyTooLong, meta.KeyMax+1)},
 		{Options{}, 0, "ab c\tv", reject(KeyByte, 3)},
 		{Options{}, 0, "k", reject(NoTab, 1)},
 		{Options{Format: PSQL}, 0, "\\N\tv", reject(NullKey, 1)},

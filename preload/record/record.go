@@ -3,13 +3,13 @@
 // from, and nothing of where they come from or go to.
 package record
 
-// KeyMax is the largest key in bytes (memcached.h: KEY_MAX_LENGTH).
-const KeyMax = 250
+import "memcached-backdoor/preload/meta"
 
-// TTLMax is the longest time to live in seconds: 68 years.
+// TTLMax is the longest time to live in seconds: 68 years. memcached keeps times in 32 bits, as seconds since
+// its start (memcached.h: rel_time_t).
 const TTLMax = 1<<31 - 1
 
-// Past is the time to live of an item that has expired when it is stored.
+// Past is the time to live of an item that has expired when it is stored (package batch: Past).
 const Past = 1<<32 - 1
 
 // A Reason says why a row is not stored, in words for a person.  There are few
@@ -134,13 +134,11 @@ func badKey(key []byte) (reason Reason, at int) {
 	switch {
 	case len(key) == 0:
 		return EmptyKey, 0
-	case len(key) > KeyMax:
-		return KeyTooLong, KeyMax
+	case len(key) > meta.KeyMax:
+		return KeyTooLong, meta.KeyMax
 	}
-	for i, b := range key {
-		if b <= ' ' || b == 0x7f {
-			return KeyByte, i
-		}
+	if at = meta.IndexBinary(key); at >= 0 {
+		return KeyByte, at
 	}
 	return "", 0
 }

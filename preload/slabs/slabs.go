@@ -17,11 +17,16 @@ import (
 type Stats struct{ General, Settings, Slabs map[string]string }
 
 const (
-	itemHeader   = 48      // sizeof(item) (memcached.h: struct _stritem)
-	align        = 8       // CHUNK_ALIGN_BYTES (slabs.c)
-	pageSize     = 1 << 20 // settings.slab_page_size, which has no option
-	classesMax   = 63      // MAX_NUMBER_OF_SLAB_CLASSES - 1 (memcached.h)
-	perItemChunk = itemHeader
+	// header is the size of an item's header, and of that of a chunk of a large item (memcached.h: sizeof(item),
+	// sizeof(item_chunk)).
+	header = 48
+	// ItemOverhead is what an item takes besides its key and its value, in bytes: header, CAS unique, the byte
+	// behind the key, and "\r\n" (memcached.h: struct _stritem, from 1.6.10 on).
+	ItemOverhead = header + 8 + 1 + 2
+
+	align      = 8       // CHUNK_ALIGN_BYTES (slabs.c)
+	pageSize   = 1 << 20 // settings.slab_page_size, which has no option
+	classesMax = 63      // MAX_NUMBER_OF_SLAB_CLASSES - 1 (memcached.h)
 )
 
 // ErrUnknown says that the classes cannot be told.
@@ -73,14 +78,14 @@ func New(stats Stats) (*Memory, error) {
 		}
 	}
 	chunk, largest, limit, malloced, pool := number[0], number[1], number[2], number[3], number[4]
-	if largest < itemHeader || largest > pageSize || chunk == 0 || chunk > largest {
+	if largest < header || largest > pageSize || chunk == 0 || chunk > largest {
 		return nil, fmt.Errorf("%w: its chunks have from %d to %d bytes", ErrUnknown, chunk, largest)
 	}
 	m := &Memory{Limit: limit, Free: pool * pageSize}
 	if limit > malloced {
 		m.Free += (limit - malloced) / pageSize * pageSize
 	}
-	for size := itemHeader + chunk; len(m.Classes) < classesMax-1 && float64(size) < float64(largest)/factor; {
+	for size := header + chunk; len(m.Classes) < classesMax-1 && float64(size) < float64(largest)/factor; {
 		size = (size + align - 1) / align * align
 		m.Classes = append(m.Classes, Class{ID: len(m.Classes) + 1, Size: size})
 		size = uint64(float64(size) * factor)
@@ -113,9 +118,9 @@ func (m *Memory) compare(shown map[string]string) error {
 func (m *Memory) Add(size, n uint64) {
 	last := &m.Classes[len(m.Classes)-1]
 	if size > last.Size {
-		whole := last.Size - perItemChunk
+		whole := last.Size - header
 		last.Items += size / whole * n
-		size = size%whole + 2*itemHeader
+		size = size%whole + 2*header
 	}
 	i, _ := slices.BinarySearchFunc(m.Classes, size, func(c Class, size uint64) int {
 		if c.Size < size {
