@@ -48,9 +48,7 @@ func (c cache) serve(t *testing.T, change func(*door.Dump)) (path string) {
 			call.Finish(door.Reply{Status: &door.Status{}})
 			return
 		}
-		counts, err := dump.Dump(c, call.Output, nil, dump.Options{
-			Format: dump.Format(request.To), Prefix: request.Prefix, Match: request.Match,
-		})
+		counts, err := dump.Dump(c, call.Output, request.Items, dump.Hooks{})
 		if err != nil {
 			call.Fail(&door.Error{Code: door.CodeWrite, Message: err.Error(), Dump: &door.Dump{}})
 			return
@@ -70,7 +68,7 @@ func (c cache) serve(t *testing.T, change func(*door.Dump)) (path string) {
 func (c cache) dumped(t *testing.T, change func([]byte) []byte) (file string) {
 	t.Helper()
 	var out bytes.Buffer
-	if _, err := dump.Dump(c, &out, nil, dump.Options{}); err != nil {
+	if _, err := dump.Dump(c, &out, dump.Options{}, dump.Hooks{}); err != nil {
 		t.Fatal(err)
 	}
 	text := out.Bytes()

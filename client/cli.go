@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -121,8 +122,7 @@ type mode string
 
 // UnmarshalText reads a mode.
 func (m *mode) UnmarshalText(text []byte) error {
-	switch *m = mode(text); door.Mode(*m) {
-	case door.ModeSet, door.ModeAdd, door.ModeReplace:
+	if *m = mode(text); slices.Contains(record.Modes, record.Mode(*m)) {
 		return nil
 	}
 	return fmt.Errorf("%q is no mode: set, add or replace", text)

@@ -32,7 +32,7 @@ func (c *diffCommand) Run(line *commandLine) error {
 	}
 	out := newDifferences(os.Stdout, line.JSON)
 	d := &difference{command: c, name: file.name, file: file.file, start: file.start, out: out}
-	dumping := dumping{caller: call, request: c.request(string(dump.MS))}
+	dumping := dumping{caller: call, request: c.request(dump.MS)}
 	err = d.compare(&dumping)
 	if interrupted(err) {
 		return err // what lists the differences may not have ended yet

@@ -29,8 +29,8 @@ type selecting struct {
 }
 
 // request asks the door for the items, in a format.
-func (s *selecting) request(format string) door.Request {
-	return door.Request{Version: door.Protocol, Op: door.OpDump, To: format, Prefix: s.Prefix, Match: s.Match}
+func (s *selecting) request(format dump.Format) door.Request {
+	return door.Request{Version: door.Protocol, Op: door.OpDump, Items: door.Items{Format: format, Prefix: s.Prefix, Match: s.Match}}
 }
 
 // means says that a key is one of them.
@@ -50,7 +50,7 @@ func (c *dumpCommand) Run(line *commandLine) error {
 		_, err = to.finish(err)
 		return err
 	}
-	d := dumping{caller: newCaller(line, signals, shown, 0), request: c.request(c.Format)}
+	d := dumping{caller: newCaller(line, signals, shown, 0), request: c.request(dump.Format(c.Format))}
 	d.request.MinTTL, d.request.KeysOnly = int64(c.MinTTL), c.KeysOnly
 	counts, err := d.dump(to)
 	if counts == nil {

@@ -52,7 +52,7 @@ func TestDumpRequest(t *testing.T) {
 	}{
 		{nil, door.Request{}},
 		{[]string{"--format=jsonl", "--prefix=user:", "--match=*:?", "--min-ttl=10m", "--keys-only", "--progress=json"},
-			door.Request{To: "jsonl", Prefix: "user:", Match: "*:?", MinTTL: 600, KeysOnly: true, Progress: true}},
+			door.Request{Items: door.Items{Format: "jsonl", Prefix: "user:", Match: "*:?", MinTTL: 600, KeysOnly: true}, Progress: true}},
 	} {
 		p := start(t, path, nil, append([]string{"dump"}, test.args...)...)
 		p.Wait()
@@ -184,7 +184,7 @@ func TestDumpTerminal(t *testing.T) {
 	t.Parallel()
 	end := make(chan struct{})
 	path := serve(t, func(c *door.Call, req door.Request) {
-		if req.Progress != (req.To == "jsonl") {
+		if req.Progress != (req.Items.Format == "jsonl") {
 			t.Errorf("progress was asked for: %t", req.Progress)
 		}
 		if req.Progress {
@@ -217,7 +217,7 @@ func TestRestore(t *testing.T) {
 		says = "error: the dump is not complete: what is there of it is stored, its end is missing\nhint: take another dump; it is complete when its last line is mn\n"
 	)
 	runWith(t, path, dumpText, "restore").ends(1, line, says)
-	if got := take(t, requests); got != (door.Request{Version: door.Protocol, Op: door.OpLoad, From: "dump"}) {
+	if got := take(t, requests); got != (door.Request{Version: door.Protocol, Op: door.OpLoad, Rows: door.Rows{Format: "dump"}}) {
 		t.Errorf("%+v", got)
 	}
 	file := filepath.Join(t.TempDir(), "dump")
@@ -225,7 +225,7 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, path, nil, "restore", "--mode=add", "--max-errors=5%", "--resume", "--rate=10", "--gentle", file).ends(1, line, says)
-	if got := take(t, requests); got != (door.Request{Version: door.Protocol, Op: door.OpLoad, From: "dump", Mode: "add", MaxErrors: "5%", Resume: true, Rate: 10, Gentle: true}) {
+	if got := take(t, requests); got != (door.Request{Version: door.Protocol, Op: door.OpLoad, Rows: door.Rows{Format: "dump", Mode: "add"}, Limits: door.Limits{MaxErrors: "5%", Rate: 10, Gentle: true}, Resume: true}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -23,7 +23,7 @@ func TestProgressEvents(t *testing.T) {
 			t.Error("progress was not asked for")
 		}
 		c.Progress(door.Reply{Load: &door.Load{Rows: 1, Stored: 1, Bytes: 4, Seconds: 0.25}})
-		if req.From == "" {
+		if req.Rows.Format == "" {
 			c.Finish(door.Reply{Error: &door.Error{Code: door.CodeRead, Message: "out of luck", Load: &door.Load{Rows: 1, Stored: 1, Bytes: 4, Seconds: 0.5}}})
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/record"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,7 +44,7 @@ func (c *fillCommand) fill(line *commandLine, all *outcome) error {
 func (c *fillCommand) request(*source) door.Request {
 	request := c.storing.request()
 	c.marking.add(&request)
-	request.From = "jsonl"
+	request.Rows.Format = record.JSONL
 	return request
 }
 

@@ -20,7 +20,7 @@ func TestFill(t *testing.T) {
 		contents <- string(data)
 		c.Finish(door.Reply{Load: &door.Load{Rows: 14, Stored: 14, Bytes: 80, Seconds: 0.01}})
 	})
-	plain := door.Request{Version: 1, Op: "load", From: "jsonl"}
+	plain := door.Request{Version: 1, Op: "load", Rows: door.Rows{Format: "jsonl"}}
 	for _, test := range []struct {
 		name string
 		args []string
@@ -33,7 +33,7 @@ func TestFill(t *testing.T) {
 		{"less than an item", []string{"--bytes", "1", "--size", "3M"}, plain, `{"key":"fill:{n}","count":1,"size":[3000000,3000000],"seed":1}`},
 		{"items", []string{"--count=5", "--key=a\"{n}{n}", "--size=0-7", "--seed=18446744073709551615"}, plain, `{"key":"a\"{n}{n}","count":5,"size":[0,7],"seed":18446744073709551615}`},
 		{"options", []string{"--count=1", "--ttl=24h", "--flags=7", "--mode=add", "--rate=5000", "--gentle", "--detach", "--dry-run", "--progress=none"},
-			door.Request{Version: 1, Op: "load", From: "jsonl", TTL: 86400, Flags: 7, Mode: "add", Rate: 5000, Gentle: true, Detach: true, DryRun: true},
+			door.Request{Version: 1, Op: "load", Rows: door.Rows{Format: "jsonl", TTL: 86400, Flags: 7, Mode: "add"}, Limits: door.Limits{Rate: 5000, Gentle: true}, Detach: true, DryRun: true},
 			`{"key":"fill:{n}","count":1,"size":[100,100],"seed":1}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

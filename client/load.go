@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/record"
 )
 
 // Run loads the sources and accounts for them.
@@ -17,8 +18,8 @@ func (c *loadCommand) Run(line *commandLine) error {
 // request is what the door is asked for.
 func (c *loadCommand) request(s *source) door.Request {
 	request := c.storing.request()
-	request.From = cmp.Or(c.From, s.format())
-	request.Null = c.Null
+	request.Rows.Format = cmp.Or(record.Format(c.From), s.format())
+	request.Null = record.Null(c.Null)
 	request.Header = c.Header
 	request.Key = c.Key
 	request.Value = c.Value
@@ -37,9 +38,8 @@ func (s *storing) request() door.Request {
 		Version: door.Protocol,
 		Op:      door.OpLoad,
 
-		Mode:   door.Mode(s.Mode),
-		Rate:   uint64(s.Rate),
-		Gentle: s.Gentle,
+		Rows:   door.Rows{Mode: record.Mode(s.Mode)},
+		Limits: door.Limits{Rate: uint64(s.Rate), Gentle: s.Gentle},
 		Detach: s.Detach,
 		DryRun: s.DryRun,
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/record"
 )
 
 const noTab = "no tab between key and value"
@@ -34,7 +35,7 @@ func TestLoad(t *testing.T) {
 	}
 	plain := door.Request{Version: 1, Op: "load"}
 	columns := plain
-	columns.From = "tsv" // as the name says
+	columns.Rows.Format = "tsv" // as the name says
 	for _, test := range []struct {
 		name string
 		args []string
@@ -47,13 +48,12 @@ func TestLoad(t *testing.T) {
 		{"file without load", []string{file}, columns},
 		{"door", []string{"--door", path}, plain},
 		{"options", []string{"--ttl", "30d", "--flags", "4294967295", "--mode", "add", "--rate", "5000", "--gentle", "--detach"},
-			door.Request{Version: 1, Op: "load", TTL: 2592000, Flags: 1<<32 - 1, Mode: "add", Rate: 5000, Gentle: true, Detach: true}},
+			door.Request{Version: 1, Op: "load", Rows: door.Rows{TTL: 2592000, Flags: 1<<32 - 1, Mode: "add"}, Limits: door.Limits{Rate: 5000, Gentle: true}, Detach: true}},
 		{"options of load", []string{"load", "--ttl=90", "--mode=replace", "-"},
-			door.Request{Version: 1, Op: "load", TTL: 90, Mode: "replace"}},
+			door.Request{Version: 1, Op: "load", Rows: door.Rows{TTL: 90, Mode: "replace"}}},
 		{"options of rows", []string{"--from=csv", "--null=skip", "--header", "--key=user:{id}", "--value=json", "--ttl-column=t",
 			"--expires-column=5", "--flags-column=f", "--max-errors=5%"},
-			door.Request{Version: 1, Op: "load", From: "csv", Null: "skip", Header: true, Key: "user:{id}", Value: "json", TTLColumn: "t",
-				ExpiresColumn: "5", FlagsColumn: "f", MaxErrors: "5%"}},
+			door.Request{Version: 1, Op: "load", Rows: door.Rows{Format: "csv", Null: "skip", Header: true, Key: "user:{id}", Value: "json", TTLColumn: "t", ExpiresColumn: "5", FlagsColumn: "f"}, Limits: door.Limits{MaxErrors: "5%"}}},
 		{"no progress", []string{"-", "--progress=none"}, plain},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -75,9 +75,9 @@ func TestLoad(t *testing.T) {
 
 // TestFormat: the end of a file's name tells its format, unless --from does.
 func TestFormat(t *testing.T) {
-	formats := make(chan string, 1)
+	formats := make(chan record.Format, 1)
 	path := serve(t, func(c *door.Call, req door.Request) {
-		formats <- req.From
+		formats <- req.Rows.Format
 		c.Finish(door.Reply{Load: &door.Load{}})
 	})
 	dir := t.TempDir()
@@ -95,7 +95,7 @@ func TestFormat(t *testing.T) {
 				args, want = append(args, "--from", from), from
 			}
 			start(t, path, nil, args...).ends(0, "0 rows read: 0 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n", "")
-			if got := take(t, formats); got != want {
+			if got := take(t, formats); string(got) != want {
 				t.Errorf("%s: the format is %q, want %q", args, got, want)
 			}
 		}

@@ -1,6 +1,9 @@
 package main
 
-import "memcached-backdoor/preload/door"
+import (
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/record"
+)
 
 type restoreCommand struct {
 	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Dumps to read, one after the other; - is standard input."`
@@ -22,7 +25,7 @@ func (c *restoreCommand) Run(line *commandLine) error {
 // request is what the door is asked for.
 func (c *restoreCommand) request(*source) door.Request {
 	request := c.storing.request()
-	request.From = "dump"
+	request.Rows.Format = record.Dump
 	c.refusing.add(&request)
 	request.Resume = c.Resume
 	return request

@@ -93,9 +93,9 @@ func (s *source) size(done uint64) (size uint64, known bool) {
 }
 
 // format is what the source's name says of its rows, "" if that is nothing.
-func (s *source) format() string {
+func (s *source) format() record.Format {
 	if format, ok := record.FormatOf(s.name); ok {
-		return string(format)
+		return format
 	}
 	return ""
 }

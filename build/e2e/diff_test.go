@@ -38,7 +38,7 @@ func TestDiff(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		s := start(t, h.program, "-m", "256")
 		s.inspect()
-		s.load(door.Request{From: "jsonl"}, []byte(`{"key":"moment","value":"v","ttl":12}`+"\n"))
+		s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(`{"key":"moment","value":"v","ttl":12}`+"\n"))
 		file := filepath.Join(t.TempDir(), "dump")
 		if out, errOut, status := s.client(nil, "dump", file); status != 0 {
 			t.Fatalf("status %d: %s%s", status, out, errOut)
@@ -107,7 +107,7 @@ func TestDiff(t *testing.T) {
 func TestDiffRestored(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		s := start(t, h.program, "-m", "256")
-		if l := s.load(door.Request{From: "jsonl"}, []byte(inspected)); l.Stored != 200_000 {
+		if l := s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(inspected)); l.Stored != 200_000 {
 			t.Fatalf("%+v", l)
 		}
 		file := filepath.Join(t.TempDir(), "dump")

@@ -66,7 +66,7 @@ func TestDumpFlushed(t *testing.T) {
 				flush() // the first dump has taken out what it has asked for
 				s.load(door.Request{}, rowsOf("alive", alive))
 				expect("flushed and stored", alive, dead/2)
-				s.load(door.Request{From: "jsonl"}, []byte(fmt.Sprintf(`{"key":"expired{n}","value":"v","expired":true,"count":%d}`+"\n", dead)))
+				s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(fmt.Sprintf(`{"key":"expired{n}","value":"v","expired":true,"count":%d}`+"\n", dead)))
 				expect("expired", alive, dead/2)
 			})
 		}

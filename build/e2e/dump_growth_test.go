@@ -153,7 +153,7 @@ func TestDumpWhileTableGrows(t *testing.T) {
 		value := func(i int) string { return fmt.Sprintf("%d:%s", i, pad) }
 		s := start(t, h.program, "-m", "4096")
 		rows := fmt.Sprintf(`{"key":"base:{n}","value":"{n}:%s","count":%d}`, pad, n)
-		if l := s.load(door.Request{From: "jsonl"}, []byte(rows)); l.Stored != uint64(n) {
+		if l := s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(rows)); l.Stored != uint64(n) {
 			t.Fatalf("%+v", l)
 		}
 		level := s.stat("", "hash_power_level")
@@ -171,7 +171,7 @@ func TestDumpWhileTableGrows(t *testing.T) {
 		// What a load waits for, a dump waits for, too; so growth is brought about in both ways.
 		p := &pausing{Reader: out, every: n * (padding + 10) / 4, do: []func(){func() {
 			more := fmt.Sprintf(`{"key":"beside:{n}","value":"{n}","count":%d}`, n/2)
-			if l := s.load(door.Request{From: "jsonl"}, []byte(more)); l.Stored != uint64(n/2) {
+			if l := s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(more)); l.Stored != uint64(n/2) {
 				t.Errorf("the load beside: %+v", l)
 			}
 			s.outgrow()

@@ -22,7 +22,7 @@ func TestDumpWithoutExpired(t *testing.T) {
 {"key":"moment{n}","value":"v","ttl":1,"count":100}
 {"key":"stays{n}","value":"v","ttl":1000,"count":100}
 `
-		s.load(door.Request{From: "jsonl"}, []byte(rows))
+		s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(rows))
 		if n := s.stat("", "curr_items"); n < 200 {
 			t.Errorf("%d items", n)
 		}
@@ -46,7 +46,7 @@ func TestDumpWithoutExpired(t *testing.T) {
 			}
 			return nil
 		})
-		s.load(door.Request{From: "jsonl"}, []byte(rows))
+		s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(rows))
 		s.ask("flush_all 1", regexp.MustCompile("^OK"))
 		flushed := time.Now()
 		wait(t, "a dump after flush_all 1", func() error {

@@ -233,7 +233,7 @@ func (s *server) store(items map[string]entry) {
 	}
 	s.sends(written(s.t, "commands", append(text[0].Bytes(), "mn\r\n"...)))
 	defer s.observe()()
-	if l := s.load(door.Request{From: "memcached"}, text[1].Bytes()); l.Stored != uint64(n/2+n%2) {
+	if l := s.load(door.Request{Rows: door.Rows{Format: "memcached"}}, text[1].Bytes()); l.Stored != uint64(n/2+n%2) {
 		s.t.Fatalf("%+v", l)
 	}
 }

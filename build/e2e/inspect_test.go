@@ -25,7 +25,7 @@ const binaryKey = "\x00bin ary\n:\xff"
 // inspect fills the cache with what is inspected.
 func (s *server) inspect() {
 	s.t.Helper()
-	if l := s.load(door.Request{From: "jsonl"}, []byte(inspected)); l.Stored != 200_000 || l.Gone != nil {
+	if l := s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(inspected)); l.Stored != 200_000 || l.Gone != nil {
 		s.t.Fatalf("%+v", l)
 	}
 	s.setBinary("one")

@@ -16,6 +16,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/record"
 )
 
 func TestRouteIsReported(t *testing.T) {
@@ -106,7 +107,7 @@ func TestTenRejectsAreShown(t *testing.T) {
 func TestLoadOptions(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		server := start(t, s.program)
-		server.load(door.Request{Flags: 0xdeadbeef, TTL: 1000}, []byte("k\tfirst\n"))
+		server.load(door.Request{Rows: door.Rows{Flags: 0xdeadbeef, TTL: 1000}}, []byte("k\tfirst\n"))
 		item, err := server.cache().Get("k")
 		if err != nil || string(item.Value) != "first" || item.Flags != 0xdeadbeef {
 			t.Fatalf("item %+v, %v", item, err)
@@ -118,11 +119,11 @@ func TestLoadOptions(t *testing.T) {
 			t.Errorf("%d s to live, want 1000", left)
 		}
 
-		l := server.load(door.Request{Mode: door.ModeAdd}, []byte("k\tsecond\nnew\tadded\n"))
+		l := server.load(door.Request{Rows: door.Rows{Mode: record.ModeAdd}}, []byte("k\tsecond\nnew\tadded\n"))
 		if l.Stored != 1 || l.Skipped != 1 || l.Reasons["key exists"] != 1 || server.get("k") != "first" {
 			t.Errorf("add: %+v, value %q", l, server.get("k"))
 		}
-		l = server.load(door.Request{Mode: door.ModeReplace}, []byte("k\tthird\nother\treplaced\n"))
+		l = server.load(door.Request{Rows: door.Rows{Mode: record.ModeReplace}}, []byte("k\tthird\nother\treplaced\n"))
 		if l.Stored != 1 || l.Skipped != 1 || l.Reasons["key does not exist"] != 1 || server.get("k") != "third" {
 			t.Errorf("replace: %+v, value %q", l, server.get("k"))
 		}
@@ -132,11 +133,11 @@ func TestLoadOptions(t *testing.T) {
 		}
 
 		// memcached's own rule would take this for a date in 1970 and drop the item.
-		server.load(door.Request{TTL: 100 * 24 * 3600}, []byte("long\tlived\n"))
+		server.load(door.Request{Rows: door.Rows{TTL: 100 * 24 * 3600}}, []byte("long\tlived\n"))
 		if left := server.metaTTL("long"); left < 100*24*3600-5 {
 			t.Errorf("%d s to live, want 100 days", left)
 		}
-		server.load(door.Request{TTL: 1}, []byte("short\tlived\n"))
+		server.load(door.Request{Rows: door.Rows{TTL: 1}}, []byte("short\tlived\n"))
 		wait(t, "an item to expire", func() error {
 			if _, err := server.cache().Get("short"); err != memcache.ErrCacheMiss {
 				return fmt.Errorf("still there (%v)", err)
@@ -176,7 +177,7 @@ func TestLargeValues(t *testing.T) {
 		values["small"] = []byte("value")
 
 		for _, flags := range []uint32{0, 7} {
-			l := server.load(door.Request{Flags: flags}, rows.Bytes())
+			l := server.load(door.Request{Rows: door.Rows{Flags: flags}}, rows.Bytes())
 			if int(l.Stored) != len(values) || l.Rejected != 1 || l.Rejects[0].Line != uint64(len(values)) {
 				t.Fatalf("%+v", l)
 			}
@@ -210,7 +211,7 @@ func TestRejectRemovesOldValue(t *testing.T) {
 		}
 		// add and replace would not have changed it.
 		server.load(door.Request{}, []byte("k\tnew\n"))
-		server.load(door.Request{Mode: door.ModeReplace}, []byte("k\t"+strings.Repeat("x", 1<<20)))
+		server.load(door.Request{Rows: door.Rows{Mode: record.ModeReplace}}, []byte("k\t"+strings.Repeat("x", 1<<20)))
 		if got := server.get("k"); got != "new" {
 			t.Errorf("after a failed replace: %q", got)
 		}
@@ -386,7 +387,7 @@ func TestKeysFoundAfterGrowth(t *testing.T) {
 					}
 				}
 			}
-			if l := server.load(door.Request{TTL: 1}, rows.Bytes()); l.Stored != n {
+			if l := server.load(door.Request{Rows: door.Rows{TTL: 1}}, rows.Bytes()); l.Stored != n {
 				t.Fatalf("%+v", l)
 			}
 		}
@@ -445,7 +446,7 @@ func restart(t *testing.T, h shape, memory string) {
 			t.Fatalf("%s after the restart: %+v, %v", key, item, err)
 		}
 	}
-	if l := again.load(door.Request{TTL: 500}, []byte("new\tvalue\n")); l.Stored != 1 {
+	if l := again.load(door.Request{Rows: door.Rows{TTL: 500}}, []byte("new\tvalue\n")); l.Stored != 1 {
 		t.Fatalf("%+v", l)
 	}
 	if left := again.metaTTL("new"); left < 495 || left > 501 {

@@ -152,7 +152,7 @@ func TestFlushedRowsAreNotEvicted(t *testing.T) {
 	file := fileOf(t, rowsOf("flushed", 50_000))
 	replies := make(chan door.Reply, 1)
 	go func() {
-		reply, _ := call(server.door, door.Request{Op: door.OpLoad, Rate: 25_000}, file)
+		reply, _ := call(server.door, door.Request{Op: door.OpLoad, Limits: door.Limits{Rate: 25_000}}, file)
 		replies <- reply
 	}()
 	wait(t, "some rows", func() error { _, err := server.cache().Get("flushed_10000"); return err })

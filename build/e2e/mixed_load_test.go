@@ -91,7 +91,7 @@ func (r *mixed) load(rows []byte, n int) (stored int, err error) {
 	}
 	file := fileOf(r.t, rows)
 	defer file.Close()
-	reply, err := call(r.s.door, door.Request{Op: door.OpLoad, From: "memcached"}, file)
+	reply, err := call(r.s.door, door.Request{Op: door.OpLoad, Rows: door.Rows{Format: "memcached"}}, file)
 	if err != nil {
 		return 0, fmt.Errorf("load: %w", err)
 	}

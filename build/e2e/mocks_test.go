@@ -9,6 +9,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/record"
 )
 
 const noCAS = "no CAS unique can be chosen: memcached runs with -C, or takes none by protocol (before 1.6.27)"
@@ -28,7 +29,7 @@ func (s *server) expires() {
 	s.t.Helper()
 	wait(s.t, "an item that has expired", func() error {
 		before := s.stat("", "get_expired")
-		if l := s.load(door.Request{From: "jsonl"}, []byte(`{"key":"gone","value":"v","expired":true}`)); l.Stored != 1 {
+		if l := s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(`{"key":"gone","value":"v","expired":true}`)); l.Stored != 1 {
 			s.t.Fatalf("%+v", l)
 		}
 		s.missing("gone")
@@ -57,7 +58,7 @@ func TestMocks(t *testing.T) {
 {"key":"{n}","value":"{n}"}
 {"key":"n{n}","value":"<{n}>","count":12,"flags":3}
 `
-		l := s.load(door.Request{From: "jsonl"}, []byte(rows))
+		l := s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(rows))
 		if l.Rows != 10+12 || l.Stored != l.Rows || l.Gone != nil {
 			t.Errorf("%+v", l)
 		}
@@ -101,11 +102,11 @@ func TestMockCAS(t *testing.T) {
 			return
 		}
 		s.keepsCAS()
-		s.load(door.Request{From: "jsonl", Mode: door.ModeAdd}, []byte(`{"key":"small","value":"w","cas":78}`))
+		s.load(door.Request{Rows: door.Rows{Format: "jsonl", Mode: record.ModeAdd}}, []byte(`{"key":"small","value":"w","cas":78}`))
 		if got := s.unique("small"); got != 77 {
 			t.Errorf("an item that was not added has changed the unique to %d", got)
 		}
-		s.load(door.Request{From: "jsonl", Mode: door.ModeReplace}, []byte(`{"key":"small","value":"w","cas":79}`))
+		s.load(door.Request{Rows: door.Rows{Format: "jsonl", Mode: record.ModeReplace}}, []byte(`{"key":"small","value":"w","cas":79}`))
 		if got := s.unique("small"); got != 79 {
 			t.Errorf("the unique of what was replaced is %d", got)
 		}
@@ -134,7 +135,7 @@ const uniques = `{"key":"small","value":"v","cas":77}
 
 func (s *server) keepsCAS() {
 	s.t.Helper()
-	if l := s.load(door.Request{From: "jsonl"}, []byte(uniques)); l.Stored != 304 || l.Rows != 304 {
+	if l := s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(uniques)); l.Stored != 304 || l.Rows != 304 {
 		s.t.Fatalf("%+v", l)
 	}
 	for key, want := range map[string]uint64{"small": 77, "most": 1<<64 - 1, "large": 1, "many1": 5, "many300": 5} {
@@ -157,15 +158,15 @@ func (s *server) keepsCAS() {
 	if s.unique("small") == 77 {
 		s.t.Error("what replaces an item has its CAS unique")
 	}
-	s.load(door.Request{From: "jsonl"}, []byte(`{"key":"small","value":"v","cas":77}`))
+	s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(`{"key":"small","value":"v","cas":77}`))
 }
 
 // refusesCAS: rows that choose a CAS unique are rejected, each once, before anything is stored. What they would have
 // replaced is stale.
 func (s *server) refusesCAS() {
 	s.t.Helper()
-	s.load(door.Request{From: "raw"}, []byte("small\told\n"))
-	for _, request := range []door.Request{{From: "jsonl", DryRun: true}, {From: "jsonl"}} {
+	s.load(door.Request{Rows: door.Rows{Format: "raw"}}, []byte("small\told\n"))
+	for _, request := range []door.Request{{Rows: door.Rows{Format: "jsonl"}, DryRun: true}, {Rows: door.Rows{Format: "jsonl"}}} {
 		if got := s.get("small"); got != "old" {
 			s.t.Errorf("the value is %q now", got)
 		}
@@ -183,7 +184,7 @@ func TestMocksWithoutCAS(t *testing.T) {
 		s := start(t, h.program, "-C")
 		s.refusesCAS()
 		s.expires()
-		s.load(door.Request{From: "jsonl"}, []byte(`{"key":"n{n}","size":9,"count":9}`))
+		s.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(`{"key":"n{n}","size":9,"count":9}`))
 		if n := len(s.get("n9")); n != 9 {
 			t.Errorf("%d bytes of filler", n)
 		}

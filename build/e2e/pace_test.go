@@ -18,7 +18,7 @@ func TestRate(t *testing.T) {
 			rows int
 			rate uint64
 		}{{1500, 1000}, {3, 5}, {40_000, 40_000}} {
-			load := server.load(door.Request{Rate: test.rate}, rowsOf("rate", test.rows))
+			load := server.load(door.Request{Limits: door.Limits{Rate: test.rate}}, rowsOf("rate", test.rows))
 			if load.Rows != uint64(test.rows) || load.Stored != uint64(test.rows) {
 				t.Errorf("%d of %d rows are stored", load.Stored, test.rows)
 			}
@@ -45,7 +45,7 @@ func TestRateOfLargeValues(t *testing.T) {
 		for i := range rows {
 			fmt.Fprintf(&all, "large_%d\t%s\n", i, valueOf(i))
 		}
-		for _, request := range []door.Request{{Rate: 1000}, {Rate: 100}, {Gentle: true}} {
+		for _, request := range []door.Request{{Limits: door.Limits{Rate: 1000}}, {Limits: door.Limits{Rate: 100}}, {Limits: door.Limits{Gentle: true}}} {
 			if load := server.load(request, all.Bytes()); load.Rows != rows || load.Stored != rows {
 				t.Errorf("%+v: %d rows read, %d stored, want %d", request, load.Rows, load.Stored, rows)
 			}
@@ -66,7 +66,7 @@ func TestRateCanceled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		request := door.Request{Version: door.Protocol, Op: door.OpLoad, Rate: 1}
+		request := door.Request{Version: door.Protocol, Op: door.OpLoad, Limits: door.Limits{Rate: 1}}
 		if err := conn.Call(request, fileOf(t, rowsOf("slow", 3600))); err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func TestGentle(t *testing.T) {
 		gentle := make(chan door.Reply, 1)
 		file := fileOf(t, rowsOf("gentle", rows))
 		go func() {
-			reply, err := call(server.door, door.Request{Op: door.OpLoad, Gentle: true}, file)
+			reply, err := call(server.door, door.Request{Op: door.OpLoad, Limits: door.Limits{Gentle: true}}, file)
 			if err != nil {
 				t.Error(err)
 			}

@@ -178,7 +178,7 @@ func TestRestoreResume(t *testing.T) {
 		}
 		defer file.Close()
 		first, _, _ := strings.Cut(read(t, path)[len("ms "):], " ")
-		breakOff(t, to, door.Request{From: "dump", Rate: 50_000}, file, first)
+		breakOff(t, to, door.Request{Rows: door.Rows{Format: "dump"}, Limits: door.Limits{Rate: 50_000}}, file, first)
 		done := to.stat("", "curr_items")
 		l, _, status := to.restored("--resume", path)
 		if status != 0 || l.Resumed == 0 || l.Rows != n-uint64(done) || l.Stored != l.Rows || l.Incomplete {

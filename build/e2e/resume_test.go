@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/record"
 )
 
 // breakOff begins a load and goes away when some rows are there.
@@ -49,12 +50,12 @@ func TestResume(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		const rows = 300_000
 		for name, request := range map[string]door.Request{
-			"raw": {}, "csv": {From: "csv", Header: true, Key: "k", Value: "v"},
+			"raw": {}, "csv": {Rows: door.Rows{Format: "csv", Header: true, Key: "k", Value: "v"}},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				content := rowsOf("row", rows)
-				if request.From == "csv" {
+				if request.Rows.Format == "csv" {
 					content = append([]byte("v,k\n"), csvOf(rows)...)
 				}
 				server := start(t, h.program)
@@ -131,7 +132,7 @@ func TestNothingToResume(t *testing.T) {
 				t.Parallel()
 				s := start(t, h.program)
 				file := fileOf(t, content)
-				request := door.Request{TTL: test.ttl}
+				request := door.Request{Rows: door.Rows{TTL: test.ttl}}
 				if test.change != nil {
 					slow := request
 					slow.Rate = 50_000
@@ -156,8 +157,8 @@ func TestResumeTwice(t *testing.T) {
 	const rows = 200_000
 	s := start(t, stock(t))
 	file := fileOf(t, rowsOf("row", rows))
-	breakOff(t, s, door.Request{Rate: 100_000}, file, "row_10000")
-	breakOff(t, s, door.Request{Rate: 100_000, Resume: true}, reopen(t, file), "row_50000")
+	breakOff(t, s, door.Request{Limits: door.Limits{Rate: 100_000}}, file, "row_10000")
+	breakOff(t, s, door.Request{Limits: door.Limits{Rate: 100_000}, Resume: true}, reopen(t, file), "row_50000")
 	if err := s.cache().Delete("row_0"); err != nil {
 		t.Fatal(err)
 	}
@@ -165,14 +166,14 @@ func TestResumeTwice(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	file = fileOf(t, rowsOf("other", rows))
-	breakOff(t, s, door.Request{Rate: 100_000, TTL: 1}, file, "other_10000")
+	breakOff(t, s, door.Request{Limits: door.Limits{Rate: 100_000}, Rows: door.Rows{TTL: 1}}, file, "other_10000")
 	wait(t, "the rows' end", func() error {
 		if _, err := s.cache().Get("other_10000"); err == nil {
 			return errors.New("they are there")
 		}
 		return nil
 	})
-	if l := s.loadFile(door.Request{TTL: 1, Resume: true}, reopen(t, file)); l.Resumed == 0 || l.Restarted != "" {
+	if l := s.loadFile(door.Request{Rows: door.Rows{TTL: 1}, Resume: true}, reopen(t, file)); l.Resumed == 0 || l.Restarted != "" {
 		t.Errorf("%+v", l)
 	}
 }
@@ -193,9 +194,9 @@ func TestResumeOther(t *testing.T) {
 	server := start(t, stock(t))
 	const rows = 200_000
 	file := fileOf(t, rowsOf("row", rows))
-	breakOff(t, server, door.Request{Rate: 100_000}, file, "row_20000")
+	breakOff(t, server, door.Request{Limits: door.Limits{Rate: 100_000}}, file, "row_20000")
 	for name, request := range map[string]door.Request{
-		"other options": {TTL: 60}, "other format": {From: "tsv"}, "other mode": {Mode: door.ModeSet},
+		"other options": {Rows: door.Rows{TTL: 60}}, "other format": {Rows: door.Rows{Format: "tsv"}}, "other mode": {Rows: door.Rows{Mode: record.ModeSet}},
 	} {
 		request.Resume = true
 		if load := server.loadFile(request, reopen(t, file)); load.Resumed != 0 || load.Rows != rows {
@@ -212,7 +213,7 @@ func TestResumeOther(t *testing.T) {
 		t.Errorf("a changed file: %+v", load)
 	}
 
-	breakOff(t, server, door.Request{Rate: 100_000}, reopen(t, file), "more")
+	breakOff(t, server, door.Request{Limits: door.Limits{Rate: 100_000}}, reopen(t, file), "more")
 	server.kill()
 	again := start(t, stock(t))
 	if load := again.loadFile(door.Request{Resume: true}, reopen(t, file)); load.Resumed != 0 || load.Rows != rows+1 {

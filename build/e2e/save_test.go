@@ -85,7 +85,7 @@ func TestSave(t *testing.T) {
 				s.start()
 				s.awaitFixtures()
 				s.load(door.Request{}, rowsOf("k", 20_000))
-				s.load(door.Request{TTL: 3600, Flags: 7}, []byte("ttl\tvalue\n"))
+				s.load(door.Request{Rows: door.Rows{TTL: 3600, Flags: 7}}, []byte("ttl\tvalue\n"))
 				tell(s)
 				if got := s.end(0); got != want {
 					t.Errorf("memcached ended with %v, without the library with %v", got, want)

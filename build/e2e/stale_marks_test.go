@@ -150,7 +150,7 @@ func TestMarks(t *testing.T) {
 				for _, i := range items {
 					to.tells("md " + i.key + "\r\n")
 				}
-				to.load(door.Request{From: "jsonl"}, []byte(read(t, jsonl)))
+				to.load(door.Request{Rows: door.Rows{Format: "jsonl"}}, []byte(read(t, jsonl)))
 				to.marksAre("loaded as jsonl by "+name, slices.DeleteFunc(slices.Clone(items), func(i marked) bool { return strings.HasSuffix(i.key, " b") }))
 			}
 
@@ -223,7 +223,7 @@ func TestMarksBesideDumps(t *testing.T) {
 			if err == nil {
 				go io.Copy(io.Discard, r)
 				var reply door.Reply
-				if reply, err = call(s.door, door.Request{Op: door.OpDump, To: "ms"}, w); err == nil && reply.Error != nil {
+				if reply, err = call(s.door, door.Request{Op: door.OpDump, Items: door.Items{Format: "ms"}}, w); err == nil && reply.Error != nil {
 					err = reply.Error
 				}
 				w.Close()

@@ -73,7 +73,7 @@ func TestCallsThatWait(t *testing.T) {
 					fmt.Fprintf(w, "key_%d\tvalue\n", i)
 				}
 			}()
-			if l, err := call(s.door, door.Request{Op: door.OpLoad, Rate: 100}, r); err != nil || l.Load == nil || l.Load.Stored != 20 {
+			if l, err := call(s.door, door.Request{Op: door.OpLoad, Limits: door.Limits{Rate: 100}}, r); err != nil || l.Load == nil || l.Load.Stored != 20 {
 				t.Errorf("%+v, %v", l, err)
 			}
 		}

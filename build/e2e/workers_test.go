@@ -88,7 +88,7 @@ func TestRowsInPieces(t *testing.T) {
 				}()
 			}
 			flags := uint32(round)
-			reply, err := call(server.door, door.Request{Op: door.OpLoad, Flags: flags, Progress: true}, input)
+			reply, err := call(server.door, door.Request{Op: door.OpLoad, Rows: door.Rows{Flags: flags}, Progress: true}, input)
 			input.Close()
 			if err != nil || reply.Load == nil {
 				t.Fatalf("%s: %+v, %v", source, reply.Error, err)

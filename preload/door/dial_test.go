@@ -69,7 +69,7 @@ func connected(t *testing.T) (*Conn, *Call) {
 func TestConversation(t *testing.T) {
 	conn, c := connected(t)
 	f := file(t, "a\t1\n")
-	if err := conn.Call(Request{Version: Protocol, Op: OpLoad, TTL: 60, Progress: true}, f); err != nil {
+	if err := conn.Call(Request{Version: Protocol, Op: OpLoad, Rows: Rows{TTL: 60}, Progress: true}, f); err != nil {
 		t.Fatal(err)
 	}
 	f.Close() // the message has a descriptor of its own
@@ -77,7 +77,7 @@ func TestConversation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Request{Version: Protocol, Op: OpLoad, TTL: 60, Progress: true}); req != want {
+	if want := (Request{Version: Protocol, Op: OpLoad, Rows: Rows{TTL: 60}, Progress: true}); req != want {
 		t.Errorf("request is %+v, want %+v", req, want)
 	}
 	p := make([]byte, 8)

@@ -1,6 +1,12 @@
 package door
 
-import "fmt"
+import (
+	"fmt"
+
+	"memcached-backdoor/preload/dump"
+	"memcached-backdoor/preload/limits"
+	"memcached-backdoor/preload/record"
+)
 
 const (
 	// Protocol is the version of the messages that this package speaks. A
@@ -23,18 +29,18 @@ const (
 	OpStatus = "status" // say what the library is and what it has done
 )
 
-// Mode says what happens to a row whose key is in the cache already, or is not.
-type Mode string
-
-// The modes have the names and the meaning of memcached's own commands.
-const (
-	ModeSet     Mode = "set"     // store always
-	ModeAdd     Mode = "add"     // store only keys that are not there; skip the others
-	ModeReplace Mode = "replace" // store only keys that are there; skip the others
+// The options of a load and of a dump are those of the packages that take them, which say what each means.
+type (
+	Rows   = record.Options // how the rows of a load are read, and what they are stored with
+	Limits = limits.Options // how fast a load goes, and how many rows it may reject
+	Items  = dump.Options   // which items a dump writes, and how
 )
 
 // Request is what a client sends. A field that the library does not know is an
 // error there: an option must never be ignored in silence.
+//
+// The tag op of a field says for which operations it has a meaning; an option of Rows, Limits or Items needs
+// nothing here to be one of a request.
 type Request struct {
 	// Version is the protocol version, [Protocol].
 	Version int `json:"version"`
@@ -42,82 +48,28 @@ type Request struct {
 	// Op is the operation, [OpLoad], [OpDump] or [OpStatus].
 	Op string `json:"op"`
 
-	// TTL is the time to live in seconds from the moment a row is stored, 0
-	// for ever. It is relative however large it is: memcached's own rule, that
-	// above 30 days it is a date, does not apply here.
-	TTL int64 `json:"ttl,omitempty"`
-
-	// Flags are memcached's client flags, stored with each row.
-	Flags uint32 `json:"flags,omitempty"`
-
-	// Mode is what to do about keys that exist; empty means what each row says, or
-	// [ModeSet] where it says nothing.
-	Mode Mode `json:"mode,omitempty"`
-
-	// From is the format of the rows; empty means "raw". The formats, and the options
-	// down to FlagsColumn, are those of package record.
-	From string `json:"from,omitempty"`
-
-	// Null is what becomes of NULL: "skip", "empty" or "literal".
-	Null string `json:"null,omitempty"`
-
-	// Header says that the first row has the names of the columns.
-	Header bool `json:"header,omitempty"`
-
-	// Key and Value are columns, or templates; Value may be "json".
-	Key   string `json:"key,omitempty"`
-	Value string `json:"value,omitempty"`
-
-	// TTLColumn has seconds from now, or a duration, ExpiresColumn a date in seconds since 1970,
-	// FlagsColumn client flags.
-	TTLColumn     string `json:"ttl_column,omitempty"`
-	ExpiresColumn string `json:"expires_column,omitempty"`
-	FlagsColumn   string `json:"flags_column,omitempty"`
+	Rows   `op:"load"`
+	Limits `op:"load"`
+	Items  `op:"dump"`
 
 	// Rejects says that two more descriptors come, of regular files: the first gets
 	// the rejected rows as they stand in the input, the second a line about each: line,
-	// column, reason and key, with tabs between.
-	Rejects bool `json:"rejects,omitempty"`
+	// column, reason and key, separated by tabs.
+	Rejects bool `json:"rejects,omitempty" op:"load"`
 
-	// MaxErrors is how many rows may be rejected before the load ends: a number, or
-	// one with a % behind it, of the rows that were read. Empty means any number.
-	MaxErrors string `json:"max_errors,omitempty"`
+	// Resume continues an interrupted load of the same file, with the same options, behind the last row that it
+	// stored. If there was none, memcached has been started since, the file has changed, or what was stored is no
+	// longer in the cache, the load begins at the beginning, and Load.Restarted is the reason.
+	Resume bool `json:"resume,omitempty" op:"load"`
 
-	// Resume goes on behind the last row that was stored of the same file, with the same
-	// options, by a load that was broken off. Where there was none, memcached has
-	// been started since, the file has changed, or what was stored is no longer in the cache, the load begins at the
-	// beginning, and Load.Restarted says why.
-	Resume bool `json:"resume,omitempty"`
-
-	// DryRun does all but store: what would be stored counts as stored.
-	DryRun bool `json:"dry_run,omitempty"`
+	// DryRun does everything but store: what would be stored counts as stored.
+	DryRun bool `json:"dry_run,omitempty" op:"load"`
 
 	// Detach lets the load finish even when the client goes away.
-	Detach bool `json:"detach,omitempty"`
-
-	// Rate is how many rows a second are stored at most, 0 without a limit.
-	Rate uint64 `json:"rate,omitempty"`
-
-	// Gentle lets the load take a tenth of one worker thread's time at most.
-	Gentle bool `json:"gentle,omitempty"`
-
-	// To is the format in which items are dumped; empty means "ms". The formats are those of
-	// package dump.
-	To string `json:"to,omitempty"`
-
-	// Prefix and Match are what the keys of dumped items begin with, and a pattern of all of a
-	// key with * for any bytes and ? for one.
-	Prefix string `json:"prefix,omitempty"`
-	Match  string `json:"match,omitempty"`
-
-	// MinTTL leaves items out of a dump that expire within so many seconds.
-	MinTTL int64 `json:"min_ttl,omitempty"`
-
-	// KeysOnly leaves the values out of a dump.
-	KeysOnly bool `json:"keys_only,omitempty"`
+	Detach bool `json:"detach,omitempty" op:"load"`
 
 	// Progress asks for progress messages. Without it exactly one reply comes.
-	Progress bool `json:"progress,omitempty"`
+	Progress bool `json:"progress,omitempty" op:"load dump"`
 }
 
 // What a Reply can be.

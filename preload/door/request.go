@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 
+	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/record"
 )
 
@@ -61,7 +64,11 @@ func jsonError(err error) *Error {
 		if e.Field == "" {
 			return fail(CodeRequest, "", "the request is not a JSON object but a JSON %s", e.Value)
 		}
-		return fail(CodeRequest, "", "%s cannot be a JSON %s: it is of type %s", e.Field, e.Value, e.Type)
+		_, name, ok := strings.Cut(e.Field, ".") // of an embedded struct Go says its name, too
+		if !ok {
+			name = e.Field
+		}
+		return fail(CodeRequest, "", "%s cannot be a JSON %s: it is of type %s", name, e.Value, e.Type.Kind())
 	}
 	return fail(CodeRequest, "", "the request is not JSON: %v", err)
 }
@@ -84,50 +91,36 @@ func (r *Request) check() error {
 	return nil
 }
 
-// checkOptions refuses options that mean nothing for the op.
+// checkOptions rejects options that mean nothing for the op.
 func (r *Request) checkOptions() error {
-	for _, option := range []struct {
-		name string
-		set  bool
-		ops  string
-	}{
-		{"ttl", r.TTL != 0, OpLoad},
-		{"flags", r.Flags != 0, OpLoad},
-		{"mode", r.Mode != "", OpLoad},
-		{"from", r.From != "", OpLoad},
-		{"null", r.Null != "", OpLoad},
-		{"header", r.Header, OpLoad},
-		{"key", r.Key != "", OpLoad},
-		{"value", r.Value != "", OpLoad},
-		{"ttl_column", r.TTLColumn != "", OpLoad},
-		{"expires_column", r.ExpiresColumn != "", OpLoad},
-		{"flags_column", r.FlagsColumn != "", OpLoad},
-		{"rejects", r.Rejects, OpLoad},
-		{"max_errors", r.MaxErrors != "", OpLoad},
-		{"resume", r.Resume, OpLoad},
-		{"dry_run", r.DryRun, OpLoad},
-		{"detach", r.Detach, OpLoad},
-		{"rate", r.Rate != 0, OpLoad},
-		{"gentle", r.Gentle, OpLoad},
-		{"to", r.To != "", OpDump},
-		{"prefix", r.Prefix != "", OpDump},
-		{"match", r.Match != "", OpDump},
-		{"min_ttl", r.MinTTL != 0, OpDump},
-		{"keys_only", r.KeysOnly, OpDump},
-		{"progress", r.Progress, OpLoad + " " + OpDump},
-	} {
-		if option.set && !strings.Contains(option.ops, r.Op) {
-			return fail(CodeRequest, "", "the op %s does not take the option %s", r.Op, option.name)
+	v := reflect.ValueOf(r).Elem()
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		ops, isOption := field.Tag.Lookup("op")
+		if isOption && !v.Field(i).IsZero() && !slices.Contains(strings.Fields(ops), r.Op) {
+			return fail(CodeRequest, "", "the op %s does not take the option %s", r.Op, optionName(field, v.Field(i)))
 		}
 	}
 	return nil
 }
 
+// optionName is the name in JSON of a field that is set; of one that has options, that of the first of them that is set.
+func optionName(field reflect.StructField, v reflect.Value) string {
+	for i := 0; field.Anonymous && i < v.NumField(); i++ {
+		if !v.Field(i).IsZero() {
+			field = v.Type().Field(i)
+		}
+	}
+	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+	return name
+}
+
 func (r *Request) checkLoad() error {
-	switch r.Mode {
-	case "", ModeSet, ModeAdd, ModeReplace:
-	default:
-		return fail(CodeRequest, "the modes are set, add and replace", "this library does not know the mode %q", clip(string(r.Mode)))
+	if r.Mode != "" && !slices.Contains(record.Modes, r.Mode) {
+		return fail(CodeRequest, "the modes are "+record.List(record.Modes), "this library does not know the mode %q", clip(string(r.Mode)))
+	}
+	if _, err := limits.ParseMaxErrors(r.MaxErrors); err != nil {
+		return fail(CodeRequest, "a number of rows, or a part of them, such as 5%", "%v", err)
 	}
 	if r.Resume && r.DryRun {
 		return fail(CodeRequest, "", "a dry run stores nothing that could be resumed")

@@ -22,10 +22,10 @@ func TestParseRequest(t *testing.T) {
 		{"load", `{"version":1,"op":"load"}`, load},
 		{"white space around", " {\"version\":1,\"op\":\"load\"}\n", load},
 		{"load with everything", `{"version":1,"op":"load","ttl":60,"flags":4294967295,"mode":"add","rate":1000,"gentle":true,"detach":true,"progress":true}`,
-			Request{Version: 1, Op: OpLoad, TTL: 60, Flags: 1<<32 - 1, Mode: ModeAdd, Rate: 1000, Gentle: true, Detach: true, Progress: true}},
-		{"replace", `{"version":1,"op":"load","mode":"replace"}`, Request{Version: 1, Op: OpLoad, Mode: ModeReplace}},
-		{"ttl above 30 days", `{"version":1,"op":"load","ttl":2592001}`, Request{Version: 1, Op: OpLoad, TTL: 2592001}},
-		{"largest ttl", `{"version":1,"op":"load","ttl":2147483647}`, Request{Version: 1, Op: OpLoad, TTL: record.TTLMax}},
+			Request{Version: 1, Op: OpLoad, Rows: Rows{TTL: 60, Flags: 1<<32 - 1, Mode: record.ModeAdd}, Limits: Limits{Rate: 1000, Gentle: true}, Detach: true, Progress: true}},
+		{"replace", `{"version":1,"op":"load","mode":"replace"}`, Request{Version: 1, Op: OpLoad, Rows: Rows{Mode: record.ModeReplace}}},
+		{"ttl above 30 days", `{"version":1,"op":"load","ttl":2592001}`, Request{Version: 1, Op: OpLoad, Rows: Rows{TTL: 2592001}}},
+		{"largest ttl", `{"version":1,"op":"load","ttl":2147483647}`, Request{Version: 1, Op: OpLoad, Rows: Rows{TTL: record.TTLMax}}},
 		{"status", `{"version":1,"op":"status"}`, Request{Version: 1, Op: OpStatus}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

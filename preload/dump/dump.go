@@ -22,16 +22,22 @@ const (
 	keysKept = 10
 )
 
-// Options say what is written, and how.
+// Options say which items are written, and how. Their JSON is that of a request (package door).
 type Options struct {
-	Format   Format // "": MS
-	Prefix   string // of the keys
-	Match    string // a pattern of keys: * is any bytes, ? is one; "": all
-	MinTTL   int64  // seconds that an item must have to live
-	KeysOnly bool
-	// Gone, if not nil, is called now and then; its error ends the dump.
+	Format   Format `json:"to,omitempty"`        // "": MS
+	Prefix   string `json:"prefix,omitempty"`    // of the keys
+	Match    string `json:"match,omitempty"`     // a pattern of keys, see the function Match; "": all
+	MinTTL   int64  `json:"min_ttl,omitempty"`   // seconds: an item that expires earlier is left out
+	KeysOnly bool   `json:"keys_only,omitempty"` // no values
+}
+
+// Hooks are functions that a dump calls; each may be nil.
+type Hooks struct {
+	// Fetch fetches the values of external items; without it they are lost.
+	Fetch Fetch
+	// Gone is called now and then; its error ends the dump.
 	Gone func() error
-	// Progress, if not nil, is called now and then with the counts so far.
+	// Progress is called now and then with the counts so far, which it may read until it returns.
 	Progress func(*Counts)
 }
 
@@ -68,9 +74,9 @@ type Fetch func([]*walk.Item) error
 
 type dumper struct {
 	options Options
+	hooks   Hooks
 	encoder encoder
 	walker  walk.Walker
-	fetch   Fetch
 	out     io.Writer
 	buffer  []byte
 	ends    []int        // where in buffer its items end
@@ -81,8 +87,8 @@ type dumper struct {
 }
 
 // Dump writes the items of store to out. Its error is an *OptionError, a *WriteError, or the walk's
-// or fetch's; the counts are true also then. fetch may be nil: items in extstore are lost.
-func Dump(store walk.Store, out io.Writer, fetch Fetch, o Options) (Counts, error) {
+// or the hooks'; the counts are true also then.
+func Dump(store walk.Store, out io.Writer, o Options, hooks Hooks) (Counts, error) {
 	encoder, err := newEncoder(o)
 	if err != nil {
 		return Counts{}, err
@@ -91,12 +97,12 @@ func Dump(store walk.Store, out io.Writer, fetch Fetch, o Options) (Counts, erro
 		return Counts{}, &OptionError{Message: fmt.Sprintf("a prefix of %d bytes is longer than any key", len(o.Prefix))}
 	}
 	o.KeysOnly = o.KeysOnly || o.Format == List
-	walker, err := store.Walk(walk.Options{Prefix: o.Prefix, KeysOnly: o.KeysOnly, Gone: o.Gone})
+	walker, err := store.Walk(walk.Options{Prefix: o.Prefix, KeysOnly: o.KeysOnly, Gone: hooks.Gone})
 	if err != nil {
 		return Counts{}, err
 	}
 	defer walker.Close()
-	d := &dumper{options: o, encoder: encoder, walker: walker, fetch: fetch, out: out}
+	d := &dumper{options: o, encoder: encoder, hooks: hooks, walker: walker, out: out}
 	err = d.run()
 	return d.counts, err
 }
@@ -105,8 +111,8 @@ func (d *dumper) run() error {
 	d.buffer = d.encoder.begin(d.buffer)
 	next := time.Now().Add(progressEvery)
 	for {
-		if d.options.Gone != nil {
-			if err := d.options.Gone(); err != nil {
+		if d.hooks.Gone != nil {
+			if err := d.hooks.Gone(); err != nil {
 				return err
 			}
 		}
@@ -126,8 +132,8 @@ func (d *dumper) run() error {
 			return err
 		}
 		d.counts.Part = d.walker.Part()
-		if d.options.Progress != nil && !time.Now().Before(next) {
-			d.options.Progress(&d.counts)
+		if d.hooks.Progress != nil && !time.Now().Before(next) {
+			d.hooks.Progress(&d.counts)
 			next = time.Now().Add(progressEvery)
 		}
 	}
@@ -170,8 +176,8 @@ func (d *dumper) write(i *walk.Item) error {
 func (d *dumper) fetchOutside() error {
 	items := d.outside
 	d.outside, d.toFetch = nil, 0
-	if len(items) > 0 && d.fetch != nil {
-		if err := d.fetch(items); err != nil {
+	if len(items) > 0 && d.hooks.Fetch != nil {
+		if err := d.hooks.Fetch(items); err != nil {
 			return err
 		}
 	}

@@ -67,7 +67,7 @@ var marks = items{
 func dumped(t *testing.T, store walk.Store, o Options) (string, Counts) {
 	t.Helper()
 	var out bytes.Buffer
-	counts, err := Dump(store, &out, nil, o)
+	counts, err := Dump(store, &out, o, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func TestExternal(t *testing.T) {
 		}
 		return nil
 	}
-	counts, err := Dump(store, &out, fetch, Options{})
+	counts, err := Dump(store, &out, Options{}, Hooks{Fetch: fetch})
 	if err != nil || counts.Items != 3 || counts.Written != 2 || counts.Lost != 1 || fmt.Sprint(counts.Keys) != "[lost]" {
 		t.Errorf("%+v, %v", counts, err)
 	}
@@ -286,7 +286,7 @@ func TestExternal(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 	failed := errors.New("failed")
-	counts, err = Dump(store, &out, func([]*walk.Item) error { return failed }, Options{})
+	counts, err = Dump(store, &out, Options{}, Hooks{Fetch: func([]*walk.Item) error { return failed }})
 	if !errors.Is(err, failed) || counts.Items == 0 || counts.Unwritten() != counts.Items {
 		t.Errorf("%+v, %v", counts, err)
 	}
@@ -352,7 +352,7 @@ func TestErrors(t *testing.T) {
 		want  error
 		write bool
 	}{{some, full{}, io.ErrShortWrite, true}, {broken{some}, io.Discard, io.ErrUnexpectedEOF, false}} {
-		c, err := Dump(tt.store, tt.out, nil, Options{})
+		c, err := Dump(tt.store, tt.out, Options{}, Hooks{})
 		_, write := errors.AsType[*WriteError](err)
 		if !errors.Is(err, tt.want) || err.Error() != tt.want.Error() || write != tt.write || c.Items == 0 || c.Written != 0 || c.Unwritten() != c.Items {
 			t.Errorf("%v, of writing %t, %+v", err, write, c)
@@ -368,7 +368,7 @@ func (waiting) Walk(o walk.Options) (walk.Walker, error) { return nil, o.Gone() 
 // A dump whose walk has not begun ends when its client has gone, too.
 func TestGoneBefore(t *testing.T) {
 	gone := errors.New("gone")
-	if c, err := Dump(waiting{}, io.Discard, nil, Options{Gone: func() error { return gone }}); err != gone || c.Items != 0 {
+	if c, err := Dump(waiting{}, io.Discard, Options{}, Hooks{Gone: func() error { return gone }}); err != gone || c.Items != 0 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
@@ -387,7 +387,7 @@ func (r room) Write(p []byte) (int, error) {
 func TestFull(t *testing.T) {
 	text, counts := dumped(t, some, Options{KeysOnly: true})
 	for n := range len(text) {
-		c, err := Dump(some, room(n), nil, Options{KeysOnly: true, Match: "*"})
+		c, err := Dump(some, room(n), Options{KeysOnly: true, Match: "*"}, Hooks{})
 		if err == nil || int(c.Written) != strings.Count(text[:n], "\n") || c.Written+c.Unwritten() != counts.Items || int(c.Bytes) != n {
 			t.Errorf("room for %d bytes: %+v, %d unwritten, %v", n, c, c.Unwritten(), err)
 		}
@@ -396,7 +396,7 @@ func TestFull(t *testing.T) {
 
 func TestOptionErrors(t *testing.T) {
 	for _, o := range []Options{{Format: "xml"}, {Prefix: strings.Repeat("x", 251)}} {
-		if _, err := Dump(some, io.Discard, nil, o); !isOption(err) {
+		if _, err := Dump(some, io.Discard, o, Hooks{}); !isOption(err) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/record"
 )
 
@@ -48,16 +49,12 @@ type Source interface {
 
 // Options say how to load.
 type Options struct {
-	// Record is how rows are read; ValueMax, NoCAS and NoStale are the load's to set.
+	// Record is how rows are read. What the cache can store is the load's to set.
 	Record record.Options
-	// Detach goes on with the load when the client has gone.
+	// Limits are how fast the load goes, and how many rows it may reject.
+	Limits limits.Options
+	// Detach finishes the load also when the client has gone.
 	Detach bool
-	// Rate is how many rows a second are stored at most; 0: no limit.
-	Rate uint64
-	// Gentle takes about a tenth of one worker's time at most.
-	Gentle bool
-	// MaxErrors ends the load; nil: however many rows are rejected.
-	MaxErrors *MaxErrors
 	// Rejects, if not nil, gets the rows that are rejected as they stand in the input, and
 	// Reasons a line about each.
 	Rejects, Reasons Output
@@ -83,6 +80,8 @@ type loader struct {
 	done    int   // eventfd: the finished batches
 	size    int64 // bytes of the source; -1: not known
 	pace    pace
+
+	maxErrors *limits.MaxErrors // nil: any number
 
 	free   []*work
 	flying []*work // submitted, oldest first
@@ -114,6 +113,10 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	if err != nil {
 		return Counts{}, err
 	}
+	maxErrors, err := limits.ParseMaxErrors(options.Limits.MaxErrors)
+	if err != nil {
+		return Counts{}, err
+	}
 	sink, err := store.Open()
 	if err != nil {
 		return Counts{}, err
@@ -133,7 +136,9 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 		rejects: newRejects(options.Rejects, options.Reasons),
 		done:    done,
 		size:    source.Left(),
-		pace:    newPace(options.Rate, options.Gentle),
+		pace:    newPace(options.Limits),
+
+		maxErrors: maxErrors,
 	}
 	l.counts.Position, l.counts.kept = options.From, options.RejectsKept
 	defer l.freeAll()
@@ -153,7 +158,7 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	}
 	err = cmp.Or(err, l.rejects.flush())
 	l.counts.Canceled = l.gone
-	l.counts.Limited = l.limited || err == nil && !l.gone && options.MaxErrors.exceeded(l.counts.Rejected, l.counts.Rows, true)
+	l.counts.Limited = l.limited || err == nil && !l.gone && maxErrors.Exceeded(l.counts.Rejected, l.counts.Rows, true)
 	l.counts.Incomplete = err == nil && !l.gone && !l.counts.Limited && l.parser.Incomplete()
 	if err == nil {
 		err = l.counts.check()

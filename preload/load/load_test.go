@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/record"
 )
 
@@ -202,18 +203,14 @@ func TestMaxErrors(t *testing.T) {
 		{"rows that the store rejects", row(9, tenth) + "no1\t\nno2\t\n", "1", 11, 2, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			limit, err := ParseMaxErrors(tt.limit)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, counts, err := loadText(t, tt.input, Options{MaxErrors: limit})
+			_, counts, err := loadText(t, tt.input, Options{Limits: limits.Options{MaxErrors: tt.limit}})
 			if err != nil || counts.Rows != tt.rows || counts.Rejected != tt.rejected || counts.Limited != tt.limited {
 				t.Errorf("%+v, %v", counts, err)
 			}
 		})
 	}
 	for _, s := range []string{"-1", "x", "%", "0%", "101%", "1e3", "NaN%", " 1"} {
-		if _, err := ParseMaxErrors(s); err == nil {
+		if _, err := limits.ParseMaxErrors(s); err == nil {
 			t.Errorf("%q is no limit", s)
 		}
 	}
@@ -257,7 +254,7 @@ func TestResume(t *testing.T) {
 			var rows, bad uint64
 			at := Position{}
 			for n := 0; ; n++ {
-				piece, counts, err := loadText(t, input.String(), Options{Record: options, From: at, MaxErrors: &MaxErrors{}})
+				piece, counts, err := loadText(t, input.String(), Options{Record: options, From: at, Limits: limits.Options{MaxErrors: "0"}})
 				if err != nil {
 					t.Fatal(err)
 				}

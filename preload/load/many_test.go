@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/record"
 )
@@ -99,7 +100,7 @@ func TestManyBrokenOff(t *testing.T) {
 func TestManyLimited(t *testing.T) {
 	row := `{"key":"` + strings.Repeat("k", meta.KeyMax-2) + `{n}","value":"","count":1000000000000}` + "\n"
 	var rows, reasons file
-	stored, counts, err := loadText(t, row, Options{Record: record.Options{Format: record.JSONL}, MaxErrors: &MaxErrors{Rows: 20}, Rejects: &rows, Reasons: &reasons})
+	stored, counts, err := loadText(t, row, Options{Record: record.Options{Format: record.JSONL}, Limits: limits.Options{MaxErrors: "20"}, Rejects: &rows, Reasons: &reasons})
 	if err != nil || !counts.Limited || counts.Stored != 99 || counts.Rejected != 21 {
 		t.Errorf("%+v, %v", counts, err)
 	}

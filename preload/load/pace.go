@@ -3,6 +3,8 @@ package load
 import (
 	"math"
 	"time"
+
+	"memcached-backdoor/preload/limits"
 )
 
 const (
@@ -35,15 +37,15 @@ type pace struct {
 	handed time.Time // when the last one was
 }
 
-// newPace makes a pace for so many rows a second, 0: as many as there are.
-func newPace(rate uint64, gentle bool) pace {
-	p := pace{rows: math.MaxInt, gentle: gentle}
-	if rate > 0 {
-		rate = min(rate, uint64(time.Second))
+// newPace makes the pace of a load with these limits.
+func newPace(o limits.Options) pace {
+	p := pace{rows: math.MaxInt, gentle: o.Gentle}
+	if o.Rate > 0 {
+		rate := min(o.Rate, uint64(time.Second))
 		p.perRow = (time.Second + time.Duration(rate) - 1) / time.Duration(rate)
 		p.rows = int(max(rate/beats, 1))
 	}
-	if gentle {
+	if o.Gentle {
 		p.rows = min(p.rows, gentleRows)
 	}
 	return p

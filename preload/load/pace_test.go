@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"memcached-backdoor/preload/limits"
 )
 
 // run submits as a load does that always has rows, whose batches take so long each, and counts the rows until the end.
@@ -26,12 +28,12 @@ func run(p *pace, took, end time.Duration) (rows int) {
 func TestRate(t *testing.T) {
 	for _, rate := range []uint64{1, 7, 99, 100, 12_345, 1_000_000, 3_000_000} {
 		const seconds = 10
-		p := newPace(rate, false)
+		p := newPace(limits.Options{Rate: rate})
 		most := int(rate*seconds) + p.rows
 		if rows := run(&p, 0, seconds*time.Second); rows > most || rows < int(rate*seconds)*99/100 {
 			t.Errorf("%d rows a second: %d in %d s", rate, rows, seconds)
 		}
-		p = newPace(rate, false)
+		p = newPace(limits.Options{Rate: rate})
 		if rows := run(&p, time.Millisecond, seconds*time.Second); rate < 1_000_000 && rows < int(rate*seconds)*99/100 {
 			t.Errorf("%d rows a second, 1 ms a batch: %d in %d s", rate, rows, seconds)
 		}
@@ -41,7 +43,7 @@ func TestRate(t *testing.T) {
 // TestRateIsNotSaved: a load that had nothing to do, as of a pipe that stood still, does not make up for it.
 func TestRateIsNotSaved(t *testing.T) {
 	const rate = 1000
-	p := newPace(rate, false)
+	p := newPace(limits.Options{Rate: rate})
 	now := time.Unix(1_000_000, 0)
 	p.submitted(now, p.rows)
 	now = now.Add(time.Hour)
@@ -57,12 +59,12 @@ func TestRateIsNotSaved(t *testing.T) {
 // TestGentle: one batch at a time, and a tenth of the time at most, whatever a batch takes.
 func TestGentle(t *testing.T) {
 	for _, took := range []time.Duration{50 * time.Microsecond, time.Millisecond, 100 * time.Millisecond} {
-		p := newPace(0, true)
+		p := newPace(limits.Options{Gentle: true})
 		p.submitted(time.Unix(1_000_000, 0), p.rows)
 		if wait := p.until(time.Unix(1_000_000, 0), 1); wait != math.MaxInt64 {
 			t.Errorf("a second batch may follow in %v", wait)
 		}
-		p = newPace(0, true)
+		p = newPace(limits.Options{Gentle: true})
 		batches := run(&p, took, 10*time.Second) / p.rows
 		if share := float64(batches) * took.Seconds() / 10; share > 0.11 {
 			t.Errorf("batches of %v: %.2f of the time", took, share)
@@ -75,7 +77,7 @@ func TestGentle(t *testing.T) {
 
 // TestNoPace: without being asked for it, nothing waits.
 func TestNoPace(t *testing.T) {
-	p := newPace(0, false)
+	p := newPace(limits.Options{})
 	now := time.Unix(1_000_000, 0)
 	for range 10 {
 		p.submitted(now, 8192)

@@ -79,7 +79,7 @@ func (l *loader) enter(kind record.Kind, o origin) error {
 		}
 	}
 	l.rows++
-	if kind == record.Reject && l.options.MaxErrors.exceeded(l.bad, l.rows, false) {
+	if kind == record.Reject && l.maxErrors.Exceeded(l.bad, l.rows, false) {
 		l.limit()
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/record"
 )
 
@@ -52,11 +53,7 @@ func TestRejectsRemove(t *testing.T) {
 		}
 	}
 	// They are known to be bad at once.
-	limit, err := ParseMaxErrors("1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if stored, counts, err := loadText(t, "a\t1\tx\nb\t1\tx\nc\t1\t1\n", Options{Record: columns, MaxErrors: limit}); err != nil || stored != "-a,-b," || !counts.Limited || counts.Rows != 2 {
+	if stored, counts, err := loadText(t, "a\t1\tx\nb\t1\tx\nc\t1\t1\n", Options{Record: columns, Limits: limits.Options{MaxErrors: "1"}}); err != nil || stored != "-a,-b," || !counts.Limited || counts.Rows != 2 {
 		t.Errorf("%q, %+v, %v", stored, counts, err)
 	}
 }

@@ -165,7 +165,7 @@ func (l *loader) retire(finished uint64) error {
 		failed = cmp.Or(failed, l.account(w))
 		l.free = append(l.free, w)
 	}
-	if !l.limited && l.options.MaxErrors.exceeded(l.bad, l.rows, false) {
+	if !l.limited && l.maxErrors.Exceeded(l.bad, l.rows, false) {
 		l.limit()
 	}
 	return failed

@@ -188,8 +188,8 @@ func (c *commands) begin(head *command, row *Row) Kind {
 		kind = row.classic(head)
 		row.Known = kind == Reject && row.badNumber()
 	}
-	if c.options.Override {
-		row.Command = c.options.Command
+	if c.options.Mode != "" {
+		row.Command = c.options.command
 	}
 	reason, at := badKey(row.Key.Of(head.text))
 	if row.Binary && reason == KeyByte {
@@ -243,7 +243,7 @@ func (r *Row) badNumber() bool { return r.Reason == BadFlags || r.Reason == BadT
 
 // meta reads the flags of ms; those that ask for an answer mean nothing here.
 func (c *commands) meta(head *command, row *Row) Kind {
-	row.Command = c.options.Command
+	row.Command = c.options.command
 	all := Item
 	var reason Reason // the first
 	var column int

@@ -11,7 +11,7 @@ import (
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	longest := strings.Repeat("k", meta.KeyMax)
-	options := Options{TTL: 50, Flags: 5, Command: Add}
+	options := Options{TTL: 50, Flags: 5}
 	run(t, Memcached, []parserTest{
 		{name: "set", input: "set k 7 60 1\r\nv\r\n", want: []found{{kind: Item, key: "k", value: "v", flags: 7, ttl: 60}}},
 		{name: "add", input: "add k 0 0 1\r\nv\r\n", want: []found{{kind: Item, key: "k", value: "v", command: Add}}},
@@ -35,7 +35,7 @@ func TestCommands(t *testing.T) {
 		{name: "options are for what commands do not say", options: options, input: "set k 7 60 1\r\nv\r\nreplace k 7 0 1\r\nv\r\n", want: []found{
 			{kind: Item, key: "k", value: "v", flags: 7, ttl: 60}, {kind: Item, key: "k", value: "v", flags: 7, command: Replace},
 		}},
-		{name: "override", options: Options{Command: Add, Override: true}, input: "set k 0 0 1\r\nv\r\nms k 1 MR\r\nv\r\n", want: []found{
+		{name: "override", options: Options{Mode: ModeAdd}, input: "set k 0 0 1\r\nv\r\nms k 1 MR\r\nv\r\n", want: []found{
 			{kind: Item, key: "k", value: "v", command: Add}, {kind: Item, key: "k", value: "v", command: Add},
 		}},
 		{name: "nothing", input: "\r\n \nmn\r\nquit\r\nset k 0 0 1\r\nv\r\n", want: []found{nothing, nothing, nothing, nothing, item("k", "v")}},
@@ -58,10 +58,14 @@ func TestCommands(t *testing.T) {
 func TestMeta(t *testing.T) {
 	t.Parallel()
 	ms := func(flags string) string { return "ms k 1" + flags + "\r\nv\r\n" }
-	options := Options{TTL: 50, Flags: 5, Command: Replace}
+	options := Options{TTL: 50, Flags: 5}
+	mode := Options{Mode: ModeReplace}
 	run(t, Memcached, []parserTest{
 		{name: "plain", input: ms(""), want: []found{item("k", "v")}},
-		{name: "what options say", options: options, input: ms(""), want: []found{{kind: Item, key: "k", value: "v", ttl: 50, flags: 5, command: Replace}}},
+		{name: "what options say", options: options, input: ms(""), want: []found{{kind: Item, key: "k", value: "v", ttl: 50, flags: 5}}},
+		{name: "which mode the options say", options: mode, input: ms("") + ms(" MS"), want: []found{
+			{kind: Item, key: "k", value: "v", command: Replace}, {kind: Item, key: "k", value: "v", command: Replace},
+		}},
 		{name: "what it says itself", options: options, input: ms(" F7 T60 MS"), want: []found{{kind: Item, key: "k", value: "v", ttl: 60, flags: 7}}},
 		{name: "no matter", input: ms("  q k O123 c  s "), want: []found{item("k", "v")}},
 		{name: "modes", input: ms(" MS") + ms(" Mset") + ms(" ME") + ms(" Me") + ms(" Madd") + ms(" MR") + ms(" Mr"), want: []found{

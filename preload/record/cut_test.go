@@ -16,12 +16,12 @@ func TestCut(t *testing.T) {
 		{"no tab so far", Options{}, long + "\tv\nc\t3\n", []found{reject(NoTab, 1), item("c", "3")}},
 		{"bad key", Options{}, "a b\t" + long + "\nc\t3\n", []found{reject(KeyByte, 2), item("c", "3")}},
 		{"at the end", Options{}, "b\t" + long, []found{large("b")}},
-		{"options", Options{TTL: 9, Flags: 8, Command: Add}, "b\t" + long, []found{{kind: Item, key: "b", oversize: true, ttl: 9, flags: 8, command: Add}}},
+		{"options", Options{TTL: 9, Flags: 8, Mode: ModeAdd}, "b\t" + long, []found{{kind: Item, key: "b", oversize: true, ttl: 9, flags: 8, command: Add}}},
 		{"of just that size", Options{}, "b\t" + long[:37] + "\nc\t3\n", []found{item("b", long[:37]), item("c", "3")}},
 		{"with its line end behind", Options{}, "b\t" + long[:38] + "\nc\t" + long[:39] + "\nd\t4\n", []found{item("b", long[:38]), large("c"), item("d", "4")}},
 
 		{"mysql", Options{Format: MySQL}, "b\\\\\t" + long + "\\\\\nc\t3\n", []found{large(`b\`), item("c", "3")}},
-		{"mysql, options", Options{Format: MySQL, TTL: 9, Flags: 8, Command: Add}, "b\t" + long, []found{{kind: Item, key: "b", oversize: true, ttl: 9, flags: 8, command: Add}}},
+		{"mysql, options", Options{Format: MySQL, TTL: 9, Flags: 8, Mode: ModeAdd}, "b\t" + long, []found{{kind: Item, key: "b", oversize: true, ttl: 9, flags: 8, command: Add}}},
 		{"key behind it", Options{Format: MySQL, Key: "2", Value: "1"}, long + "\tb\na\tc\n", []found{tooLong, item("c", "a")}},
 		{"key not complete", Options{Format: MySQL, Key: "2", Value: "1"}, "a\t" + long + "\na\tc\n", []found{tooLong, item("c", "a")}},
 		{"bad escape in the key", Options{Format: MySQL}, "a\\q\t" + long + "\nc\t3\n", []found{tooLong, item("c", "3")}},
@@ -47,7 +47,7 @@ func TestCut(t *testing.T) {
 		{"csv, fault behind the key", Options{Format: CSV}, "b,a\"" + long + "\nc,3\n", []found{tooLong, item("c", "3")}},
 
 		{"jsonl", Options{Format: JSONL}, `{"key":"b","value":"` + long + "\"}\n" + `{"key":"c","value":"3"}`, []found{large("b"), item("c", "3")}},
-		{"jsonl, options", Options{Format: JSONL, TTL: 9, Flags: 8, Command: Add}, `[{"key":"b","value":"` + long + "\"}\n", []found{{kind: Item, key: "b", oversize: true, ttl: 9, flags: 8, command: Add}}},
+		{"jsonl, options", Options{Format: JSONL, TTL: 9, Flags: 8, Mode: ModeAdd}, `[{"key":"b","value":"` + long + "\"}\n", []found{{kind: Item, key: "b", oversize: true, ttl: 9, flags: 8, command: Add}}},
 		{"jsonl, mark and escape", Options{Format: JSONL}, "\xef\xbb\xbf" + `{"key":"\u0062","value":"` + long + "\"}\n" + `{"key":"c","value":3}`, []found{large("b"), item("c", "3")}},
 		{"jsonl, key behind the value", Options{Format: JSONL}, `{"value":"` + long + "\",\"key\":\"b\"}\n" + `{"key":"c","value":3}`, []found{tooLong, item("c", "3")}},
 		{"jsonl, number not complete", Options{Format: JSONL}, `{"x":"` + long[:25] + `","key":` + long + "}\n", []found{tooLong}},

@@ -168,7 +168,7 @@ func (o *objects) cut(beginning []byte, row *Row) Kind {
 	if counted || o.recordKey(row, beginning, o.fields) != Item || !utf8.Valid(row.Key.Of(beginning)) {
 		return row.reject(TooLong, 0)
 	}
-	row.Command, row.Flags, row.TTL = o.options.Command, o.options.Flags, o.options.TTL
+	row.Command, row.Flags, row.TTL = o.options.command, o.options.Flags, o.options.TTL
 	return Item
 }
 

@@ -184,7 +184,7 @@ func (l *layout) recordKey(row *Row, data []byte, fields []field) Kind {
 func (l *layout) known(row *Row, data []byte, fields []field) {
 	reason, column := row.Reason, row.Column
 	row.Known = l.recordKey(row, data, fields) == Item
-	row.Command = l.options.Command
+	row.Command = l.options.command
 	row.Reason, row.Column = reason, column
 }
 
@@ -283,7 +283,7 @@ func (l *layout) add(data []byte, f field) (reason Reason, at int) {
 // rest reads the columns that are numbers.
 func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 	o := &l.options
-	row.Command, row.Flags, row.TTL = o.Command, o.Flags, o.TTL
+	row.Command, row.Flags, row.TTL = o.command, o.Flags, o.TTL
 	if l.flags < 0 && l.ttl < 0 && l.expires < 0 {
 		return Item
 	}

@@ -153,7 +153,7 @@ func TestNumbers(t *testing.T) {
 		})
 	}
 	run(t, MySQL, []parserTest{
-		{name: "both", options: Options{Key: "1", Value: "2", TTLColumn: "3", FlagsColumn: "4", Command: Replace}, input: "k\tv\t9\t8\n",
+		{name: "both", options: Options{Key: "1", Value: "2", TTLColumn: "3", FlagsColumn: "4", Mode: ModeReplace}, input: "k\tv\t9\t8\n",
 			want: []found{{kind: Item, key: "k", value: "v", ttl: 9, flags: 8, command: Replace}}},
 		{name: "column missing", options: Options{Key: "1", Value: "2", TTLColumn: "3"}, input: "k\tv\n", want: []found{reject(NoColumn, 4)}},
 		{name: "bad escape", options: Options{Key: "1", Value: "2", TTLColumn: "3"}, input: "k\tv\t1\\x\n", want: []found{reject(BadTTL, 6)}},

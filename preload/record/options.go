@@ -42,38 +42,57 @@ var defaultNull = map[Format]Null{
 	MySQL: NullLiteral, PSQL: NullSkip, CSV: NullEmpty, TSV: NullEmpty, JSONL: NullSkip,
 }
 
-// Options say how rows are read.
+// Mode says which rows are stored: what becomes of a row whose key is in the cache, or is not.
+type Mode string
+
+// The modes have the names and the meaning of memcached's own commands.
+const (
+	ModeSet     Mode = "set"     // every row
+	ModeAdd     Mode = "add"     // only new keys; the others are skipped
+	ModeReplace Mode = "replace" // only keys that are in the cache; the others are skipped
+)
+
+// Modes are all of them.
+var Modes = []Mode{ModeSet, ModeAdd, ModeReplace}
+
+// Options say how rows are read, and what they are stored with. Their JSON is that of a request (package door).
 type Options struct {
-	Format Format // "": Raw
-	Null   Null   // "": the format's default
+	Format Format `json:"from,omitempty"` // "": Raw
+	Null   Null   `json:"null,omitempty"` // "": the format's default
 
 	// Header says that the first row has the names of the columns.
-	Header bool
-	// Key and Value are a column each, by its name or its number from 1, or a
-	// template with columns in braces; Value can be "json", the whole row as a JSON object.
-	// "": the first and the second column, and where both are "" there is no other but those
-	// that are named below; of JSONL the members key, and value or value_base64, and those of
-	// mocks (mock.go).
-	Key, Value string
-	// Columns with what is set for all rows otherwise: seconds from now, or a duration; a date
-	// in seconds since 1970; and client flags.
-	TTLColumn, ExpiresColumn, FlagsColumn string
+	Header bool `json:"header,omitempty"`
+	// Key and Value are a column each, by its name or its number from 1, or a template with columns in braces;
+	// Value can be "json", the whole row as a JSON object. Default: the first and the second column; if both are
+	// "", the row has no columns but these and those that are named below. The default of JSONL: the members key,
+	// and value or value_base64, and those of mocks (mock.go).
+	Key   string `json:"key,omitempty"`
+	Value string `json:"value,omitempty"`
+	// TTLColumn has a time to live in seconds, or a duration; ExpiresColumn a date in seconds since 1970;
+	// FlagsColumn client flags. "": there is none.
+	TTLColumn     string `json:"ttl_column,omitempty"`
+	ExpiresColumn string `json:"expires_column,omitempty"`
+	FlagsColumn   string `json:"flags_column,omitempty"`
 
-	// What rows are stored with that say nothing themselves.
-	TTL     int64
-	Flags   uint32
-	Command Command
-	// Override says that Command is for all rows, whatever they say.
-	Override bool
+	// TTL and Flags are for rows that say none themselves. TTL is in seconds from the moment a row is stored, 0
+	// for ever, TTLMax at most. It is relative however large it is: memcached's own rule, that above 30 days it
+	// is a date, does not apply.
+	TTL   int64  `json:"ttl,omitempty"`
+	Flags uint32 `json:"flags,omitempty"`
+	// Mode is for all rows; "": what each row says, or ModeSet.
+	Mode Mode `json:"mode,omitempty"`
 
-	// ValueMax is how long a value can be at most, in bytes.
-	ValueMax int
-	// BinaryKeyMax is how long a key that is no text can be, in bytes; 0: as long as any.
-	BinaryKeyMax int
-	// NoCAS says that no item can be given a CAS unique.
-	NoCAS bool
-	// NoStale says that no item can be stored as stale.
-	NoStale bool
+	// What follows is what the cache can store. A load sets it; no request says it.
+
+	// ValueMax is the length of the longest value, in bytes.
+	ValueMax int `json:"-"`
+	// BinaryKeyMax is the length of the longest binary key, in bytes; 0: as long as any key.
+	BinaryKeyMax int `json:"-"`
+	// NoCAS says that an item cannot be given a CAS unique, NoStale that it cannot be stored as stale.
+	NoCAS   bool `json:"-"`
+	NoStale bool `json:"-"`
+
+	command Command // of Mode
 }
 
 // An OptionError is an option that makes no sense, by itself or for this input.
@@ -91,13 +110,19 @@ func New(o Options) (*Parser, error) {
 		o.Format = Raw
 	}
 	if !slices.Contains(Formats, o.Format) {
-		return nil, optionError("the formats are "+join(Formats), "there is no format %q", o.Format)
+		return nil, optionError("the formats are "+List(Formats), "there is no format %q", o.Format)
 	}
 	if err := o.check(); err != nil {
 		return nil, err
 	}
 	if o.Null == "" {
 		o.Null = defaultNull[o.Format]
+	}
+	switch o.Mode {
+	case ModeAdd:
+		o.command = Add
+	case ModeReplace:
+		o.command = Replace
 	}
 	l, err := newLayout(&o)
 	if err != nil {
@@ -176,7 +201,8 @@ func (o *Options) check() error {
 	return nil
 }
 
-func join[T ~string](names []T) string {
+// List lists names for a message.
+func List[T ~string](names []T) string {
 	s := make([]string, len(names))
 	for i, name := range names {
 		s[i] = string(name)

@@ -64,7 +64,7 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	for _, options := range []Options{
 		{},
-		{Format: Memcached, Override: true},
+		{Format: Memcached, Mode: ModeSet},
 		{Format: CSV, Key: "65535"},
 		{Format: CSV, Header: true, Key: "any name", Value: "json", FlagsColumn: "f"},
 		{Format: JSONL, Key: "{a}:{b}", Value: "json", ExpiresColumn: "until"},

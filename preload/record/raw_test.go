@@ -36,7 +36,7 @@ func TestRaw(t *testing.T) {
 		{name: "carriage return in the key", input: "k\r\tv\n", want: []found{rejected("k\r", KeyByte, 2)}},
 		{name: "nothing", input: ""},
 		{
-			name: "options", options: Options{TTL: 60, Flags: 7, Command: Add}, input: "k\tv\n",
+			name: "options", options: Options{TTL: 60, Flags: 7, Mode: ModeAdd}, input: "k\tv\n",
 			want: []found{{kind: Item, key: "k", value: "v", ttl: 60, flags: 7, command: Add}},
 		},
 	})

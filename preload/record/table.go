@@ -193,7 +193,7 @@ func (t *table) cut(beginning []byte, row *Row) Kind {
 	if t.recordKey(row, beginning, t.chosen) != Item {
 		return row.reject(TooLong, 0)
 	}
-	row.Command, row.Flags, row.TTL = t.options.Command, t.options.Flags, t.options.TTL
+	row.Command, row.Flags, row.TTL = t.options.command, t.options.Flags, t.options.TTL
 	return Item
 }
 

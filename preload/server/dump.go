@@ -22,14 +22,11 @@ func (s *Server) dump(call *door.Call, request door.Request) error {
 			Bytes: c.Bytes, Part: c.Part, Seconds: time.Since(began).Seconds(), Engine: kinds[source.Kind], EngineReason: source.Reason,
 		}
 	}
-	options := dump.Options{
-		Format: dump.Format(request.To), Prefix: request.Prefix, Match: request.Match,
-		MinTTL: request.MinTTL, KeysOnly: request.KeysOnly, Gone: call.Output.Gone,
-	}
+	hooks := dump.Hooks{Fetch: source.Fetch, Gone: call.Output.Gone}
 	if request.Progress {
-		options.Progress = func(c *dump.Counts) { call.Progress(door.Reply{Dump: report(c)}) }
+		hooks.Progress = func(c *dump.Counts) { call.Progress(door.Reply{Dump: report(c)}) }
 	}
-	counts, err := dump.Dump(source, call.Output, source.Fetch, options)
+	counts, err := dump.Dump(source, call.Output, request.Items, hooks)
 	outcome := report(&counts)
 	if errors.Is(err, door.ErrGone) {
 		outcome.Canceled, err = true, nil

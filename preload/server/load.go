@@ -8,59 +8,29 @@ import (
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/engine"
 	"memcached-backdoor/preload/load"
-	"memcached-backdoor/preload/record"
 	"memcached-backdoor/preload/slabs"
 	"memcached-backdoor/preload/startup"
 )
 
-var commands = map[door.Mode]record.Command{
-	"":               record.Set,
-	door.ModeSet:     record.Set,
-	door.ModeAdd:     record.Add,
-	door.ModeReplace: record.Replace,
-}
-
-// optionsOf are a request's, for package load. The error is an [*door.Error].
-func optionsOf(call *door.Call, request door.Request) (load.Options, error) {
-	limit, err := load.ParseMaxErrors(request.MaxErrors)
-	if err != nil {
-		return load.Options{}, &door.Error{Code: door.CodeRequest, Message: err.Error(), Hint: "a number of rows, or a part of them, such as 5%"}
-	}
+// optionsOf are a request's, for package load.
+func optionsOf(call *door.Call, request door.Request) load.Options {
 	options := load.Options{
-		Record: record.Options{
-			Format:        record.Format(request.From),
-			Null:          record.Null(request.Null),
-			Header:        request.Header,
-			Key:           request.Key,
-			Value:         request.Value,
-			TTLColumn:     request.TTLColumn,
-			ExpiresColumn: request.ExpiresColumn,
-			FlagsColumn:   request.FlagsColumn,
-			TTL:           request.TTL,
-			Flags:         request.Flags,
-			Command:       commands[request.Mode],
-			Override:      request.Mode != "",
-		},
+		Record:      request.Rows,
+		Limits:      request.Limits,
 		Detach:      request.Detach,
-		Rate:        request.Rate,
-		Gentle:      request.Gentle,
-		MaxErrors:   limit,
 		RejectsKept: door.MaxRejects,
 		Sample:      load.NewSample(),
 	}
 	if request.Rejects {
 		options.Rejects, options.Reasons = call.Rejects, call.Reasons
 	}
-	return options, nil
+	return options
 }
 
 // load carries a load out and reports it.
 func (s *Server) load(call *door.Call, request door.Request, target engine.Target) error {
 	var store batch.Store = target
-	options, err := optionsOf(call, request)
-	if err != nil {
-		return call.Fail(err)
-	}
+	options := optionsOf(call, request)
 	file, isFile := call.Input.FileID() // as it was when it came: one that changes meanwhile is another
 	var earlier brokenLoad
 	restarted := ""

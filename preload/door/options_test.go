@@ -1,0 +1,78 @@
+package door
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The names of all options on the wire, with a value, by the operations that take them.
+var wire = map[string]map[string]string{
+	OpLoad: {
+		"ttl": "60", "flags": "7", "mode": `"add"`, "from": `"csv"`, "null": `"skip"`, "header": "true", "key": `"k"`, "value": `"v"`,
+		"ttl_column": `"t"`, "expires_column": `"e"`, "flags_column": `"f"`, "rejects": "true", "max_errors": `"5%"`, "resume": "true",
+		"dry_run": "true", "detach": "true", "rate": "9", "gentle": "true", "progress": "true",
+	},
+	OpDump: {
+		"to": `"csv"`, "prefix": `"p"`, "match": `"m"`, "min_ttl": "5", "keys_only": "true", "progress": "true",
+	},
+	OpStatus: {},
+}
+
+// Every option is known under its name, taken by its operations, and rejected by its name by the others.
+func TestOptions(t *testing.T) {
+	for _, options := range wire {
+		for name, value := range options {
+			for op, takes := range wire {
+				request, err := parseRequest([]byte(`{"version":1,"op":"` + op + `","` + name + `":` + value + `}`))
+				if _, ok := takes[name]; !ok {
+					wantError(t, err, CodeRequest, "the op "+op+" does not take the option "+name)
+					continue
+				}
+				if err != nil {
+					t.Errorf("%s with %s: %v", op, name, err)
+				}
+				if sent, err := json.Marshal(request); err != nil || !strings.Contains(string(sent), `"`+name+`":`+value) {
+					t.Errorf("%s is sent as %s, %v", name, sent, err)
+				}
+			}
+		}
+	}
+	for name, names := range map[string][]string{OpLoad: fields(reflect.TypeFor[Rows](), reflect.TypeFor[Limits]()), OpDump: fields(reflect.TypeFor[Items]())} {
+		for _, option := range names {
+			if _, ok := wire[name][option]; !ok {
+				t.Errorf("no test of the option %q", option)
+			}
+		}
+	}
+}
+
+// fields are the names in JSON of the fields of structs.
+func fields(types ...reflect.Type) (names []string) {
+	for _, of := range types {
+		for i := range of.NumField() {
+			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+			if !slices.Contains([]string{"", "-"}, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// What a request cannot have is called by its name, wherever its field is.
+func TestOptionOfWrongType(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"version":1,"op":"load","ttl":"1"}`:    "ttl cannot be a JSON string: it is of type int64",
+		`{"version":1,"op":"load","mode":1}`:     "mode cannot be a JSON number: it is of type string",
+		`{"version":1,"op":"load","rate":-1}`:    "rate cannot be a JSON number -1: it is of type uint64",
+		`{"version":1,"op":"dump","prefix":[]}`:  "prefix cannot be a JSON array: it is of type string",
+		`{"version":1,"op":"load","ValueMax":1}`: `this library does not know the option "ValueMax"`,
+	} {
+		if _, err := parseRequest([]byte(data)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", data, err, want)
+		}
+	}
+}
