@@ -9,7 +9,7 @@ import (
 	"memcached-backdoor/preload/record"
 )
 
-// What can become of a good row when it is stored, in words for a person.
+// Why the store does not store a good row.
 const (
 	TooLarge record.Reason = "value too large for memcached's item size limit (-I)"
 	NoMemory record.Reason = "out of memory in memcached"
@@ -17,10 +17,10 @@ const (
 	Missing  record.Reason = "key does not exist"
 )
 
-// refusals and absences are the reasons for outcomes that are none.
+// rejectReasons and skipReasons are the reasons for the outcomes of rows that are not stored.
 var (
-	refusals = map[batch.Outcome]record.Reason{batch.TooLarge: TooLarge, batch.NoMemory: NoMemory}
-	absences = map[batch.Outcome]record.Reason{batch.Exists: Exists, batch.Missing: Missing, batch.Expired: record.Expired}
+	rejectReasons = map[batch.Outcome]record.Reason{batch.TooLarge: TooLarge, batch.NoMemory: NoMemory}
+	skipReasons   = map[batch.Outcome]record.Reason{batch.Exists: Exists, batch.Missing: Missing, batch.Expired: record.Expired}
 )
 
 // A Reject is a row that could not be stored.
@@ -28,19 +28,19 @@ type Reject struct {
 	Line   uint64 // its first, counted from 1
 	Column int    // the byte of the row, counted from 1; 0: not known
 	Reason record.Reason
-	Key    []byte // or what stands in its place, up to 250 bytes of it
+	Key    []byte // or what was read in its place, meta.KeyMax bytes of it at most
 }
 
 // Counts accounts for the rows of a load: Rows = Stored + Rejected + Skipped.
 type Counts struct {
-	Rows     uint64 // read, and given to memcached or found bad
+	Rows     uint64 // that were read and have an outcome
 	Stored   uint64
-	Rejected uint64 // bad, too large, or no memory for it
+	Rejected uint64 // malformed, too large, or no memory for it
 	Skipped  uint64 // add found the key, replace did not, NULL, or expired already
-	Bytes    uint64 // of input read
+	Bytes    uint64 // of input that was read
 	Canceled bool   // the client went before the end of the input
-	Limited  bool   // more rows were rejected than MaxErrors has
-	// Incomplete says that the input is a dump without its end.
+	Limited  bool   // more rows were rejected than the limits allow
+	// Incomplete says that the input is a truncated dump.
 	Incomplete bool
 
 	Reasons map[record.Reason]uint64 // of rejected and skipped rows
@@ -49,7 +49,7 @@ type Counts struct {
 	// Position is behind the last row that is accounted for.
 	Position Position
 
-	kept int // how many Rejects there are at most
+	rejectsKept int // how many Rejects there are at most
 }
 
 func (c *Counts) check() error {
@@ -60,7 +60,7 @@ func (c *Counts) check() error {
 	return nil
 }
 
-func (c *Counts) because(reason record.Reason, n uint64) {
+func (c *Counts) countReason(reason record.Reason, n uint64) {
 	if c.Reasons == nil {
 		c.Reasons = make(map[record.Reason]uint64)
 	}
@@ -69,48 +69,48 @@ func (c *Counts) because(reason record.Reason, n uint64) {
 
 func (c *Counts) skip(reason record.Reason, n uint64) {
 	c.Skipped += n
-	c.because(reason, n)
+	c.countReason(reason, n)
 }
 
 func (c *Counts) reject(r reject) {
 	c.Rejected++
-	c.because(r.reason, 1)
-	if len(c.Rejects) < c.kept {
+	c.countReason(r.reason, 1)
+	if len(c.Rejects) < c.rejectsKept {
 		c.Rejects = append(c.Rejects, Reject{Line: r.line, Column: r.column, Reason: r.reason, Key: bytes.Clone(r.key)})
 	}
 }
 
-// account counts what became of a finished work's rows.
-func (l *loader) account(w *work) error {
+// account counts what became of a finished batch's rows. The error is the store's, or that of writing the rejects.
+func (l *loader) account(b *loadBatch) error {
 	c := &l.counts
 	var outcomes batch.Counts
 	var failed error
-	if w.Len() > 0 { // otherwise it was never submitted
-		outcomes, failed = w.Counts()
+	if b.Len() > 0 { // otherwise it was never submitted
+		outcomes, failed = b.Counts()
 		if l.options.Sample != nil {
-			l.options.Sample.take(w.Batch)
+			l.options.Sample.add(b.Batch)
 		}
 	}
 	// What has no outcome does not count as read.
-	c.Rows += w.rows - uint64(w.Len()) + outcomes.Sum()
-	removals := w.removals()
-	outcomes[batch.Expired] -= removals // they are rejects
+	c.Rows += b.rows - uint64(b.Len()) + outcomes.Sum()
+	removals := b.removals()
+	outcomes[batch.Expired] -= removals // these are rejects
 	c.Stored += outcomes[batch.Stored]
-	for outcome, reason := range absences {
+	for outcome, reason := range skipReasons {
 		if n := outcomes[outcome]; n > 0 {
 			c.skip(reason, n)
 		}
 	}
-	for reason, n := range maps.All(w.skipped) {
+	for reason, n := range maps.All(b.skipped) {
 		c.skip(reason, n)
 	}
-	if refused := outcomes[batch.TooLarge] + outcomes[batch.NoMemory]; refused+removals > 0 || len(w.bad) > 0 {
-		l.bad += refused
+	if byStore := outcomes[batch.TooLarge] + outcomes[batch.NoMemory]; byStore+removals > 0 || len(b.rejected) > 0 {
+		l.rejected += byStore
 		var written error
-		err := w.rejects(func(r reject) error {
+		err := b.rejects(func(r reject) error {
 			c.reject(r)
 			if written == nil && !r.streamed() {
-				written = l.rejects.write(r, w.Data()[r.from:r.to])
+				written = l.rejects.write(r, b.Data()[r.from:r.to])
 			}
 			return nil
 		})
@@ -122,7 +122,7 @@ func (l *loader) account(w *work) error {
 		}
 	}
 	if failed == nil {
-		c.Position = w.end
+		c.Position = b.end
 	}
 	return failed
 }

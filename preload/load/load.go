@@ -1,5 +1,4 @@
-// Package load brings rows from a descriptor into the cache and accounts for
-// every one of them.
+// Package load stores the rows of an input in the cache, and accounts for every one of them.
 package load
 
 import (
@@ -17,8 +16,7 @@ import (
 	"memcached-backdoor/preload/record"
 )
 
-// batches is how many batches a load has: while one is stored, the next
-// is read and parsed.
+// batches is how many batches a load has: while one is in flight, the next one is read and parsed.
 const batches = 2
 
 // progressEvery is the time between two reports of progress.
@@ -31,19 +29,19 @@ var ErrRead = errors.New("reading the input")
 type Ready struct {
 	Input bool // Read will not block
 	Done  bool // the descriptor done is readable
-	Gone  bool // whoever wants the load no longer does
+	Gone  bool // the client has gone
 }
 
 // A Source is where the rows come from.
 type Source interface {
-	// Wait waits for the input, if asked to, for the descriptor done, and for the
-	// client's going, at most for limit; a limit below 0 has no end.
+	// Wait waits for the input, if input is true, for the descriptor done, and for the client to go; for limit at
+	// most, for ever if that is below 0.
 	Wait(input bool, done int, limit time.Duration) (Ready, error)
-	// Left is how many bytes Read will still return, -1 if that is not known.
+	// Left is how many bytes Read will still return; -1: not known.
 	Left() int64
-	// Read reads what is there: (0, nil) if nothing is after all, io.EOF at the end.
+	// Read reads what there is: (0, nil) if there is nothing, io.EOF at the end.
 	Read(p []byte) (int, error)
-	// SeekTo makes Read go on at an offset of a regular file.
+	// SeekTo makes the next Read begin at an offset of a regular file.
 	SeekTo(offset int64) error
 }
 
@@ -55,56 +53,57 @@ type Options struct {
 	Limits limits.Options
 	// Detach finishes the load also when the client has gone.
 	Detach bool
-	// Rejects, if not nil, gets the rows that are rejected as they stand in the input, and
-	// Reasons a line about each.
+	// Rejects, if not nil, gets the rejected rows as they are in the input, and Reasons a line about each.
 	Rejects, Reasons Output
-	// From is where to go on; the zero Position is where the source stands.
+	// From is where the first row begins; the zero Position: at the source's offset.
 	From Position
 	// Sample, if not nil, gets some of the rows.
 	Sample *Sample
-	// RejectsKept is how many rejected rows the counts have.
+	// RejectsKept is how many rejected rows the counts list at most.
 	RejectsKept int
-	// Progress, if not nil, is called now and then with the counts so far, which
-	// it may read until it returns.
+	// Progress, if not nil, is called now and then with the counts so far, which it may read until it returns.
 	Progress func(*Counts)
 }
 
-// loader is one load under way.
+// loader is a load that runs.
 type loader struct {
 	source  Source
 	sink    batch.Sink
 	options Options
 	parser  *record.Parser
-	rejects *rejects // nil: they are not wanted
+	rejects *rejects // nil: they are not written
 	counts  Counts
-	done    int   // eventfd: the finished batches
+	done    int   // eventfd: the number of batches that have finished
 	size    int64 // bytes of the source; -1: not known
 	pace    pace
 
 	maxErrors *limits.MaxErrors // nil: any number
 
-	free   []*work
-	flying []*work // submitted, oldest first
+	free     []*loadBatch
+	inFlight []*loadBatch // oldest first
 
-	work    *work      // being filled; nil while none is free
-	carry   []byte     // bytes of the work before that are no row yet
-	filled  int        // bytes of work.Data() that are read
-	parsed  int        // of these, bytes that are rows already
-	row     record.Row // the last one
-	many    bool       // it makes more items
-	rows    uint64     // rows parsed so far
-	bad     uint64     // of them, those that are known to be rejected
-	at      Position   // what was parsed so far
-	given   Position   // where the row begins that was given up
-	skips   bool       // in a row too long for any item
-	end     bool       // of the input
-	limited bool       // more rows are rejected than may be
-	gone    bool       // the client, before the end
+	current *loadBatch // is being filled; nil if none is free
+	carry   []byte     // bytes behind the last row of the batch before
+	filled  int        // bytes of current.Data() that are read
+	parsed  int        // of these, bytes of rows that are parsed
+
+	row       record.Row // the last one
+	moreItems bool       // it makes more items
+	rows      uint64     // parsed so far
+	rejected  uint64     // of them, those that are known to be
+	position  Position   // behind what was parsed
+	cutAt     Position   // of the row that was cut
+	skipping  bool       // the rest of that row
+
+	eof     bool
+	limited bool // more rows are rejected than the limits allow
+	gone    bool // the client, before the end
 }
 
-// Load reads source to its end and stores its rows in store.  The counts are true also
-// when there is an error: what was read until then is in them.  The error is a
-// *record.OptionError if the rows cannot be read as Options.Record says.
+// Load reads source to its end and stores its rows in store. With an error, too, the counts are true: what was read
+// until then is in them. The error is a *record.OptionError if the rows cannot be read as Options.Record says; it
+// has ErrRead or ErrWrite in its chain if the input cannot be read, or the rejects cannot be written; any other
+// is the store's.
 func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	options.Record.ValueMax = int(min(store.ItemSizeMax(), 1<<30))
 	options.Record.BinaryKeyMax = store.BinaryKeyMax()
@@ -140,21 +139,21 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 
 		maxErrors: maxErrors,
 	}
-	l.counts.Position, l.counts.kept = options.From, options.RejectsKept
+	l.counts.Position, l.counts.rejectsKept = options.From, options.RejectsKept
 	defer l.freeAll()
 	for range batches {
 		b, err := batch.New(done)
 		if err != nil {
 			return l.counts, err
 		}
-		l.free = append(l.free, &work{Batch: b})
+		l.free = append(l.free, &loadBatch{Batch: b})
 	}
 	if err = l.resume(); err == nil {
 		err = l.run()
 	}
-	// Batches under way belong to the sink; they come back in any case.
-	for len(l.flying) > 0 {
-		err = cmp.Or(err, l.wait()) // the first says why, those behind it the same
+	// Batches in flight belong to the sink; they come back in any case.
+	for len(l.inFlight) > 0 {
+		err = cmp.Or(err, l.wait()) // all have the same reason
 	}
 	err = cmp.Or(err, l.rejects.flush())
 	l.counts.Canceled = l.gone
@@ -167,16 +166,16 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 }
 
 func (l *loader) freeAll() {
-	if l.work != nil {
-		l.free = append(l.free, l.work)
+	if l.current != nil {
+		l.free = append(l.free, l.current)
 	}
-	for _, w := range l.free {
-		w.Free()
+	for _, b := range l.free {
+		b.Free()
 	}
 }
 
-// run goes on until there is nothing left to do.  Rows that were parsed and are not
-// submitted when it ends before that do not count as read.
+// run runs until all rows have an outcome, the client goes, or there is an error. Rows that are parsed and not
+// submitted then do not count as read.
 func (l *loader) run() error {
 	limit := time.Duration(-1)
 	if l.options.Progress != nil {
@@ -184,13 +183,13 @@ func (l *loader) run() error {
 	}
 	next := time.Now().Add(progressEvery)
 	for {
-		if err := l.hand(); err != nil {
+		if err := l.submitReady(); err != nil {
 			return err
 		}
-		if l.end && len(l.flying) == 0 && l.work.empty() {
+		if l.eof && len(l.inFlight) == 0 && l.current.empty() {
 			return nil
 		}
-		ready, err := l.source.Wait(l.work != nil && !l.end && !l.complete(), l.done, l.patience(limit))
+		ready, err := l.source.Wait(l.current != nil && !l.eof && !l.complete(), l.done, l.waitLimit(limit))
 		if err != nil {
 			return err
 		}
@@ -215,19 +214,19 @@ func (l *loader) run() error {
 	}
 }
 
-// read reads once and parses what came.
+// read reads once and parses what it got.
 func (l *loader) read() error {
-	if l.filled == len(l.work.Data()) {
+	if l.filled == len(l.current.Data()) {
 		if err := l.makeRoom(); err != nil {
 			return err
 		}
 	}
-	room := l.work.Data()[l.filled:]
+	room := l.current.Data()[l.filled:]
 	n, err := l.source.Read(room[:min(len(room), l.pace.reads())])
 	l.filled += n
 	l.counts.Bytes += uint64(n)
 	if err == io.EOF {
-		l.end = true
+		l.eof = true
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrRead, err)
 	}

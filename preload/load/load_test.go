@@ -12,18 +12,18 @@ import (
 	"memcached-backdoor/preload/record"
 )
 
-// refuser is a store that has no memory for keys that begin with "no", and room for values of 1000 bytes.
-type refuser struct{ stored *strings.Builder }
+// poorStore is a store that has no memory for keys that begin with "no", and room for values of 1000 bytes.
+type poorStore struct{ stored *strings.Builder }
 
-func (refuser) BinaryKeyMax() int                              { return 250 }
-func (refuser) HasCAS() bool                                   { return true }
-func (refuser) HasStale() bool                                 { return true }
-func (refuser) ItemSizeMax() uint64                            { return 1000 }
-func (refuser) ItemSize(nkey int, _ uint32, nvalue int) uint64 { return uint64(nkey + nvalue) }
-func (s refuser) Open() (batch.Sink, error)                    { return s, nil }
-func (refuser) Close()                                         {}
+func (poorStore) BinaryKeyMax() int                              { return 250 }
+func (poorStore) HasCAS() bool                                   { return true }
+func (poorStore) HasStale() bool                                 { return true }
+func (poorStore) ItemSizeMax() uint64                            { return 1000 }
+func (poorStore) ItemSize(nkey int, _ uint32, nvalue int) uint64 { return uint64(nkey + nvalue) }
+func (s poorStore) Open() (batch.Sink, error)                    { return s, nil }
+func (poorStore) Close()                                         {}
 
-func (s refuser) Submit(b *batch.Batch) {
+func (s poorStore) Submit(b *batch.Batch) {
 	for i := range b.Len() {
 		value, fits := b.Value(i)
 		switch {
@@ -43,7 +43,7 @@ func (s refuser) Submit(b *batch.Batch) {
 }
 
 // Look finds all keys but those that end with "gone".
-func (refuser) Look(b *batch.Batch) {
+func (poorStore) Look(b *batch.Batch) {
 	for i := range b.Len() {
 		outcome := batch.Stored
 		if bytes.HasSuffix(b.Key(i), []byte("gone")) {
@@ -64,7 +64,7 @@ func loadText(t *testing.T, input string, options Options) (stored string, count
 	t.Helper()
 	var kept strings.Builder
 	options.RejectsKept = 10
-	counts, err = Load(refuser{&kept}, text{strings.NewReader(input)}, options)
+	counts, err = Load(poorStore{&kept}, text{strings.NewReader(input)}, options)
 	if counts.Rows != counts.Stored+counts.Rejected+counts.Skipped {
 		t.Errorf("the counts do not add up: %+v", counts)
 	}
@@ -224,7 +224,7 @@ func TestWrongOption(t *testing.T) {
 	}
 }
 
-// A load that was broken off goes on where it was, and no row is left out or stored twice.
+// A load that was interrupted resumes there, and no row is left out or stored twice.
 func TestResume(t *testing.T) {
 	for name, options := range map[string]record.Options{"raw": {}, "csv": {Format: record.CSV, Header: true, Null: record.NullEmpty}} {
 		t.Run(name, func(t *testing.T) {
@@ -232,7 +232,7 @@ func TestResume(t *testing.T) {
 			if options.Header {
 				input.WriteString("key,value\n")
 			}
-			long := strings.Repeat("x", 2<<20) // is given up, and ends a batch
+			long := strings.Repeat("x", 2<<20) // is cut, and ends a batch
 			for i := range 30000 {
 				switch {
 				case options.Header:
@@ -263,7 +263,7 @@ func TestResume(t *testing.T) {
 				bad += counts.Rejected
 				for _, r := range counts.Rejects {
 					if r.Line <= at.Lines {
-						t.Errorf("line %d is rejected in a load that goes on behind line %d", r.Line, at.Lines)
+						t.Errorf("line %d is rejected in a load that resumes behind line %d", r.Line, at.Lines)
 					}
 				}
 				if !counts.Limited {
@@ -301,7 +301,7 @@ func TestGone(t *testing.T) {
 		if _, _, err := loadText(t, input.String(), Options{Sample: sample}); err != nil {
 			t.Fatal(err)
 		}
-		g, err := sample.Look(refuser{})
+		g, err := sample.Look(poorStore{})
 		if err != nil || g == nil {
 			t.Fatalf("%+v, %v", g, err)
 		}
@@ -331,7 +331,7 @@ func TestGoneExpires(t *testing.T) {
 	if _, _, err := loadText(t, "agone\t1\nbgone\t1\n", Options{Record: record.Options{TTL: 1}, Sample: sample}); err != nil {
 		t.Fatal(err)
 	}
-	if g, err := sample.Look(refuser{}); err != nil || g != nil {
+	if g, err := sample.Look(poorStore{}); err != nil || g != nil {
 		t.Errorf("%+v, %v", g, err)
 	}
 }

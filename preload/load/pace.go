@@ -8,22 +8,21 @@ import (
 )
 
 const (
-	// beats is how many batches a second a load with a rate has at least, if they
-	// have more than one row: so it goes evenly.
-	beats = 100
-	// debt is how much time a load may make up for when it is late.
-	debt = 50 * time.Millisecond
+	// batchesPerSecond is how many batches per second a load with a rate has at least, as long as they have more
+	// than one row: it stores evenly.
+	batchesPerSecond = 100
+	// lagMax is how much time a load that is late may make up for.
+	lagMax = 50 * time.Millisecond
 
-	// gentleRows is how many rows a gentle load stores in one go: some 50 µs of
-	// a worker's time.
+	// gentleRows is how many rows a batch of a gentle load has: about 50 µs of a worker's time.
 	gentleRows = 64
-	// gentleRest is how long it rests after that at least, and gentleShare how many
-	// times as long as it took.  It takes the longer the more memcached has to do.
+	// gentleRest is how long a gentle load rests after a batch at least, and gentleShare how many times as long as
+	// the batch took. A batch takes longer the more memcached has to do.
 	gentleRest  = time.Millisecond
 	gentleShare = 9
 
-	// readPerRow is how many bytes are read at once for each row of a batch that is
-	// smaller than it could be: what is read beyond the batch is copied to the next.
+	// readPerRow is how many bytes are read at once for each row of a batch that is smaller than it could be: what
+	// is read behind the batch is copied to the next one.
 	readPerRow = 128
 )
 
@@ -33,8 +32,8 @@ type pace struct {
 	perRow time.Duration // time for a row; 0: no rate
 	gentle bool
 
-	next   time.Time // when the next batch may be submitted
-	handed time.Time // when the last one was
+	next        time.Time // when the next batch may be submitted
+	submittedAt time.Time // when the last one was
 }
 
 // newPace makes the pace of a load with these limits.
@@ -43,7 +42,7 @@ func newPace(o limits.Options) pace {
 	if o.Rate > 0 {
 		rate := min(o.Rate, uint64(time.Second))
 		p.perRow = (time.Second + time.Duration(rate) - 1) / time.Duration(rate)
-		p.rows = int(max(rate/beats, 1))
+		p.rows = int(max(rate/batchesPerSecond, 1))
 	}
 	if o.Gentle {
 		p.rows = min(p.rows, gentleRows)
@@ -59,34 +58,34 @@ func (p *pace) reads() int {
 	return max(p.rows*readPerRow, 4096)
 }
 
-// until is how long no batch may be submitted from now on; flying is how many are under
-// way.  For ever is until one has come back.
-func (p *pace) until(now time.Time, flying int) time.Duration {
-	if p.gentle && flying > 0 {
+// until is how long from now no batch may be submitted; inFlight is how many batches are. For ever means: until one of
+// these has finished.
+func (p *pace) until(now time.Time, inFlight int) time.Duration {
+	if p.gentle && inFlight > 0 {
 		return math.MaxInt64
 	}
 	return max(p.next.Sub(now), 0)
 }
 
-// submitted counts a batch of so many rows.
+// submitted notes that a batch was submitted.
 func (p *pace) submitted(now time.Time, rows int) {
-	p.handed = now
+	p.submittedAt = now
 	if p.next.IsZero() {
-		p.next = now // nobody has been late yet
+		p.next = now // the first batch is not late
 	}
 	if p.perRow > 0 {
-		p.next = later(p.next, now.Add(-debt)).Add(time.Duration(rows) * p.perRow)
+		p.next = laterOf(p.next, now.Add(-lagMax)).Add(time.Duration(rows) * p.perRow)
 	}
 }
 
-// finished counts the return of a batch.
+// finished notes that a batch has finished.
 func (p *pace) finished(now time.Time) {
 	if p.gentle {
-		p.next = later(p.next, now.Add(max(gentleRest, gentleShare*now.Sub(p.handed))))
+		p.next = laterOf(p.next, now.Add(max(gentleRest, gentleShare*now.Sub(p.submittedAt))))
 	}
 }
 
-func later(a, b time.Time) time.Time {
+func laterOf(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}

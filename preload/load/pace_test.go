@@ -51,7 +51,7 @@ func TestRateIsNotSaved(t *testing.T) {
 	for ; p.until(now, 0) == 0; rows += p.rows {
 		p.submitted(now, p.rows)
 	}
-	if most := int(rate*debt.Seconds()) + p.rows; rows > most {
+	if most := int(rate*lagMax.Seconds()) + p.rows; rows > most {
 		t.Errorf("%d rows at once after an hour, want %d at most", rows, most)
 	}
 }

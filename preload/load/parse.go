@@ -7,15 +7,15 @@ import (
 	"memcached-backdoor/preload/record"
 )
 
-// commands are the batch's names of the record's.
+// commands has the batch's command for each of the record's.
 var commands = [...]batch.Command{record.Set: batch.Set, record.Add: batch.Add, record.Replace: batch.Replace}
 
-// parse takes the complete rows behind parsed, as many as the work takes.
+// parse adds the complete rows behind parsed to the current batch, as many as it takes.
 func (l *loader) parse() error {
 	for !l.full() && !l.limited {
-		data := l.work.Data()[l.parsed:l.filled]
-		if l.skips {
-			if err := l.skip(data); err != nil || l.skips {
+		data := l.current.Data()[l.parsed:l.filled]
+		if l.skipping {
+			if err := l.skipRest(data); err != nil || l.skipping {
 				return err
 			}
 			continue
@@ -23,28 +23,28 @@ func (l *loader) parse() error {
 		if len(data) == 0 {
 			return nil
 		}
-		kind := l.parser.Next(data, l.end, &l.row)
+		kind := l.parser.Next(data, l.eof, &l.row)
 		switch kind {
 		case record.More:
 			return nil
 		case record.Failed:
 			return l.row.Err
 		case record.End:
-			l.end = true
+			l.eof = true
 			l.parsed = l.filled
 			return nil
 		case record.Nothing:
 			if l.row.Header {
 				l.rejects.setHeader(data[:l.row.Size])
 				if l.options.From != (Position{}) {
-					return l.jump()
+					return l.seekBehindHeader()
 				}
 			}
 		}
-		o := origin{line: l.at.Lines + 1, from: uint32(l.parsed), to: uint32(l.parsed + l.row.Size), many: l.many || l.row.Left > 0}
-		if l.many = l.row.Left > 0; !l.many {
-			l.at.Offset += int64(l.row.Size)
-			l.at.Lines += uint64(l.row.Lines)
+		o := origin{line: l.position.Lines + 1, from: uint32(l.parsed), to: uint32(l.parsed + l.row.Size), severalItems: l.moreItems || l.row.Left > 0}
+		if l.moreItems = l.row.Left > 0; !l.moreItems {
+			l.position.Offset += int64(l.row.Size)
+			l.position.Lines += uint64(l.row.Lines)
 			l.parsed += l.row.Size
 		}
 		if err := l.enter(kind, o); err != nil {
@@ -54,65 +54,65 @@ func (l *loader) parse() error {
 	return nil
 }
 
-// enter adds the row that was parsed to the work.
+// enter adds the row that was parsed to the current batch.
 func (l *loader) enter(kind record.Kind, o origin) error {
 	switch kind {
 	case record.Nothing:
 		return nil
 	case record.Skip:
 		if l.row.Reason == record.Expired && l.row.Command != record.Add {
-			// What memcached would make of it is that its key is not there any more.
-			if err := l.work.expire(&l.row, o); err != nil {
+			// In memcached its key would not be there any more.
+			if err := l.current.expire(&l.row, o); err != nil {
 				return err
 			}
 		} else {
-			l.work.skip(&l.row)
+			l.current.skip(&l.row)
 		}
 	case record.Reject:
-		if err := l.work.reject(&l.row, o); err != nil {
+		if err := l.current.reject(&l.row, o); err != nil {
 			return err
 		}
-		l.bad++
+		l.rejected++
 	case record.Item:
-		if err := l.work.add(&l.row, commands[l.row.Command], o); err != nil {
+		if err := l.current.add(&l.row, commands[l.row.Command], o); err != nil {
 			return err
 		}
 	}
 	l.rows++
-	if kind == record.Reject && l.maxErrors.Exceeded(l.bad, l.rows, false) {
+	if kind == record.Reject && l.maxErrors.Exceeded(l.rejected, l.rows, false) {
 		l.limit()
 	}
 	return nil
 }
 
-// limit ends the input here.  What was parsed is still stored.
+// limit ends the input here. What was parsed is still stored.
 func (l *loader) limit() {
-	l.limited, l.end = true, true
-	if l.work != nil {
+	l.limited, l.eof = true, true
+	if l.current != nil {
 		l.filled = l.parsed
 	}
 }
 
-// makeRoom is called when the data is full of the beginning of one row.
+// makeRoom makes room for more of a row of which the data is full; a row that has more than RowMax bytes is cut.
 func (l *loader) makeRoom() error {
-	data := l.work.Data()
+	data := l.current.Data()
 	if len(data) <= l.parser.RowMax() {
-		return l.work.Resize(min(2*len(data), l.parser.RowMax()+1))
+		return l.current.Resize(min(2*len(data), l.parser.RowMax()+1))
 	}
-	return l.giveUp(data)
+	return l.cut(data)
 }
 
-// giveUp rejects a row of which data is the beginning: no item has room for it.  Where
-// its key is known it is the store that rejects it, and takes the key's old value out.
-func (l *loader) giveUp(data []byte) error {
+// cut rejects a row of which data is the beginning: it is too long for any item. If its key is known, the store
+// rejects it, and takes out the key's old value.
+func (l *loader) cut(data []byte) error {
 	kind := l.parser.Cut(data, &l.row)
 	if (kind == record.Item || l.row.Known) && l.row.Key.Made == nil {
 		l.row.Key.Made = bytes.Clone(l.row.Key.Of(data)) // data will be overwritten
 	}
-	o := origin{line: l.at.Lines + 1}
+	o := origin{line: l.position.Lines + 1}
 	if l.rejects != nil {
 		// The rows before it come first.
-		for len(l.flying) > 0 {
+		for len(l.inFlight) > 0 {
 			if err := l.wait(); err != nil {
 				return err
 			}
@@ -125,20 +125,20 @@ func (l *loader) giveUp(data []byte) error {
 			return err
 		}
 	}
-	l.given = l.at
-	l.at.pass(data)
-	l.filled, l.parsed, l.skips = 0, 0, true
+	l.cutAt = l.position
+	l.position.advance(data)
+	l.filled, l.parsed, l.skipping = 0, 0, true
 	return l.enter(kind, o)
 }
 
-// skip leaves out what belongs to a row that was given up.
-func (l *loader) skip(data []byte) error {
-	n, done := l.parser.Skip(data, l.end)
-	l.at.pass(data[:n])
+// skipRest skips what data has of the rest of a row that was cut.
+func (l *loader) skipRest(data []byte) error {
+	n, done := l.parser.Skip(data, l.eof)
+	l.position.advance(data[:n])
 	err := l.rejects.more(data[:n], done)
-	l.skips = !done
-	if l.parsed += n; l.skips {
-		// Nothing else is behind what was parsed.
+	l.skipping = !done
+	if l.parsed += n; l.skipping {
+		// data was all that there is.
 		l.filled -= n
 		l.parsed -= n
 	}

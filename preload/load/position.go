@@ -10,24 +10,25 @@ type Position struct {
 
 var lineFeed = []byte{'\n'}
 
-// pass goes on behind p.
-func (at *Position) pass(p []byte) {
+// advance moves the position behind p, which begins there.
+func (at *Position) advance(p []byte) {
 	at.Offset += int64(len(p))
 	at.Lines += uint64(bytes.Count(p, lineFeed))
 }
 
-// resume makes the load go on where it is to, unless a header must be read first.
+// resume makes the load begin at Options.From, unless it has to read a header first.
 func (l *loader) resume() error {
 	if l.options.From == (Position{}) || l.options.Record.Header {
 		return nil
 	}
-	l.at = l.options.From
-	return l.source.SeekTo(l.at.Offset)
+	l.position = l.options.From
+	return l.source.SeekTo(l.position.Offset)
 }
 
-// jump goes on behind the header. What was read with it is forgotten.
-func (l *loader) jump() error {
-	l.at = l.options.From
-	l.filled, l.parsed, l.end = 0, 0, false
-	return l.source.SeekTo(l.at.Offset)
+// seekBehindHeader makes the load go on at Options.From when it has read the header. What was read with that is
+// discarded.
+func (l *loader) seekBehindHeader() error {
+	l.position = l.options.From
+	l.filled, l.parsed, l.eof = 0, 0, false
+	return l.source.SeekTo(l.position.Offset)
 }

@@ -17,16 +17,16 @@ var ErrWrite = errors.New("writing the rejects")
 // An Output is a file that a load writes.
 type Output interface {
 	io.Writer
-	// Empty says that nothing stands in it yet.
+	// Empty reports whether nothing is written in it yet.
 	Empty() bool
 }
 
-// rejects writes rejected rows; nil, it does not.
+// rejects writes rejected rows and the reasons for them; nil does not.
 type rejects struct {
 	rows, reasons *bufio.Writer
-	header        []byte // to be written before the first row
+	header        []byte // is written before the first row
 	empty         bool   // the file has no header yet
-	open          bool   // the last byte was no line feed
+	openLine      bool   // the last byte of rows was not a line feed
 	line          uint64 // of the last row that was written
 }
 
@@ -44,8 +44,8 @@ func (r *rejects) setHeader(row []byte) {
 	}
 }
 
-// write writes a row, or the beginning of one, and why it was rejected.
-func (r *rejects) write(why reject, row []byte) error {
+// write writes a row, or the beginning of one, and the reason for which it was rejected.
+func (r *rejects) write(rejected reject, row []byte) error {
 	if r == nil {
 		return nil
 	}
@@ -55,25 +55,26 @@ func (r *rejects) write(why reject, row []byte) error {
 		}
 		r.header = nil
 	}
-	_, err := fmt.Fprintf(r.reasons, "%d\t%d\t%s\t%s\n", why.line, why.column, why.reason, strconv.Quote(string(why.key[:min(len(why.key), meta.KeyMax)])))
-	if why.many && why.line == r.line {
-		return writeError(err) // the row stands there already, because of another of its items
+	key := rejected.key[:min(len(rejected.key), meta.KeyMax)]
+	_, err := fmt.Fprintf(r.reasons, "%d\t%d\t%s\t%s\n", rejected.line, rejected.column, rejected.reason, strconv.Quote(string(key)))
+	if rejected.severalItems && rejected.line == r.line {
+		return writeError(err) // another of its items was rejected: the row is written already
 	}
-	r.line = why.line
-	return cmp.Or(writeError(err), r.more(row, !why.streamed()))
+	r.line = rejected.line
+	return cmp.Or(writeError(err), r.more(row, !rejected.streamed()))
 }
 
-// more writes more of a row; done says that it ends with that.
+// more writes more of a row; done says that this is its end.
 func (r *rejects) more(row []byte, done bool) error {
 	if r == nil {
 		return nil
 	}
 	_, err := r.rows.Write(row)
 	if len(row) > 0 {
-		r.open = row[len(row)-1] != '\n'
+		r.openLine = row[len(row)-1] != '\n'
 	}
-	if done && r.open && err == nil {
-		r.open = false
+	if done && r.openLine && err == nil {
+		r.openLine = false
 		err = r.rows.WriteByte('\n') // the input's last line had none
 	}
 	return writeError(err)

@@ -39,7 +39,7 @@ func TestRejectsRemove(t *testing.T) {
 			reason:  "1\t7\t" + string(record.BadFlags) + "\t\"a\"\n3\t11\t" + string(record.BadFlags) + "\t\"b\"\n5\t8\t" + string(record.BadFlags) + "\t\"c\"\n",
 		},
 		{
-			name: "too long for a work", options: commands, input: "set a 0 0 1\r\n1\r\nset b x 0 " + fmt.Sprint(len(long)) + "\r\n" + long + "\r\nset c 0 0 1\r\n3\r\n",
+			name: "too long for a batch", options: commands, input: "set a 0 0 1\r\n1\r\nset b x 0 " + fmt.Sprint(len(long)) + "\r\n" + long + "\r\nset c 0 0 1\r\n3\r\n",
 			stored: "a=1,-b,c=1,", rejects: "set b x 0 " + fmt.Sprint(len(long)) + "\r\n" + long + "\r\n", reason: "3\t7\t" + string(record.BadFlags) + "\t\"b\"\n",
 		},
 	} {

@@ -13,11 +13,11 @@ import (
 	"memcached-backdoor/preload/poll"
 )
 
-// sampleRows is how many rows are looked for when a load has ended: with so many, the part
-// of them that is gone differs by one or two percent from that of all.
+// sampleRows is how many rows are looked for when a load has ended: the part of them that is gone differs by one or two
+// percent from that of all rows.
 const sampleRows = 4096
 
-// firstRows is how many of the first rows are among the witnesses, and of the others.
+// firstRows is how many of the first rows are among the witnesses, and how many of the others.
 const firstRows = 64
 
 // A Sampled is a row that was stored.
@@ -33,8 +33,8 @@ type Sampled struct {
 // the form of Li's algorithm L, which says how many rows to leave out until the next).
 type Sample struct {
 	rows   []*Sampled // nil: a row that was not stored
-	seen   uint64     // rows
-	next   uint64     // the next to be taken
+	seen   uint64     // how many rows were looked at
+	next   uint64     // the number of the next one to be taken
 	weight float64
 	first  []*Sampled // the first rows that were stored
 }
@@ -42,8 +42,8 @@ type Sample struct {
 // NewSample makes a sample without rows.
 func NewSample() *Sample { return &Sample{weight: 1} }
 
-// take looks at the rows of a finished batch.
-func (s *Sample) take(b *batch.Batch) {
+// add looks at the rows of a finished batch.
+func (s *Sample) add(b *batch.Batch) {
 	for i := 0; i < b.Len() && len(s.first) < firstRows; i++ {
 		if b.Outcome(i) == batch.Stored {
 			s.first = append(s.first, sampled(b, i))
@@ -68,7 +68,7 @@ func (s *Sample) take(b *batch.Batch) {
 	}
 }
 
-// forget drops the rows whose keys a batch has taken out: that they are missing says nothing.
+// forget drops the rows whose keys a batch has taken out: they are missing for that reason.
 func (s *Sample) forget(b *batch.Batch) {
 	removed := make(map[string]bool)
 	for i := range b.Len() {
@@ -111,16 +111,16 @@ func sampled(b *batch.Batch, i int) *Sampled {
 	return row
 }
 
-// Gone is what became of rows that were stored, until they were looked for.
+// Gone is what has become of rows that were stored.
 type Gone struct {
 	Looked  uint64    // rows that were looked for
-	Missing uint64    // of them, those that are not there any more
-	All     bool      // they are all that were stored
+	Missing uint64    // of them, those that are no longer in the cache
+	All     bool      // they are all rows that were stored
 	Rows    []Sampled // those that were looked for
 }
 
-// Look looks for the rows that were stored in store. Those that may have expired are left
-// out; Gone is nil if there are no others.
+// Look looks for the sample's rows in store. Rows that may have expired are left out; Gone is nil if there are no
+// others.
 func (s *Sample) Look(store batch.Store) (*Gone, error) {
 	gone := Gone{All: s.seen <= sampleRows}
 	var stored []*Sampled
@@ -129,28 +129,28 @@ func (s *Sample) Look(store batch.Store) (*Gone, error) {
 			stored = append(stored, row)
 		}
 	}
-	gone.Rows = living(stored)
+	gone.Rows = unexpired(stored)
 	gone.All = gone.All && len(gone.Rows) == len(stored)
 	var err error
-	if gone.Looked, gone.Missing, err = find(store, gone.Rows); err != nil || gone.Looked == 0 {
+	if gone.Looked, gone.Missing, err = lookFor(store, gone.Rows); err != nil || gone.Looked == 0 {
 		return nil, err
 	}
 	return &gone, nil
 }
 
-// living are the rows that cannot have expired yet.
-func living(rows []*Sampled) (alive []Sampled) {
+// unexpired returns the rows that cannot have expired yet.
+func unexpired(rows []*Sampled) (kept []Sampled) {
 	soon := time.Now().Add(2 * time.Second) // memcached's clock ticks once a second
 	for _, row := range rows {
 		if row.expires.IsZero() || row.expires.After(soon) {
-			alive = append(alive, *row)
+			kept = append(kept, *row)
 		}
 	}
-	return alive
+	return kept
 }
 
-// find looks for rows in store, and says for how many, and how many are not there.
-func find(store batch.Store, rows []Sampled) (looked, missing uint64, err error) {
+// lookFor looks for rows in store: looked is how many it looked for, missing how many of them are not there.
+func lookFor(store batch.Store, rows []Sampled) (looked, missing uint64, err error) {
 	if len(rows) == 0 {
 		return 0, 0, nil
 	}
@@ -188,11 +188,11 @@ func find(store batch.Store, rows []Sampled) (looked, missing uint64, err error)
 	return outcomes.Sum(), outcomes[batch.Missing], err
 }
 
-// Witnesses are rows of a load that was broken off, and of those that went on with it. While all of them are in the cache
-// it was not emptied: whatever took rows out since the beginning took the first ones, too, or many.
+// Witnesses are rows of an interrupted load, and of those that it resumed. While all of them are in the cache, it was not
+// emptied: what takes out rows takes out the first ones, too, or many.
 type Witnesses []*Sampled
 
-// Witnesses are the first rows that were stored, and some others, added to those of earlier loads. No key is there twice.
+// Witnesses are the first rows that were stored, and some others, and those of earlier loads. No two have the same key.
 func (s *Sample) Witnesses(earlier Witnesses) Witnesses {
 	var all Witnesses
 	has := make(map[string]bool)
@@ -219,8 +219,8 @@ func (s *Sample) Witnesses(earlier Witnesses) Witnesses {
 	return all
 }
 
-// Missing looks for the witnesses in store, and says for how many, and how many are not there. Those that may have
-// expired are left out.
+// Missing looks for the witnesses in store: looked is how many it looked for, missing how many of them are not there.
+// Witnesses that may have expired are left out.
 func (w Witnesses) Missing(store batch.Store) (looked, missing uint64, err error) {
-	return find(store, living(w))
+	return lookFor(store, unexpired(w))
 }

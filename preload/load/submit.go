@@ -11,111 +11,110 @@ import (
 	"memcached-backdoor/preload/poll"
 )
 
-// evidence is for how many times as many rows those that were read stand.
-const evidence = 64
+// expectedPerRow is how many rows are expected at most for each that was read.
+const expectedPerRow = 64
 
-// full says that the work has as many rows as it may have.
+// full reports whether the current batch has as many rows as it may have.
 func (l *loader) full() bool {
-	return l.work.full() || l.work.Len() >= l.pace.rows
+	return l.current.full() || l.current.Len() >= l.pace.rows
 }
 
-// complete says that nothing more is to be read into the work: it has all its rows, or
-// its data is full, and the row that does not fit in goes to the next.
+// complete reports whether nothing more is to be read into the current batch: it has all its rows, or its data is
+// full, and the row that does not fit goes to the next one.
 func (l *loader) complete() bool {
-	return l.full() || !l.work.empty() && l.filled == len(l.work.Data())
+	return l.full() || !l.current.empty() && l.filled == len(l.current.Data())
 }
 
-// patience is how long to wait at most: for limit, below 0 for ever, or until the
-// batch may be submitted.
-func (l *loader) patience(limit time.Duration) time.Duration {
-	if l.work == nil || l.work.empty() || !l.due() {
+// waitLimit is how long to wait at most: for limit, for ever if that is below 0, or until the current batch may be
+// submitted.
+func (l *loader) waitLimit(limit time.Duration) time.Duration {
+	if l.current == nil || l.current.empty() || !l.ready() {
 		return limit
 	}
-	until := l.pace.until(time.Now(), len(l.flying))
+	until := l.pace.until(time.Now(), len(l.inFlight))
 	if limit >= 0 && limit < until {
 		return limit
 	}
 	return until
 }
 
-// hand submits what is due, and goes on with the next work while one is free.
-func (l *loader) hand() error {
-	// Not for ever: works without a row to store are free again at once, and one row may fill
-	// any number of them.  The client may go meanwhile.
+// submitReady submits the current batch, if it is ready, and the next ones while there are free ones.
+func (l *loader) submitReady() error {
+	// Not for ever: a batch without a row to store is free again at once, and one row may fill any number of
+	// batches. The client may go meanwhile.
 	for range batches {
-		if err := l.take(); err != nil {
+		if err := l.nextBatch(); err != nil {
 			return err
 		}
-		if l.work == nil {
+		if l.current == nil {
 			return nil
 		}
-		if handed, err := l.submitIfDue(); err != nil || !handed {
+		if submitted, err := l.submitIfReady(); err != nil || !submitted {
 			return err
 		}
 	}
-	return l.take()
+	return l.nextBatch()
 }
 
-// take makes a free work the one to fill, with what the last one left over.
-func (l *loader) take() error {
-	if l.work != nil || len(l.free) == 0 {
+// nextBatch makes a free batch the current one, unless there is one. It gets what was read behind the last row of the
+// batch before.
+func (l *loader) nextBatch() error {
+	if l.current != nil || len(l.free) == 0 {
 		return nil
 	}
-	l.work = l.free[len(l.free)-1]
+	l.current = l.free[len(l.free)-1]
 	l.free = l.free[:len(l.free)-1]
-	l.work.reset()
-	// Where carry is part of this work's own data, it is shorter than that.
-	for len(l.work.Data()) <= len(l.carry) {
-		if err := l.work.Resize(2 * len(l.work.Data())); err != nil {
+	l.current.reset()
+	// carry may be a part of this batch's own data, which is longer then and is not resized.
+	for len(l.current.Data()) <= len(l.carry) {
+		if err := l.current.Resize(2 * len(l.current.Data())); err != nil {
 			return err
 		}
 	}
-	l.filled = copy(l.work.Data(), l.carry)
-	l.work.Shrink(l.filled + 1)
+	l.filled = copy(l.current.Data(), l.carry)
+	l.current.Shrink(l.filled + 1)
 	l.carry = nil
 	l.parsed = 0
 	return l.parse()
 }
 
-// due says that the work is not to wait for more rows: there is no room for them, none
-// will come, or nothing else keeps the workers busy.
-func (l *loader) due() bool {
-	return l.full() || l.filled == len(l.work.Data()) || l.end || len(l.flying) == 0
+// ready reports whether the current batch does not wait for more rows: it is full, no more come, or no other batch
+// keeps the workers busy.
+func (l *loader) ready() bool {
+	return l.full() || l.filled == len(l.current.Data()) || l.eof || len(l.inFlight) == 0
 }
 
-// submitIfDue hands the work on when it is due, and its pace allows it; it reports
-// whether it did.
-func (l *loader) submitIfDue() (bool, error) {
-	if !l.due() {
+// submitIfReady submits the current batch if it is ready and the pace allows it, and reports whether it did.
+func (l *loader) submitIfReady() (bool, error) {
+	if !l.ready() {
 		return false, nil
 	}
-	if l.work.empty() {
+	if l.current.empty() {
 		l.compact()
 		return false, nil
 	}
-	if l.work.Len() > 0 {
+	if l.current.Len() > 0 {
 		now := time.Now()
-		if l.pace.until(now, len(l.flying)) > 0 {
+		if l.pace.until(now, len(l.inFlight)) > 0 {
 			return false, nil
 		}
-		l.pace.submitted(now, l.work.Len())
-		l.expect()
-		l.sink.Submit(l.work.Batch)
+		l.pace.submitted(now, l.current.Len())
+		l.expectRows()
+		l.sink.Submit(l.current.Batch)
 	}
-	l.carry = l.work.Data()[l.parsed:l.filled]
-	l.work.end = l.at
-	if l.skips {
-		l.work.end = l.given
+	l.carry = l.current.Data()[l.parsed:l.filled]
+	l.current.end = l.position
+	if l.skipping {
+		l.current.end = l.cutAt
 	}
-	l.flying = append(l.flying, l.work)
-	l.work = nil
+	l.inFlight = append(l.inFlight, l.current)
+	l.current = nil
 	return true, l.retire(0)
 }
 
-// expect tells the batch how many rows the whole load will have if those to come are
-// like those that were read, or as many as the row at hand says; few rows are no evidence of
-// very many.
-func (l *loader) expect() {
+// expectRows tells the current batch how many rows the whole load will have: as many as its last row says, or, if
+// all rows are like those that were read, as many as the input has room for. Few rows do not make very many expected.
+func (l *loader) expectRows() {
 	parsed := l.counts.Bytes - uint64(l.filled-l.parsed)
 	rowBytes := max(parsed/l.rows, 1)
 	rows := uint64(max(l.size, 0)) / rowBytes
@@ -123,19 +122,19 @@ func (l *loader) expect() {
 		rows = l.row.Left
 		rowBytes = uint64(l.row.Key.Len + l.row.Value.Len)
 	}
-	l.work.Expect(min(rows, evidence*l.rows), rowBytes)
+	l.current.Expect(min(rows, expectedPerRow*l.rows), rowBytes)
 }
 
-// compact moves what is not parsed to the beginning of a work without rows.
+// compact moves what is not parsed to the beginning of the current batch, which has no rows.
 func (l *loader) compact() {
 	if l.parsed == 0 {
 		return
 	}
-	l.filled = copy(l.work.Data(), l.work.Data()[l.parsed:l.filled])
+	l.filled = copy(l.current.Data(), l.current.Data()[l.parsed:l.filled])
 	l.parsed = 0
 }
 
-// collect takes the works back whose batches are finished.
+// collect takes back the batches that have finished.
 func (l *loader) collect() error {
 	var count [8]byte
 	n, err := unix.Read(l.done, count[:])
@@ -149,29 +148,29 @@ func (l *loader) collect() error {
 	return l.retire(binary.NativeEndian.Uint64(count[:]))
 }
 
-// retire accounts for works, oldest first: so many whose batches are finished, and those
-// that have no row to store.
+// retire accounts for batches in flight, oldest first: for as many as have finished, and for those that had no row
+// to store.
 func (l *loader) retire(finished uint64) error {
 	var failed error
-	for len(l.flying) > 0 {
-		w := l.flying[0]
-		if w.Len() > 0 {
+	for len(l.inFlight) > 0 {
+		b := l.inFlight[0]
+		if b.Len() > 0 {
 			if finished == 0 {
 				break
 			}
 			finished--
 		}
-		l.flying = l.flying[1:]
-		failed = cmp.Or(failed, l.account(w))
-		l.free = append(l.free, w)
+		l.inFlight = l.inFlight[1:]
+		failed = cmp.Or(failed, l.account(b))
+		l.free = append(l.free, b)
 	}
-	if !l.limited && l.maxErrors.Exceeded(l.bad, l.rows, false) {
+	if !l.limited && l.maxErrors.Exceeded(l.rejected, l.rows, false) {
 		l.limit()
 	}
 	return failed
 }
 
-// wait waits for at least one batch, whatever the client does.
+// wait waits until a batch has finished, also when the client has gone.
 func (l *loader) wait() error {
 	if err := poll.Readable(l.done); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 )
 
 // A row of several items that are rejected is among the rejects once, and each item with its reason.
-func TestManyRejects(t *testing.T) {
+func TestSeveralItemsRejects(t *testing.T) {
 	const (
 		before = `{"key":"no","value":"v"}` + "\n"
 		none   = `{"key":"no{n}","value":"v","count":3}` + "\n"
@@ -69,20 +69,20 @@ func (s trickle) Wait(input bool, _ int, limit time.Duration) (Ready, error) {
 	return Ready{Input: input, Done: limit != 0, Gone: *s.left == 0}, nil
 }
 
-// A load is broken off in a row of very many items, whatever becomes of them, and goes on with that row.
-func TestManyBrokenOff(t *testing.T) {
+// A load is interrupted in a row of very many items, whatever becomes of them, and resumes at that row.
+func TestSeveralItemsBrokenOff(t *testing.T) {
 	const first = `{"key":"first","value":""}` + "\n"
 	for name, row := range map[string]string{
-		"stored":   `{"key":"{n}","size":[1,9],"count":18446744073709551615}`,
-		"refused":  `{"key":"no{n}","value":"{n}","count":1000000000000}`,
-		"rejected": `{"key":"` + strings.Repeat("k", meta.KeyMax-1) + `{n}","value":"","count":1000000000000}`,
-		"expired":  `{"key":"{n}","value":"","ttl":-1,"count":1000000000000}`,
+		"stored":    `{"key":"{n}","size":[1,9],"count":18446744073709551615}`,
+		"no memory": `{"key":"no{n}","value":"{n}","count":1000000000000}`,
+		"rejected":  `{"key":"` + strings.Repeat("k", meta.KeyMax-1) + `{n}","value":"","count":1000000000000}`,
+		"expired":   `{"key":"{n}","value":"","ttl":-1,"count":1000000000000}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var rows, reasons file
 			left := 50
 			source := trickle{strings.NewReader(first + row), &left}
-			counts, err := Load(refuser{new(strings.Builder)}, source, Options{Record: record.Options{Format: record.JSONL}, Rejects: &rows, Reasons: &reasons})
+			counts, err := Load(poorStore{new(strings.Builder)}, source, Options{Record: record.Options{Format: record.JSONL}, Rejects: &rows, Reasons: &reasons})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,14 +90,14 @@ func TestManyBrokenOff(t *testing.T) {
 				t.Errorf("%+v", counts)
 			}
 			if want := (Position{int64(len(first)), 1}); counts.Position != want {
-				t.Errorf("it goes on at %+v, want %+v", counts.Position, want)
+				t.Errorf("it resumes at %+v, want %+v", counts.Position, want)
 			}
 		})
 	}
 }
 
 // The limit of rejected rows holds within a row, too.
-func TestManyLimited(t *testing.T) {
+func TestSeveralItemsLimited(t *testing.T) {
 	row := `{"key":"` + strings.Repeat("k", meta.KeyMax-2) + `{n}","value":"","count":1000000000000}` + "\n"
 	var rows, reasons file
 	stored, counts, err := loadText(t, row, Options{Record: record.Options{Format: record.JSONL}, Limits: limits.Options{MaxErrors: "20"}, Rejects: &rows, Reasons: &reasons})
@@ -108,17 +108,17 @@ func TestManyLimited(t *testing.T) {
 		t.Errorf("%d stored, rejects %q", n, rows.String())
 	}
 	if counts.Position != (Position{}) {
-		t.Errorf("it goes on at %+v", counts.Position)
+		t.Errorf("it resumes at %+v", counts.Position)
 	}
 }
 
 // A row that moves from one batch to the next is the same there.
-func TestManyBatches(t *testing.T) {
+func TestSeveralItemsBatches(t *testing.T) {
 	const n = 30000
 	left := -1
 	row := `{"key":"k{n}","value":"` + strings.Repeat("x", 90) + `","count":` + fmt.Sprint(n) + "}\n"
 	var stored strings.Builder
-	counts, err := Load(refuser{&stored}, trickle{strings.NewReader(row + row[:len(row)-1]), &left}, Options{Record: record.Options{Format: record.JSONL}})
+	counts, err := Load(poorStore{&stored}, trickle{strings.NewReader(row + row[:len(row)-1]), &left}, Options{Record: record.Options{Format: record.JSONL}})
 	if err != nil || counts.Stored != 2*n {
 		t.Fatalf("%+v, %v", counts, err)
 	}
