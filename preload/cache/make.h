@@ -4,17 +4,23 @@
 
 #include "abi.h"
 
-void make_bind(int64_t clock);
-/* memcached's current_time. */
-int64_t make_clock(void);
-void observe_clock(const item *it);
-
+/* An item for the row, without its data, for mc_item_remove; or NULL. */
 item *make_item(const struct backdoor_batch *batch, const struct backdoor_row *row);
-void copy_out(const struct backdoor_batch *batch, const struct backdoor_row *row, char *to,
-              uint32_t from, uint32_t n);
-bool make_some(struct backdoor_batch *batch);
-bool make_is_due(const struct backdoor_batch *batch);
+
+/* Copies n bytes, from offset from, of the row's data: its value and "\r\n". */
+void copy_data(const struct backdoor_batch *batch, const struct backdoor_row *row, char *to,
+               uint32_t from, uint32_t n);
+
+/* Makes the next group's items.  Returns false if there is none to make now. */
+bool make_group(struct backdoor_batch *batch);
+
+/* Is there enough to make that it is worth waking the helper? */
+bool make_needs_help(const struct backdoor_batch *batch);
+
+/* A batch's help. */
 bool make_help(struct backdoor_job *job, int64_t until);
+
+/* Gives back the items of row from and of those behind it.  No other worker is making any. */
 void unmake(struct backdoor_batch *batch, uint32_t from);
 
 static inline bool is_made(const struct backdoor_row *row) {

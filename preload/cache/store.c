@@ -5,6 +5,7 @@
  * (proto_text.c: process_update_command), the data (memcached.c:
  * read_into_chunked_item), store_item, item_remove (complete_nread_ascii).
  */
+#include "clock.h"
 #include "make.h"
 #include "share.h"
 #include "table.h"
@@ -13,47 +14,40 @@
 #include <limits.h>
 #include <string.h>
 
-/* How many small rows go between two looks at the clock. */
-#define ROWS_PER_LOOK 16
-/* How much of a large one.  To 1.4.28 an item of any size is of one piece. */
-#define BYTES_PER_LOOK (1 << 18)
-
-/* How many rows a batch must have for a second worker to be woken. */
+/* How many rows a batch must have left for the helper to be woken. */
 #define SHARED_ROWS 256
 
 /*
- * For so many rows at once we fetch what store_item will look for.  For each address
- * the processor walks the page tables, and it does several walks at once only for
- * instructions that are close together.
+ * For how many rows at once is prefetched what store_item will read.  For each address the
+ * processor walks the page tables, and it does several walks at once only for instructions that are
+ * close together.
  */
-#define FETCHED 16
+#define PREFETCHED 16
 
-/* So many rows ahead of the current one items are to be made, also where no other worker makes any.
- */
-#define MADE_AHEAD (4 * FETCHED)
+/* How many rows ahead of the current one items are made, even without a helper. */
+#define MAKE_AHEAD (4 * PREFETCHED)
 
 static uint64_t item_size_max; /* bytes, header and key included */
 
-/* What was found and proven; called once, before the first batch is submitted. */
 void backdoor_bind(const struct backdoor_functions *functions,
-                   const struct backdoor_proof_report *proof) {
+                   const struct backdoor_proof_report *report) {
     mc_functions = *functions;
-    memcpy(mc_suffix, proof->suffix, sizeof mc_suffix);
-    item_size_max = proof->item_size_max;
-    make_bind(proof->clock);
-    table_bind(proof->table);
-    walk_bind(proof->locks, proof->lock_mask);
+    memcpy(mc_suffix, report->suffix, sizeof mc_suffix);
+    item_size_max = report->item_size_max;
+    clock_bind(report->clock);
+    table_bind(report->table);
+    walk_bind(report->locks, report->lock_mask);
 }
 
 /*
- * Takes an item out whose value is in extstore.  item_unlink alone would leave the value counted in
- * its page: memcached frees and compacts pages by that count, and calls STORAGE_delete beside
- * item_unlink (proto_text.c: process_update_command), which we have not found.  But store_item
- * calls it for what it replaces (memcached.c: do_store_item).  So an item that has expired takes
- * the old one's place, and memcached takes that out when it is asked for (items.c: do_item_get).
- * Answers false if there is no memory for it.
+ * Removes an item whose value is in extstore.  item_unlink alone would leave the value counted in
+ * its page: memcached frees and compacts pages by that count, and calls STORAGE_delete with
+ * item_unlink (proto_text.c: process_update_command).  STORAGE_delete is not found, but store_item
+ * calls it for the item that it replaces (memcached.c: do_store_item).  So an expired item replaces
+ * the old one, and memcached removes it when it is asked for (items.c: do_item_get).
+ * Returns false if there is no memory for it.
  */
-static bool drop_external(const char *key, uint8_t nkey, struct backdoor_worker *worker) {
+static bool replace_external(const char *key, uint8_t nkey, struct backdoor_worker *worker) {
     item *it = mc_item_alloc(key, nkey, 0, EXPTIME_PAST, 2);
     if (it == NULL) {
         return false;
@@ -63,16 +57,17 @@ static bool drop_external(const char *key, uint8_t nkey, struct backdoor_worker 
     bool replaced = mc_store_item(it, NREAD_SET, worker, 0) == STORED;
     mc_item_remove(it);
     it = mc_item_get(key, nkey, worker);
-    if (it != NULL) { /* somebody else has stored another meanwhile */
+    if (it != NULL) { /* a client has stored another meanwhile */
         mc_item_remove(it);
     }
     return replaced;
 }
 
-/* A stale value is worse than none: proto_text.c: process_update_command does the same.  Without
- * memory for more, the page of a value in extstore has one too many until it is compacted. */
-static void drop_old(struct backdoor_batch *batch, const struct backdoor_row *row,
-                     struct backdoor_worker *worker) {
+/* The old value is wrong now, which is worse than none: proto_text.c: process_update_command does
+ * the same.  Without memory for more, the page of a value in extstore counts one too many until it
+ * is compacted. */
+static void remove_old(struct backdoor_batch *batch, const struct backdoor_row *row,
+                       struct backdoor_worker *worker) {
     if (row->comm != NREAD_SET && row->comm != BACKDOOR_EXPIRE) {
         return;
     }
@@ -81,23 +76,23 @@ static void drop_old(struct backdoor_batch *batch, const struct backdoor_row *ro
     if (old == NULL) {
         return;
     }
-    if ((mc_flags(old) & ITEM_HDR) == 0 || !drop_external(key, row->nkey, worker)) {
+    if ((mc_flags(old) & ITEM_HDR) == 0 || !replace_external(key, row->nkey, worker)) {
         mc_item_unlink(old);
     }
     mc_item_remove(old);
 }
 
-static void settle(struct backdoor_batch *batch, struct backdoor_row *row,
-                   enum backdoor_outcome outcome) {
+static void finish_row(struct backdoor_batch *batch, struct backdoor_row *row,
+                       enum backdoor_outcome outcome) {
     row->outcome = outcome;
     batch->counts[outcome]++;
     batch->it = NULL;
     __atomic_store_n(&batch->next_row, batch->next_row + 1, __ATOMIC_RELEASE);
 }
 
-/* Allocates the current row's item; without one, the row is settled. */
-static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
-                  struct backdoor_worker *worker) {
+/* Allocates the current row's item; without one, the row is finished. */
+static void alloc_item(struct backdoor_batch *batch, struct backdoor_row *row,
+                       struct backdoor_worker *worker) {
     item *it = NULL;
     bool fits = false;
     if (row->nvalue <= INT_MAX - 2) {
@@ -107,11 +102,11 @@ static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
     }
     __atomic_store_n(&batch->claimed, batch->next_row + 1, __ATOMIC_SEQ_CST);
     if (it == NULL) {
-        drop_old(batch, row, worker);
-        settle(batch, row,
-               row->comm == BACKDOOR_EXPIRE ? BACKDOOR_EXPIRED
-               : fits                       ? BACKDOOR_NO_MEMORY
-                                            : BACKDOOR_TOO_LARGE);
+        remove_old(batch, row, worker);
+        finish_row(batch, row,
+                   row->comm == BACKDOOR_EXPIRE ? BACKDOOR_EXPIRED
+                   : fits                       ? BACKDOOR_NO_MEMORY
+                                                : BACKDOOR_TOO_LARGE);
         return;
     }
     batch->it = it;
@@ -119,7 +114,7 @@ static void begin(struct backdoor_batch *batch, struct backdoor_row *row,
     batch->chunk = (mc_flags(it) & ITEM_CHUNKED) ? (item_chunk *)mc_data(it) : NULL;
 }
 
-/* Ends the sharing; answers false while another worker makes items. */
+/* Ends the sharing.  Returns false while the helper makes items. */
 static bool unshare(struct backdoor_batch *batch) {
     if (batch->shared && !share_end(&batch->job)) {
         return false;
@@ -128,12 +123,13 @@ static bool unshare(struct backdoor_batch *batch) {
     return true;
 }
 
-/* Gets the current row's item, or settles the row; answers false while another worker makes it. */
-static bool next_item(struct backdoor_batch *batch, struct backdoor_row *row,
+/* Sets batch->it to the current row's item, or finishes the row.  Returns false while the helper
+ * makes the item. */
+static bool take_item(struct backdoor_batch *batch, struct backdoor_row *row,
                       struct backdoor_worker *worker) {
     if (!batch->memory_short &&
-        __atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST) < batch->next_row + MADE_AHEAD) {
-        make_some(batch);
+        __atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST) < batch->next_row + MAKE_AHEAD) {
+        make_group(batch);
     }
     if (is_made(row)) {
         if (row->it != NULL) {
@@ -142,7 +138,8 @@ static bool next_item(struct backdoor_batch *batch, struct backdoor_row *row,
             row->it = NULL;
             return true;
         }
-        /* There was no memory, perhaps because of the items behind it, which cannot be evicted. */
+        /* There was no memory, perhaps because of the items of later rows, which cannot be evicted.
+         */
         if (!unshare(batch)) {
             return false;
         }
@@ -151,7 +148,7 @@ static bool next_item(struct backdoor_batch *batch, struct backdoor_row *row,
     } else if (__atomic_load_n(&batch->claimed, __ATOMIC_SEQ_CST) > batch->next_row) {
         return false;
     }
-    begin(batch, row, worker);
+    alloc_item(batch, row, worker);
     return true;
 }
 
@@ -165,8 +162,8 @@ static enum fill fill(struct backdoor_batch *batch, const struct backdoor_row *r
             return FILL_LATER;
         }
         uint32_t n = nbytes - batch->filled;
-        if (n > BYTES_PER_LOOK) {
-            n = BYTES_PER_LOOK;
+        if (n > BYTES_PER_CHECK) {
+            n = BYTES_PER_CHECK;
         }
         item_chunk *ch = batch->chunk;
         char *to;
@@ -186,13 +183,13 @@ static enum fill fill(struct backdoor_batch *batch, const struct backdoor_row *r
             to = mc_chunk_data(ch) + ch->used;
             ch->used += (int)n;
         }
-        copy_out(batch, row, to, batch->filled, n);
+        copy_data(batch, row, to, batch->filled, n);
         batch->filled += n;
     }
     return FILLED;
 }
 
-/* The CAS unique that the row asks for, 0 if it does not. */
+/* The CAS unique that the row asks for, or 0. */
 static uint64_t wanted_cas(const struct backdoor_batch *batch, const struct backdoor_row *row) {
     uint64_t cas = 0;
     if (row->cas != 0) {
@@ -209,13 +206,13 @@ static enum backdoor_outcome outcome_of(enum store_item_type stored, int comm) {
 }
 
 /*
- * Begins to fetch, for rows to come, what store_item will look for: the first items
- * of the buckets that were fetched the last time, and the next buckets.
+ * Prefetches, for later rows, what store_item will read: the first items of the buckets that were
+ * prefetched the last time, and the next buckets.
  */
-static void look_ahead(struct backdoor_batch *batch) {
+static void prefetch_rows(struct backdoor_batch *batch) {
     const struct backdoor_row *rows = batch->rows;
     uint32_t row = batch->next_row;
-    if (row + FETCHED < batch->fetched_items) {
+    if (row + PREFETCHED < batch->fetched_items) {
         return;
     }
     if (batch->fetched_items < row) {
@@ -227,7 +224,7 @@ static void look_ahead(struct backdoor_batch *batch) {
     if (batch->fetched_buckets < row) {
         batch->fetched_buckets = row;
     }
-    uint32_t end = batch->fetched_buckets + FETCHED;
+    uint32_t end = batch->fetched_buckets + PREFETCHED;
     for (; batch->fetched_buckets < end && batch->fetched_buckets < batch->nrows;
          batch->fetched_buckets++) {
         if (!is_made(&rows[batch->fetched_buckets])) {
@@ -238,37 +235,67 @@ static void look_ahead(struct backdoor_batch *batch) {
 }
 
 /*
- * Gives back all items that were made ahead, so that none is held while we wait: memcached could
- * neither evict it nor move its page (slabs.c: slab_rebalance_move).
+ * Gives back all items that were made ahead, so that none is held while the batch waits: memcached
+ * could neither evict it nor move its page (slabs.c: slab_rebalance_move).
  */
 static enum backdoor_progress wait_for_growth(struct backdoor_batch *batch) {
     if (!unshare(batch)) {
-        return BACKDOOR_MORE; /* another worker is making some */
+        return BACKDOOR_MORE; /* the helper is making some */
     }
     unmake(batch, batch->next_row);
     return BACKDOOR_LATER;
 }
 
-static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoor_worker *worker,
-                                    int64_t until) {
-    if (worker == NULL) {
-        /* Nobody will store them; left alone, their memory would be lost to a warm restart (-e). */
-        if (batch->it != NULL) {
-            mc_item_remove(batch->it);
-            batch->it = NULL;
+/* Fills and stores the current row's item.  Returns false if the slice ends before that. */
+static bool store_row(struct backdoor_batch *batch, struct backdoor_row *row,
+                      struct backdoor_worker *worker, int64_t until, bool *clock_seen) {
+    item *it = batch->it;
+    switch (fill(batch, row, until)) {
+    case FILL_LATER:
+        return false;
+    case FILL_FAILED:
+        remove_old(batch, row, worker);
+        finish_row(batch, row, BACKDOOR_NO_MEMORY);
+        break;
+    case FILLED: {
+        enum store_item_type stored = mc_store_item(it, row->comm, worker, wanted_cas(batch, row));
+        if (stored == STORED && !*clock_seen) {
+            clock_observe(it);
+            *clock_seen = true;
         }
-        unshare(batch);
-        unmake(batch, batch->next_row);
+        finish_row(batch, row, outcome_of(stored, row->comm));
+    }
+    }
+    mc_item_remove(it);
+    return true;
+}
+
+/* No worker will store the rows: gives their items back, whose memory would be lost to a warm
+ * restart
+ * (-e). */
+static void abandon(struct backdoor_batch *batch) {
+    if (batch->it != NULL) {
+        mc_item_remove(batch->it);
+        batch->it = NULL;
+    }
+    unshare(batch);
+    unmake(batch, batch->next_row);
+}
+
+static enum backdoor_progress store_rows(struct backdoor_batch *batch,
+                                         struct backdoor_worker *worker, int64_t until) {
+    if (worker == NULL) {
+        abandon(batch);
         return BACKDOOR_FINISHED;
     }
-    /* An item that is begun is stored first, rather than held while the table grows. */
+    /* An item that was begun is stored first, not held while the table grows. */
     bool ready = table_ready_or_grow(batch->expected);
     if (ready && !batch->shared && !batch->memory_short &&
         batch->nrows - batch->next_row >= SHARED_ROWS) {
         batch->shared = share_begin(&batch->job, worker);
     }
     uint32_t first = batch->next_row;
-    bool ahead = table_located();
+    bool prefetch = table_located();
     bool clock_seen = false;
     while (batch->next_row < batch->nrows) {
         struct backdoor_row *row = &batch->rows[batch->next_row];
@@ -277,37 +304,19 @@ static enum backdoor_progress store(struct backdoor_batch *batch, struct backdoo
             return wait_for_growth(batch);
         }
         if (batch->it == NULL) {
-            if (!next_item(batch, row, worker)) {
+            if (!take_item(batch, row, worker)) {
                 break;
             }
-            if (ahead) {
-                look_ahead(batch);
+            if (prefetch) {
+                prefetch_rows(batch);
             }
         }
-        if (batch->it != NULL) {
-            item *it = batch->it;
-            switch (fill(batch, row, until)) {
-            case FILL_LATER:
-                return BACKDOOR_MORE;
-            case FILL_FAILED:
-                drop_old(batch, row, worker);
-                settle(batch, row, BACKDOOR_NO_MEMORY);
-                break;
-            case FILLED: {
-                enum store_item_type stored =
-                    mc_store_item(it, row->comm, worker, wanted_cas(batch, row));
-                if (stored == STORED && !clock_seen) {
-                    observe_clock(it);
-                    clock_seen = true;
-                }
-                settle(batch, row, outcome_of(stored, row->comm));
-            }
-            }
-            mc_item_remove(it);
+        if (batch->it != NULL && !store_row(batch, row, worker, until, &clock_seen)) {
+            return BACKDOOR_MORE;
         }
-        bool large = row->nvalue > 4096;
-        if (large || batch->next_row % ROWS_PER_LOOK == 0) {
-            if (batch->shared && make_is_due(batch)) {
+        bool large = row->nvalue > LARGE;
+        if (large || batch->next_row % ITEMS_PER_CHECK == 0) {
+            if (batch->shared && make_needs_help(batch)) {
                 share_wake();
             }
             if (monotonic() >= until) {
@@ -328,17 +337,16 @@ static bool holds_items(const struct backdoor_batch *batch) {
 }
 
 /* Invariant: while a batch waits, and when it is finished, it holds no item. */
-static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_worker *worker,
-                                  int64_t until) {
+static enum backdoor_progress run_batch(struct backdoor_job *job, struct backdoor_worker *worker,
+                                        int64_t until) {
     struct backdoor_batch *batch = (struct backdoor_batch *)job;
-    enum backdoor_progress progress = store(batch, worker, until);
+    enum backdoor_progress progress = store_rows(batch, worker, until);
     INVARIANT(progress == BACKDOOR_MORE || worker == NULL || !holds_items(batch));
     return progress;
 }
 
-/* Looks whether the rows' keys are there: stored or missing is the outcome. */
-static enum backdoor_progress look(struct backdoor_job *job, struct backdoor_worker *worker,
-                                   int64_t until) {
+static enum backdoor_progress run_lookup(struct backdoor_job *job, struct backdoor_worker *worker,
+                                         int64_t until) {
     struct backdoor_batch *batch = (struct backdoor_batch *)job;
     while (worker != NULL && batch->next_row < batch->nrows) {
         struct backdoor_row *row = &batch->rows[batch->next_row];
@@ -346,27 +354,22 @@ static enum backdoor_progress look(struct backdoor_job *job, struct backdoor_wor
         if (it != NULL) {
             mc_item_remove(it);
         }
-        settle(batch, row, it != NULL ? BACKDOOR_STORED : BACKDOOR_MISSING);
-        if (batch->next_row % ROWS_PER_LOOK == 0 && monotonic() >= until) {
+        finish_row(batch, row, it != NULL ? BACKDOOR_STORED : BACKDOOR_MISSING);
+        if (batch->next_row % ITEMS_PER_CHECK == 0 && monotonic() >= until) {
             break;
         }
     }
     return worker == NULL || batch->next_row == batch->nrows ? BACKDOOR_FINISHED : BACKDOOR_MORE;
 }
 
-/* Submits a batch of which only the keys matter; see backdoor_submit_batch. */
 void backdoor_submit_lookup(struct backdoor_batch *batch) {
-    batch->job.run = look;
+    batch->job.run = run_lookup;
     batch->next_row = 0;
     backdoor_submit(&batch->job);
 }
 
-/*
- * Submits a batch: job.done, data, rows, nrows and expected are set by the caller, no row
- * has an outcome yet.
- */
 void backdoor_submit_batch(struct backdoor_batch *batch) {
-    batch->job.run = run;
+    batch->job.run = run_batch;
     batch->job.help = make_help;
     batch->next_row = batch->claimed = batch->fetched_buckets = batch->fetched_items = 0;
     batch->shared = batch->memory_short = false;
@@ -374,7 +377,6 @@ void backdoor_submit_batch(struct backdoor_batch *batch) {
     backdoor_submit(&batch->job);
 }
 
-/* The bytes of an item for such a row. */
 size_t backdoor_item_size(size_t nkey, uint32_t flags, size_t nvalue) {
     return mc_item_size(nkey, flags, (int)nvalue + 2);
 }

@@ -1,19 +1,21 @@
 /*
  * A walk through all items, on one of memcached's workers.
  *
- * The keys in a bucket are copied while its lock is held; then each is asked for with
- * memcached's own item_get, which knows what has expired or was flushed and keeps the
- * item while its bytes are copied.  Small items of which that is known already are copied at
- * once.  Between two slices nothing is locked, and between two submissions nothing is kept.
+ * The keys in a bucket are copied while its lock is held.  Then each item is read with memcached's
+ * own item_get, which knows whether it has expired or was flushed, and keeps it while its bytes are
+ * copied.  Small items that are known to be live are copied under the lock.  Between two slices no
+ * lock is held, and between two submissions no item.
  *
- * The table may grow meanwhile: a bucket's items are then in those of the new table whose
- * numbers are the same in its lower bits.  So buckets are counted by the table that there
- * was at the beginning, and each stands for all of them: whoever is there from the
- * beginning to the end is met once.
+ * The table may grow meanwhile: a bucket's items are then in the buckets of the new table whose
+ * numbers have the same lower bits.  So the walk counts the buckets of the table at the beginning,
+ * and each stands for all of those: an item that is there from the beginning to the end is found
+ * once.
  */
 #define _GNU_SOURCE
 #include "walk.h"
-#include "make.h"
+
+#include "abi.h"
+#include "clock.h"
 #include "table.h"
 
 #include <limits.h>
@@ -21,20 +23,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So many keys at least are collected at once, so that their items' memory is fetched together. */
-#define KEYS_AT_ONCE 64
-/* So many buckets at most are walked through before the submitter is asked whether to go on, and
- * between two looks at the clock: most of a large table (-o hashpower) may be empty. */
-#define BUCKETS_AT_ONCE (1u << 20)
-#define BUCKETS_PER_LOOK (1u << 12)
-/* So many buckets ahead of the current one the first item is fetched. */
-#define FETCHED 16
-/* How many small items go between two looks at the clock, and how much of a large one. */
-#define ITEMS_PER_LOOK 16
-#define BYTES_PER_LOOK (1u << 18)
+/* How many buckets' keys are collected at once, without empty buckets: their items' memory is
+ * fetched together. */
+#define BUCKETS_PER_COPY 64
+/* How many buckets are walked through at most before the submitter can stop the walk, and between
+ * two checks whether the slice is over: most of a large table (-o hashpower) may be empty. */
+#define BUCKETS_PER_SUBMISSION (1u << 20)
+#define BUCKETS_PER_CHECK (1u << 12)
+/* How many buckets ahead of the current one the first item is prefetched. */
+#define PREFETCHED 16
 
-/* The largest value that is copied while a lock is held, in bytes: that takes a microsecond. */
-#define AT_ONCE 4096
+/* The largest nbytes that are copied while a lock is held: that takes a microsecond. */
+#define SMALL 4096
 
 static pthread_mutex_t *locks; /* item_locks, or NULL */
 static uint32_t lock_mask;
@@ -44,12 +44,11 @@ void walk_bind(uint64_t array, uint32_t mask) {
     lock_mask = mask;
 }
 
-/* Whether all that a walk needs was found. */
 bool backdoor_can_walk(void) {
     return locks != NULL && table_located() && mc_functions.maintenance_lock != 0;
 }
 
-/* The client flags of an item (memcached.h: FLAGS_CONV). */
+/* An item's client flags (memcached.h: FLAGS_CONV). */
 static uint64_t flags_of(const item *it) {
     const char *suffix = mc_key((item *)it) + it->nkey + 1;
     uint64_t wide;
@@ -70,18 +69,18 @@ static uint64_t flags_of(const item *it) {
     return strtoul(suffix, NULL, 10); /* to 1.5.14: " flags length\r\n" */
 }
 
-static bool wanted(const struct backdoor_walk *walk, item *it) {
+static bool has_prefix(const struct backdoor_walk *walk, item *it) {
     return it->nkey >= walk->nprefix && memcmp(mc_key(it), walk->prefix, walk->nprefix) == 0;
 }
 
-/* The bytes that an item takes in the buffer, with its value or without. */
-static uint32_t size_of(const item *it, bool value) {
+/* The bytes of an item in the buffer, with its value or without. */
+static uint32_t entry_size(const item *it, bool value) {
     uint64_t size =
         sizeof(struct backdoor_item) + it->nkey + (value ? (uint32_t)it->nbytes - 2 : 0);
     return (uint32_t)((size + 7) & ~UINT64_C(7));
 }
 
-/* It is alive by memcached's clock, which may be behind ours. */
+/* Seconds until a live item expires: 0 at least, for memcached's clock may be behind now. */
 static int64_t ttl_of(const item *it, int64_t now) {
     if (it->exptime == 0) {
         return -1;
@@ -89,8 +88,8 @@ static int64_t ttl_of(const item *it, int64_t now) {
     return it->exptime > now ? (int64_t)it->exptime - now : 0;
 }
 
-/* Puts an item's header and key into the buffer, where there is room for size bytes. */
-static struct backdoor_item *put(const struct backdoor_walk *walk, item *it, uint32_t size) {
+/* Writes an item's header and key to the buffer, which has room for size bytes. */
+static struct backdoor_item *put_item(const struct backdoor_walk *walk, item *it, uint32_t size) {
     struct backdoor_item *to = (struct backdoor_item *)(walk->data + walk->filled);
     *to = (struct backdoor_item){
         .size = size,
@@ -110,17 +109,17 @@ static struct backdoor_item *put(const struct backdoor_walk *walk, item *it, uin
 }
 
 /*
- * Flushing makes items dead by their time, and by their CAS unique (items.c: item_is_flushed): the
- * older ones and the lower ones.  So who is neither older nor lower than one that item_get has
- * found in this slice is as alive.
+ * A flush invalidates items by their time, and by their CAS unique (items.c: item_is_flushed): the
+ * older ones and the lower ones.  So an item that is neither older nor lower than one that item_get
+ * has found in this slice is as live.
  */
-static bool is_alive(const struct backdoor_walk *walk, const item *it) {
+static bool is_live(const struct backdoor_walk *walk, const item *it) {
     uint64_t cas = mc_cas(it);
     return it->time >= walk->live_time && (cas == 0 || cas >= walk->live_cas) &&
            (it->exptime == 0 || it->exptime > walk->now + 1);
 }
 
-static void learn_alive(struct backdoor_walk *walk, const item *it) {
+static void note_live(struct backdoor_walk *walk, const item *it) {
     uint64_t cas = mc_cas(it);
     if (it->time < walk->live_time) {
         walk->live_time = it->time;
@@ -130,14 +129,14 @@ static void learn_alive(struct backdoor_walk *walk, const item *it) {
     }
 }
 
-/* Copies an item whose lock is held, if it is small, and known to be alive. */
-static bool copy_at_once(struct backdoor_walk *walk, item *it) {
-    uint32_t size = size_of(it, walk->values);
-    if ((mc_flags(it) & (ITEM_CHUNKED | ITEM_HDR)) != 0 || it->nbytes > AT_ONCE ||
-        size > walk->room - walk->filled || !is_alive(walk, it)) {
+/* Copies an item whose lock is held, if it is small and known to be live. */
+static bool copy_small(struct backdoor_walk *walk, item *it) {
+    uint32_t size = entry_size(it, walk->values);
+    if ((mc_flags(it) & (ITEM_CHUNKED | ITEM_HDR)) != 0 || it->nbytes > SMALL ||
+        size > walk->room - walk->filled || !is_live(walk, it)) {
         return false;
     }
-    struct backdoor_item *to = put(walk, it, size);
+    struct backdoor_item *to = put_item(walk, it, size);
     if (walk->values) {
         memcpy((char *)(to + 1) + to->nkey, mc_data(it), to->nvalue);
     }
@@ -146,10 +145,10 @@ static bool copy_at_once(struct backdoor_walk *walk, item *it) {
 }
 
 /*
- * Copies the keys of one bucket of the table that there was at the beginning; answers false
- * if there is no room for them.  Items that the crawler has put there have no key.
+ * Copies the keys of one bucket of the table at the beginning.  Returns false if there is no room
+ * for them.  The crawler's pseudo items have no key.
  */
-static bool collect(struct backdoor_walk *walk, void **table, uint64_t buckets) {
+static bool collect_bucket(struct backdoor_walk *walk, void **table, uint64_t buckets) {
     uint32_t from = walk->keys_filled, filled = walk->filled, needed = 0;
     bool any = false;
     for (uint64_t b = walk->bucket; b < buckets; b += walk->buckets) {
@@ -162,7 +161,7 @@ static bool collect(struct backdoor_walk *walk, void **table, uint64_t buckets) 
     pthread_mutex_lock(lock);
     for (uint64_t b = walk->bucket; b < buckets; b += walk->buckets) {
         for (item *it = table[b]; it != NULL; it = it->h_next) {
-            if (it->nkey == 0 || !wanted(walk, it) || copy_at_once(walk, it)) {
+            if (it->nkey == 0 || !has_prefix(walk, it) || copy_small(walk, it)) {
                 continue;
             }
             uint32_t size = 1u + it->nkey;
@@ -178,14 +177,14 @@ static bool collect(struct backdoor_walk *walk, void **table, uint64_t buckets) 
     if (walk->keys_filled - from == needed) {
         return true;
     }
-    walk->keys_filled = from; /* not a part of a bucket */
+    walk->keys_filled = from; /* no part of a bucket */
     walk->filled = filled;
     walk->keys_needed = needed;
     return false;
 }
 
-static void fetch_ahead(const struct backdoor_walk *walk, void **table) {
-    uint64_t b = walk->bucket + FETCHED;
+static void prefetch_item(const struct backdoor_walk *walk, void **table) {
+    uint64_t b = walk->bucket + PREFETCHED;
     if (b < walk->buckets && table[b] != NULL) {
         const char *it = table[b];
         __builtin_prefetch(it);
@@ -193,8 +192,8 @@ static void fetch_ahead(const struct backdoor_walk *walk, void **table) {
     }
 }
 
-/* Begins with the next key's item; answers false if there is no room for it. */
-static bool begin(struct backdoor_walk *walk, struct backdoor_worker *worker) {
+/* Gets the next key's item.  Returns false if there is no room for it. */
+static bool begin_item(struct backdoor_walk *walk, struct backdoor_worker *worker) {
     const char *key = walk->keys + walk->keys_done;
     uint8_t nkey = (uint8_t)*key++;
     item *it = mc_item_get(key, nkey, worker);
@@ -202,15 +201,15 @@ static bool begin(struct backdoor_walk *walk, struct backdoor_worker *worker) {
         walk->keys_done += 1u + nkey;
         return true;
     }
-    learn_alive(walk, it);
+    note_live(walk, it);
     bool external = (mc_flags(it) & ITEM_HDR) != 0;
-    uint32_t size = size_of(it, walk->values && !external);
+    uint32_t size = entry_size(it, walk->values && !external);
     if (size > walk->room - walk->filled) {
         walk->needed = size;
         mc_item_remove(it);
         return false;
     }
-    put(walk, it, size);
+    put_item(walk, it, size);
     walk->it = it;
     walk->copied = 0;
     walk->chunk = (mc_flags(it) & ITEM_CHUNKED) && !external ? (item_chunk *)mc_data(it) : NULL;
@@ -218,22 +217,22 @@ static bool begin(struct backdoor_walk *walk, struct backdoor_worker *worker) {
     return true;
 }
 
-/* Copies the item's value; answers false when the slice ends before that. */
-static bool copy(struct backdoor_walk *walk, int64_t until) {
+/* Copies the item's value.  Returns false if the slice ends before that. */
+static bool copy_value(struct backdoor_walk *walk, int64_t until) {
     struct backdoor_item *to = (struct backdoor_item *)(walk->data + walk->filled);
     char *value = (char *)(to + 1) + to->nkey;
     uint32_t nvalue = walk->values && !to->external ? to->nvalue : 0;
     while (walk->copied < nvalue) {
         uint32_t n = nvalue - walk->copied;
-        if (n > BYTES_PER_LOOK) {
-            n = BYTES_PER_LOOK;
+        if (n > BYTES_PER_CHECK) {
+            n = BYTES_PER_CHECK;
         }
         const char *from = mc_data(walk->it) + walk->copied;
         if (walk->chunk != NULL) {
             uint32_t used = (uint32_t)walk->chunk->used;
             if (walk->offset == used) {
                 if (walk->chunk->next ==
-                    NULL) { /* shorter than it says: memcached is asked for it */
+                    NULL) { /* shorter than it says: it is fetched by protocol */
                     to->external = true;
                     break;
                 }
@@ -264,14 +263,14 @@ static bool copy(struct backdoor_walk *walk, int64_t until) {
 static enum backdoor_progress copy_items(struct backdoor_walk *walk, struct backdoor_worker *worker,
                                          int64_t until) {
     for (unsigned n = 1; walk->keys_done < walk->keys_filled; n++) {
-        if (walk->it == NULL && !begin(walk, worker)) {
+        if (walk->it == NULL && !begin_item(walk, worker)) {
             return BACKDOOR_FINISHED;
         }
-        bool large = walk->it != NULL && walk->it->nbytes > 4096;
-        if (walk->it != NULL && !copy(walk, until)) {
+        bool large = walk->it != NULL && walk->it->nbytes > LARGE;
+        if (walk->it != NULL && !copy_value(walk, until)) {
             return BACKDOOR_MORE;
         }
-        if ((large || n % ITEMS_PER_LOOK == 0) && monotonic() >= until) {
+        if ((large || n % ITEMS_PER_CHECK == 0) && monotonic() >= until) {
             return BACKDOOR_MORE;
         }
     }
@@ -279,19 +278,19 @@ static enum backdoor_progress copy_items(struct backdoor_walk *walk, struct back
     return BACKDOOR_FINISHED;
 }
 
-/* Walks through the table from where the last slice ended, until the time or the room is over. */
-static enum backdoor_progress walk_on(struct backdoor_walk *walk, struct backdoor_worker *worker,
-                                      int64_t until) {
+/* Walks from where the last slice ended, until the slice is over or a buffer has no room. */
+static enum backdoor_progress walk_buckets(struct backdoor_walk *walk,
+                                           struct backdoor_worker *worker, int64_t until) {
     void **table;
     uint64_t buckets;
     if (!table_get(&table, &buckets)) {
-        walk->growing = true; /* loads are not to wait behind us */
+        walk->growing = true; /* finished: loads must not wait behind a walk */
         return BACKDOOR_FINISHED;
     }
     if (walk->buckets == 0) {
         walk->buckets = buckets;
     }
-    walk->now = make_clock();
+    walk->now = clock_now();
     walk->live_time = UINT_MAX;
     walk->live_cas = UINT64_MAX;
     for (uint64_t first = walk->bucket;;) {
@@ -303,19 +302,19 @@ static enum backdoor_progress walk_on(struct backdoor_walk *walk, struct backdoo
             walk->end = true;
             return BACKDOOR_FINISHED;
         }
-        if (walk->bucket - first >= BUCKETS_AT_ONCE) {
+        if (walk->bucket - first >= BUCKETS_PER_SUBMISSION) {
             return BACKDOOR_FINISHED;
         }
-        uint64_t end = walk->bucket + BUCKETS_PER_LOOK;
-        for (unsigned n = 0; n < KEYS_AT_ONCE && walk->bucket < walk->buckets; walk->bucket++) {
+        uint64_t end = walk->bucket + BUCKETS_PER_CHECK;
+        for (unsigned n = 0; n < BUCKETS_PER_COPY && walk->bucket < walk->buckets; walk->bucket++) {
             if (walk->bucket == end) {
                 break;
             }
-            fetch_ahead(walk, table);
+            prefetch_item(walk, table);
             if (buckets == walk->buckets && table[walk->bucket] == NULL) {
                 continue;
             }
-            if (!collect(walk, table, buckets)) {
+            if (!collect_bucket(walk, table, buckets)) {
                 if (walk->keys_filled == 0) {
                     return BACKDOOR_FINISHED;
                 }
@@ -330,12 +329,12 @@ static enum backdoor_progress walk_on(struct backdoor_walk *walk, struct backdoo
 }
 
 /*
- * Invariant: a job that ends holds no item, so that the submitter may replace the buffer.  An
- * item that is half copied is copied to its end first, also while the table grows: our
- * reference keeps it, and no table is needed.
+ * Invariant: a finished job holds no item, so that the submitter may replace the buffer.  An item
+ * that is partly copied is copied to its end first, even while the table grows: the reference keeps
+ * it, and the table is not needed.
  */
-static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_worker *worker,
-                                  int64_t until) {
+static enum backdoor_progress run_walk(struct backdoor_job *job, struct backdoor_worker *worker,
+                                       int64_t until) {
     struct backdoor_walk *walk = (struct backdoor_walk *)job;
     if (worker == NULL) {
         if (walk->it != NULL) {
@@ -344,22 +343,17 @@ static enum backdoor_progress run(struct backdoor_job *job, struct backdoor_work
         }
         return BACKDOOR_FINISHED;
     }
-    if (walk->it != NULL && !copy(walk, until)) {
+    if (walk->it != NULL && !copy_value(walk, until)) {
         return BACKDOOR_MORE;
     }
-    enum backdoor_progress progress = walk_on(walk, worker, until);
+    enum backdoor_progress progress = walk_buckets(walk, worker, until);
     INVARIANT(progress == BACKDOOR_MORE || walk->it == NULL);
     return progress;
 }
 
-/*
- * Submits a walk, to begin or to go on: job.done, the buffers and what is wanted are set by
- * the caller.  It is finished when it is at its end, or when a buffer has no room for what
- * comes next; or when the table is growing, or some time has gone by.
- */
 void backdoor_submit_walk(struct backdoor_walk *walk) {
     INVARIANT(walk->it == NULL);
-    walk->job.run = run;
+    walk->job.run = run_walk;
     walk->growing = false;
     walk->filled = walk->needed = walk->keys_needed = 0;
     backdoor_submit(&walk->job);

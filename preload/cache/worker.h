@@ -38,6 +38,12 @@ struct backdoor_worker {
 /* The first worker_slots() of them are taken, for good; a worker is known by its index. */
 extern struct backdoor_worker workers[MAX_WORKERS];
 
+/* How much a job does between two checks whether its slice is over: small rows or items, or bytes
+ * of a large one.  Above LARGE bytes it checks after each. */
+#define ITEMS_PER_CHECK 16
+#define BYTES_PER_CHECK (1u << 18)
+#define LARGE 4096
+
 /* CLOCK_MONOTONIC in nanoseconds. */
 static inline int64_t monotonic(void) {
     struct timespec ts;
