@@ -1,5 +1,5 @@
-// Package batch has the rows of a load on their way from its input to the cache,
-// and what a store of such rows is: memcached's own functions, or its protocol.
+// Package batch has batches, the rows of a load on their way to the cache, and the
+// interface of a store for them: memcached's own functions, or its protocol.
 package batch
 
 /*
@@ -24,28 +24,28 @@ import (
 )
 
 const (
-	// batchRows is how many rows a batch holds at most.
+	// batchRows is how many rows a batch has at most.
 	batchRows = 8192
-	// batchBytes is the data a batch has room for, unless a row needs more.
+	// batchBytes is the size of a batch's data, unless a row needs more.
 	batchBytes = 1 << 20
-	// appendedBytes is how much is appended to it, about.
+	// appendedBytes is about how much is appended to the data at most.
 	appendedBytes = 1 << 20
 )
 
-// Oversize is the length of a value that is too large for any item, and therefore
-// is not in a batch's data.
+// Oversize is the length of a value that is too large for any item: it is not in the
+// batch's data.
 const Oversize = math.MaxUint32
 
-// Past is the time to live of an item that has expired when it is stored.
+// Past is the TTL of an item that has expired when it is stored.
 const Past = C.BACKDOOR_PAST
 
-// ErrStopping is what comes of a batch when memcached ends.
+// ErrStopping is returned for a batch that was in flight when memcached stopped.
 var ErrStopping = errors.New("memcached is stopping")
 
-// ErrNoMemory is returned where memcached's process has no memory for our buffers.
+// ErrNoMemory is returned if memcached's process has no memory for buffers.
 var ErrNoMemory = errors.New("out of memory for the load's buffers")
 
-// Command is what store_item is asked for (memcached.h: NREAD_*).
+// Command is the command that store_item carries out (memcached.h: NREAD_*).
 type Command int
 
 // The commands that rows can be stored with.
@@ -53,7 +53,7 @@ const (
 	Set     Command = C.NREAD_SET
 	Add     Command = C.NREAD_ADD
 	Replace Command = C.NREAD_REPLACE
-	// Expire takes the key's old value out; NValue is Oversize.
+	// Expire removes the key's old value; NValue is Oversize.
 	Expire Command = C.BACKDOOR_EXPIRE
 )
 
@@ -65,7 +65,7 @@ type Row struct {
 	Command       Command
 	Flags         uint32 // memcached's client flags
 	TTL           uint32 // seconds from the moment of storing, MaxInt32 at most; 0: never expires; or Past
-	Binary        bool   // the key is not such as stands in commands
+	Binary        bool   // the key is binary: no command can have it as it is
 	Stale, Won    bool   // the item's marks (package walk: Item)
 	CAS           int    // offset of the item's CAS unique, 8 bytes in the machine's order; 0: memcached draws one
 }
@@ -73,7 +73,7 @@ type Row struct {
 // Outcome is what became of a row.
 type Outcome uint8
 
-// The outcomes; backdoor.h says what each means.
+// The outcomes; see backdoor.h for their meanings.
 const (
 	Stored   Outcome = C.BACKDOOR_STORED
 	Exists   Outcome = C.BACKDOOR_EXISTS
@@ -97,53 +97,52 @@ func (c *Counts) Sum() uint64 {
 	return sum
 }
 
-// A Store takes the rows of any number of loads.
+// A Store stores the rows of any number of loads.
 type Store interface {
 	// ItemSizeMax is the size in bytes of the largest item, header and key
 	// included (memcached's -I).
 	ItemSizeMax() uint64
-	// ItemSize is the size of an item with a value of so many bytes.
+	// ItemSize is the size in bytes of an item with a key and a value of such lengths.
 	ItemSize(nkey int, flags uint32, nvalue int) uint64
-	// BinaryKeyMax is how long a key that is no text can be, in bytes.
+	// BinaryKeyMax is the largest binary key in bytes.
 	BinaryKeyMax() int
-	// HasCAS says whether an item can be given a CAS unique.
+	// HasCAS says whether an item can be stored with a CAS unique.
 	HasCAS() bool
-	// HasStale says whether an item can be stored as stale, or as one whose token was won: from
-	// memcached 1.5.19 on.
+	// HasStale says whether an item can be stored as stale or won: from memcached 1.5.19 on.
 	HasStale() bool
 	// Open begins a load.
 	Open() (Sink, error)
 }
 
-// A Sink takes the batches of one load.
+// A Sink stores the batches of one load.
 type Sink interface {
-	// Submit hands a batch over and returns at once.  The batches come back in
-	// the order in which they were submitted.
+	// Submit submits a batch and returns at once.  Batches finish in the order in
+	// which they were submitted.
 	Submit(b *Batch)
-	// Look is Submit for a batch of which only the keys matter: Stored is the outcome
-	// of those that are in the cache, Missing of the others.
+	// Look submits a batch whose keys are only looked up: the outcome is Stored for those
+	// that are in the cache, Missing for the others.
 	Look(b *Batch)
-	// Close ends the load; all batches have come back.
+	// Close ends the load; no batch is in flight.
 	Close()
 }
 
-// A Batch is rows, with their bytes, that are stored in one go.  Its memory is
-// C's, since memcached's worker reads it while no Go is on that thread.
+// A Batch is rows, with their bytes, that are stored by one job.  Its memory is
+// C's, since memcached's workers read it, which run no Go.
 //
-// Between Sink.Submit and the matching post on done it belongs to the store:
+// From Sink.Submit until done is posted it is in flight and belongs to the store:
 // only Data may be read then.
 type Batch struct {
 	c    *C.struct_backdoor_batch
-	all  []byte // the memory that c.data is
-	room int    // of it, the bytes that are Data
-	used int    // and the bytes that are Data or were appended
+	all  []byte // the memory of c.data
+	room int    // bytes of it that are Data
+	used int    // bytes of it that are Data or were appended
 	rows []C.struct_backdoor_row
-	kept []byte // the memory that rows are
-	err  error  // why not all rows have an outcome
+	kept []byte // the memory of rows
+	err  error  // the reason why not all rows have an outcome
 }
 
-// New makes an empty batch.  done is an eventfd to which 1 is added when a
-// submitted batch is finished; it stays the caller's, and open until Free.
+// New makes an empty batch; Free frees it.  done is an eventfd to which 1 is added
+// when the submitted batch is finished; it stays the caller's, and open until Free.
 func New(done int) (*Batch, error) {
 	b := &Batch{c: (*C.struct_backdoor_batch)(C.allocate(C.sizeof_struct_backdoor_batch))}
 	if b.c == nil {
@@ -160,7 +159,7 @@ func New(done int) (*Batch, error) {
 	return b, nil
 }
 
-// Free gives the batch's memory back.  It must not be submitted.
+// Free frees the batch.  It must not be in flight.
 func (b *Batch) Free() {
 	pages.Free(b.all)
 	pages.Free(b.kept)
@@ -168,11 +167,11 @@ func (b *Batch) Free() {
 	*b = Batch{}
 }
 
-// Data is the room for the bytes of the rows' input; it moves with Resize and Append.
+// Data is the buffer for the bytes of the rows' input; Resize and Append move it.
 func (b *Batch) Data() []byte { return b.all[:b.room:b.room] }
 
-// Resize makes Data n bytes long; what stood in its first n bytes stays.  Nothing has
-// been appended since Reset.
+// Resize makes Data n bytes long and keeps its first n bytes.  Nothing has been appended
+// since Reset.
 func (b *Batch) Resize(n int) error {
 	if err := b.reallocate(n); err != nil {
 		return err
@@ -190,8 +189,8 @@ func (b *Batch) reallocate(n int) error {
 	return nil
 }
 
-// Append puts bytes behind Data that do not stand in the input as they are, and
-// returns their offset.
+// Append adds bytes behind Data that are not in the input as they are, and returns
+// their offset.
 func (b *Batch) Append(p []byte) (int, error) {
 	at := b.used
 	if need := at + len(p); need > len(b.all) {
@@ -203,21 +202,21 @@ func (b *Batch) Append(p []byte) (int, error) {
 	return at, nil
 }
 
-// Shrink makes a batch that a large row has grown as small as a new one, if
-// what stands in the first n bytes of Data fits in that.
+// Shrink makes a batch that has grown for a large row as small as a new one, if the
+// first n bytes of Data fit.
 func (b *Batch) Shrink(n int) {
 	if len(b.all) > batchBytes+appendedBytes && n <= batchBytes {
-		_ = b.Resize(batchBytes) // where even that fails, it stays large
+		_ = b.Resize(batchBytes) // if even that fails, it stays large
 	}
 }
 
 // Len is the number of rows.
 func (b *Batch) Len() int { return int(b.c.nrows) }
 
-// Full says that no further row is to be added.
+// Full says whether no further row may be added.
 func (b *Batch) Full() bool { return b.Len() == len(b.rows) || b.used-b.room >= appendedBytes }
 
-// Reset takes all rows and what was appended out.
+// Reset removes all rows and what was appended.
 func (b *Batch) Reset() {
 	b.used = b.room
 	b.c.nrows, b.c.binary = 0, false
@@ -239,16 +238,16 @@ func (b *Batch) Add(r Row) {
 	b.c.nrows++
 }
 
-// Expect says what is known of the load's rows: how many there are in all, 0 if that
-// is not known, and how many bytes one has on average.  It is a help, not a promise.
+// Expect sets what is known of the load's rows: their number, 0 if unknown, and their
+// average size in bytes.  Both are estimates.
 func (b *Batch) Expect(rows, rowBytes uint64) {
 	b.c.expected = C.struct_backdoor_expected{rows: C.uint64_t(rows), row_bytes: C.uint64_t(rowBytes)}
 }
 
-// C is the batch for C: a struct backdoor_batch, which stays the batch's.
+// C is the batch's struct backdoor_batch, which stays the batch's.
 func (b *Batch) C() unsafe.Pointer { return unsafe.Pointer(b.c) }
 
-// Row returns what row i was added as.
+// Row returns row i as it was added.
 func (b *Batch) Row(i int) Row {
 	row := &b.rows[i]
 	return Row{
@@ -274,7 +273,7 @@ func (b *Batch) Value(i int) (value []byte, fits bool) {
 	return b.all[row.value:][:row.nvalue], true
 }
 
-// CAS is the CAS unique that row i asks for, 0 if it does not.
+// CAS is the CAS unique that row i asks for, or 0.
 func (b *Batch) CAS(i int) uint64 {
 	if at := b.rows[i].cas; at != 0 {
 		return binary.NativeEndian.Uint64(b.all[at:])
@@ -282,14 +281,14 @@ func (b *Batch) CAS(i int) uint64 {
 	return 0
 }
 
-// Settle says, for a store in Go, what became of row i.
+// Settle sets, for a store in Go, the outcome of row i.
 func (b *Batch) Settle(i int, outcome Outcome) {
 	b.rows[i].outcome = C.uint8_t(outcome)
 	b.c.counts[outcome]++
 }
 
-// Finish gives a submitted batch back, for a store in Go.  With err nil all its
-// rows are settled.
+// Finish finishes a submitted batch, for a store in Go.  With err nil all its rows
+// are settled.
 func (b *Batch) Finish(err error) {
 	b.err = err
 	b.c.job.finished = 1
@@ -298,8 +297,8 @@ func (b *Batch) Finish(err error) {
 	_, _ = unix.Write(int(b.c.job.done), one[:]) // an eventfd far from its end takes it
 }
 
-// Counts says what became of a finished batch's rows, and with an error why some
-// of them have no outcome: the sum is less than Len then.
+// Counts are the outcomes of a finished batch's rows.  With an error some rows have no
+// outcome: the sum is less than Len.
 func (b *Batch) Counts() (Counts, error) {
 	var counts Counts
 	for i, n := range b.c.counts {
@@ -316,5 +315,5 @@ func (b *Batch) Counts() (Counts, error) {
 	return counts, nil
 }
 
-// Outcome is what became of row i of a finished batch.
+// Outcome is the outcome of row i of a finished batch.
 func (b *Batch) Outcome(i int) Outcome { return Outcome(b.rows[i].outcome) }

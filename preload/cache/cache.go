@@ -16,55 +16,55 @@ import (
 	"memcached-backdoor/preload/host"
 )
 
-// The C names of host's.
+// The C names of host's values.
 var (
-	gets = map[host.ItemGetABI]C.enum_backdoor_get_abi{
+	getABIs = map[host.ItemGetABI]C.enum_backdoor_get_abi{
 		host.GetKey: C.BACKDOOR_GET_KEY, host.GetConn: C.BACKDOOR_GET_CONN, host.GetUpdate: C.BACKDOOR_GET_UPDATE,
 	}
-	stores = map[host.StoreItemABI]C.enum_backdoor_store_abi{
+	storeABIs = map[host.StoreItemABI]C.enum_backdoor_store_abi{
 		host.StoreConn: C.BACKDOOR_STORE_CONN, host.StoreThread: C.BACKDOOR_STORE_THREAD,
 		host.StoreNbytes: C.BACKDOOR_STORE_NBYTES, host.StoreCASIn: C.BACKDOOR_STORE_CAS_IN,
 	}
-	chunks = map[host.ChunksABI]C.enum_backdoor_chunks{
+	chunkABIs = map[host.ChunksABI]C.enum_backdoor_chunks{
 		host.ChunksNone: C.BACKDOOR_CHUNKS_NONE, host.ChunksReady: C.BACKDOOR_CHUNKS_READY, host.ChunksLazy: C.BACKDOOR_CHUNKS_LAZY,
 	}
 )
 
-// Cache is memcached's cache, ready to take batches.
-// It is a batch.Store, and every load's batch.Sink.
+// Cache is memcached's cache, whose functions were found and proven.
+// It is a batch.Store, every load's batch.Sink, and a walk.Store.
 type Cache struct {
 	itemSizeMax uint64
 	hasCAS      bool
 	hasStale    bool
 }
 
-// ItemSizeMax is what item_alloc itself answered in the proof.
+// ItemSizeMax is the largest item in bytes, as item_alloc allowed it in the proof.
 func (c *Cache) ItemSizeMax() uint64 { return c.itemSizeMax }
 
-// BinaryKeyMax is that of any key.
+// BinaryKeyMax is the limit of any key, in bytes.
 func (c *Cache) BinaryKeyMax() int { return C.KEY_MAX_LENGTH }
 
 // HasCAS says whether memcached runs without -C.
 func (c *Cache) HasCAS() bool { return c.hasCAS }
 
-// HasStale says whether memcached has bits for that.
+// HasStale says whether memcached marks items as stale and won.
 func (c *Cache) HasStale() bool { return c.hasStale }
 
-// Open begins a load: all share the workers.
+// Open begins a load: all loads share the workers.
 func (c *Cache) Open() (batch.Sink, error) { return c, nil }
 
-// Submit hands the batch to memcached's workers and returns at once.
+// Submit submits the batch to memcached's workers and returns at once.
 func (c *Cache) Submit(b *batch.Batch) { C.backdoor_submit_batch((*C.struct_backdoor_batch)(b.C())) }
 
-// Look hands a batch to the workers whose keys are only looked for.
+// Look submits a batch whose keys are only looked up.
 func (c *Cache) Look(b *batch.Batch) { C.backdoor_submit_lookup((*C.struct_backdoor_batch)(b.C())) }
 
-// ItemSize is what memcached compares with the limit (items.c: do_item_alloc).
+// ItemSize is the size of an item in bytes, as memcached compares it with the limit (items.c: do_item_alloc).
 func (c *Cache) ItemSize(nkey int, flags uint32, nvalue int) uint64 {
 	return uint64(C.backdoor_item_size(C.size_t(nkey), C.uint32_t(flags), C.size_t(nvalue)))
 }
 
-// HoldGrowth keeps loads from asking for growth of the hash table until release is called.
+// HoldGrowth keeps loads from requesting growth of the hash table until release is called.
 func HoldGrowth() (release func()) {
 	C.backdoor_hold_growth(true)
 	return func() { C.backdoor_hold_growth(false) }
@@ -73,10 +73,10 @@ func HoldGrowth() (release func()) {
 // Close ends a load.
 func (c *Cache) Close() {}
 
-// Workers counts the memcached worker threads that serve us.
+// Workers is the number of memcached's workers that run jobs.
 func Workers() int { return int(C.backdoor_worker_count()) }
 
-// relocate is the one place where file addresses become addresses of this process.
+// relocate turns addresses in the program's file into addresses of this process; nothing else does. bias is the load bias.
 func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 	at := func(address uint64) C.uintptr_t {
 		if address == 0 {
@@ -102,9 +102,9 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 		assoc_start_expand:  at(t.AssocStartExpand),
 		maintenance_lock:    at(t.MaintenanceLock),
 		maxbytes:            at(t.MaxBytes),
-		get_abi:             gets[abi.ItemGet],
-		store_abi:           stores[abi.StoreItem],
-		chunks:              chunks[abi.Chunks],
+		get_abi:             getABIs[abi.ItemGet],
+		store_abi:           storeABIs[abi.StoreItem],
+		chunks:              chunkABIs[abi.Chunks],
 		alloc_hash:          abi.ItemAlloc == host.AllocHash,
 		old_layout:          abi.Header == host.HeaderSuffix,
 		marks_keys:          C.bool(facts.Version.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 10})),
@@ -112,9 +112,9 @@ func relocate(facts *host.Facts, bias uintptr) *C.struct_backdoor_functions {
 	}
 }
 
-// survivesGrowth tells whether the hash table of this memcached may grow.  From 1.6.34 on it crashes then if it runs without
-// a page mover (-o no_slab_reassign, no_modern; thread.c: pause_threads locks settings.slab_rebal, which is NULL).  Its own
-// clock may make that happen; we must not.
+// survivesGrowth says whether this memcached survives growth of its hash table.  From 1.6.34 on it crashes then if it runs
+// without a page mover (-o no_slab_reassign, no_modern; thread.c: pause_threads locks settings.slab_rebal, which is NULL).
+// Its own clock may cause that; the library must not.
 func survivesGrowth(version host.Version) bool {
 	if !version.AtLeast(host.Version{Major: 1, Minor: 6, Patch: 34}) {
 		return true
@@ -123,7 +123,7 @@ func survivesGrowth(version host.Version) bool {
 	return err == nil && slices.Contains(names, "mc-slabmaint") // slabs_mover.c: start_slab_maintenance_thread
 }
 
-// read fills p from a descriptor of ours, which writers write in pieces of len(p).
+// read fills p from an eventfd, whose reads are of len(p) bytes.
 func read(fd int, p []byte) error {
 	for {
 		n, err := unix.Read(fd, p)

@@ -21,24 +21,24 @@ import (
 )
 
 const (
-	// workersWait bounds how long the first worker may take from its start to
-	// its loop; memcached's main thread has waited for all of them before.
-	workersWait = 10 * time.Second
-	// disproofs is how often the functions must have failed to count as wrong: the
-	// child has what memcached's other threads were in the middle of, too.
+	// workersLimit is how long the first worker may take to enter its loop;
+	// memcached's main thread has waited for the start of all of them before.
+	workersLimit = 10 * time.Second
+	// disproofs is how many proofs must fail before the functions count as wrong: the
+	// child also inherits what memcached's other threads were in the middle of.
 	disproofs = 3
-	// lookPause is the longest time between two looks at the child.
-	lookPause = 50 * time.Millisecond
-	// stillLimit is how long the child may get no further, as we see it: where we get
-	// no processor ourselves we do not look.
+	// pollPause is the longest pause between two polls of the child.
+	pollPause = 50 * time.Millisecond
+	// stillLimit is how long the child may use no processor time, as a sum of pauses: while
+	// this process gets no processor itself, it does not poll.
 	stillLimit = time.Second
-	// childLimit is how long it may take in all.
+	// childLimit is how long the child may take in all.
 	childLimit = time.Minute
 )
 
-// steps are said of a proof that ended in them (backdoor.h: backdoor_proof_step).
+// steps are the names of the proof's steps in messages (backdoor.h: backdoor_proof_step).
 var steps = map[C.int32_t]string{
-	C.BACKDOOR_PROOF_FORKED: "cutting itself off from memcached",
+	C.BACKDOOR_PROOF_FORKED: "isolation from memcached",
 	C.BACKDOOR_PROOF_ALLOC:  "item_alloc",
 	C.BACKDOOR_PROOF_STORE:  "store_item, item_get, item_remove, item_unlink",
 	C.BACKDOOR_PROOF_LIMITS: "the limits of item_alloc",
@@ -48,23 +48,22 @@ var steps = map[C.int32_t]string{
 }
 
 // ErrHindered is in the error of a proof that could not be made, or not in time: that says
-// nothing against the functions, and another one may hold.
+// nothing about the functions, and a later proof may hold.
 var ErrHindered = errors.New("not proven yet")
 
-// A Proof is to show, in a forked child, that memcached's functions are what was found.
+// A Proof shows, in a forked child, that memcached's functions are what was found.
 type Proof struct {
 	functions *C.struct_backdoor_functions
 	failures  int // of the functions
 }
 
-// NewProof prepares one.  bias is what turns the file's addresses into this process's; it
-// is added here and nowhere else.
+// NewProof prepares a proof.  bias is the program's load bias.
 func NewProof(facts *host.Facts, bias uintptr) *Proof {
 	return &Proof{functions: relocate(facts, bias)}
 }
 
-// Try makes the proof and, if it holds, binds the functions; it is not called again then.
-// Its error is ErrHindered where it is to be tried again, later.
+// Try makes the proof and, if it holds, binds the functions; then it is not called again.
+// Its error is ErrHindered if it should be tried again later.
 func (p *Proof) Try() (*Cache, error) {
 	if err := awaitWorkers(); err != nil {
 		return nil, err
@@ -89,17 +88,17 @@ func hindered(format string, args ...any) error {
 }
 
 func awaitWorkers() error {
-	deadline := time.Now().Add(workersWait)
+	deadline := time.Now().Add(workersLimit)
 	for Workers() == 0 {
 		if time.Now().After(deadline) {
-			return hindered("no worker thread of memcached took our event into its loop")
+			return hindered("no worker of memcached has entered its loop with the library's event")
 		}
 		time.Sleep(time.Millisecond)
 	}
 	return nil
 }
 
-// prove has a worker fork a child, and says what came of it.
+// prove has a worker fork a child, and returns its report. The error is nil if the proof holds.
 func prove(functions *C.struct_backdoor_functions) (proof C.struct_backdoor_proof_report, err error) {
 	page, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 	if err != nil {
@@ -126,11 +125,11 @@ func prove(functions *C.struct_backdoor_functions) (proof C.struct_backdoor_proo
 	default:
 		return proof, fmt.Errorf("fork: %w", fork)
 	}
-	status, reason := follow(int(job.pid))
+	status, reason := watch(int(job.pid))
 	return *report, verdict(report, status, reason)
 }
 
-// verdict is what a child's end says; nil: the proof holds.
+// verdict is the result of a child that has ended; nil: the proof holds. reason is why watch ended it, or "".
 func verdict(proof *C.struct_backdoor_proof_report, status unix.WaitStatus, reason string) error {
 	step := steps[proof.step]
 	switch {
@@ -143,21 +142,21 @@ func verdict(proof *C.struct_backdoor_proof_report, status unix.WaitStatus, reas
 	case reason != "":
 		return hindered("%s in step %q", reason, step)
 	case proof.line != 0:
-		return fmt.Errorf("step %q was not as memcached does it (prove.c:%d)", step, int(proof.line))
+		return fmt.Errorf("step %q: memcached does not do what was expected (prove.c:%d)", step, int(proof.line))
 	case status.Signaled() && (status.Signal() == unix.SIGKILL || status.Signal() == unix.SIGXCPU):
-		return hindered("the child was ended in step %q (%v)", step, status.Signal())
+		return hindered("the child was killed in step %q (%v)", step, status.Signal())
 	case status.Signaled():
-		return fmt.Errorf("it ended in step %q (%v)", step, status.Signal())
+		return fmt.Errorf("the child crashed in step %q (%v)", step, status.Signal())
 	}
-	return fmt.Errorf("it ended in step %q", step)
+	return fmt.Errorf("the child exited in step %q", step)
 }
 
-// follow waits for the child's end, which it brings about where the child gets no further;
-// then it says why.  The kernel bounds the processor time of a child that does (isolate.c).  The status is 0 where another than us has waited for it.
-func follow(pid int) (status unix.WaitStatus, reason string) {
+// watch waits until the child has ended. It kills a child that makes no progress, and returns the reason. The kernel
+// limits the processor time of a child that does (isolate.c). The status is 0 if another thread has waited for the child.
+func watch(pid int) (status unix.WaitStatus, reason string) {
 	var used, still time.Duration
 	began := time.Now()
-	for pause := time.Millisecond; ; pause = min(2*pause, lookPause) {
+	for pause := time.Millisecond; ; pause = min(2*pause, pollPause) {
 		ended, err := unix.Wait4(pid, &status, unix.WALL|unix.WNOHANG, nil)
 		if ended == pid || err == unix.ECHILD {
 			return status, reason
@@ -165,7 +164,7 @@ func follow(pid int) (status unix.WaitStatus, reason string) {
 		took := time.Since(began)
 		switch now, ok := processorTime(pid); {
 		case reason != "":
-			if took > childLimit+stillLimit { // the kernel keeps it
+			if took > childLimit+stillLimit { // the kernel does not end it
 				return status, reason
 			}
 		case took > childLimit:
@@ -174,7 +173,7 @@ func follow(pid int) (status unix.WaitStatus, reason string) {
 		case !ok || now != used:
 			used, still = now, 0
 		case still > stillLimit:
-			reason = "the child waits, perhaps for a lock that another thread held at the fork,"
+			reason = "the child waited, perhaps for a lock that another thread held at the fork,"
 			kill(pid)
 		default:
 			still += pause
@@ -183,16 +182,16 @@ func follow(pid int) (status unix.WaitStatus, reason string) {
 	}
 }
 
-// processorTime is how much the process has used; false: that is not told here.
+// processorTime is how much processor time the process has used; false: unknown.
 func processorTime(pid int) (time.Duration, bool) {
 	var used unix.Timespec
-	// clock_getcpuclockid(3): the clock's number is made of the process's.
+	// clock_getcpuclockid(3): the clock's id is made from the process's.
 	err := unix.ClockGettime(int32(^pid)<<3|2, &used)
 	return time.Duration(used.Nano()), err == nil
 }
 
-// kill ends a child of ours and nobody else: where another than us waits for children, or
-// SIGCHLD is ignored, its number may be another process's by now.
+// kill kills a child of this process and no other process: if another thread waits for children,
+// or SIGCHLD is ignored, the child's pid may be another process's by now.
 func kill(pid int) {
 	process, err := unix.PidfdOpen(pid, 0)
 	if err == nil {

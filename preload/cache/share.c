@@ -1,6 +1,6 @@
 /*
  * The helper takes the job out of `shared` for a slice at a time, so that one of two holds it: the
- * helper, or whoever exchanges it next.
+ * helper, or the worker that has the turn (share_end).
  */
 #include "share.h"
 

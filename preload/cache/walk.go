@@ -22,35 +22,35 @@ import (
 )
 
 const (
-	// walkBytes is what a buffer holds, unless an item needs more.
+	// walkBytes is the size of a buffer, unless an item needs more.
 	walkBytes = 1 << 20
-	// keysBytes is what the keys of a bucket may take, unless they need more.
+	// keysBytes is the size of the buffer for a bucket's keys, unless they need more.
 	keysBytes = 64 << 10
-	// growthWait is the time between two looks whether the hash table has grown.
-	growthWait = time.Millisecond
+	// growthPause is the pause between two checks whether the hash table has grown.
+	growthPause = time.Millisecond
 )
 
-// ErrNoWalk says that the cache cannot be walked through with memcached's functions.
+// ErrNoWalk is returned if the cache cannot be walked through with memcached's functions.
 var ErrNoWalk = errors.New("memcached's hash table or the locks of its items were not found")
 
-// walker is a walk: while the items of one buffer are looked at, the other is filled.
+// walker is a walk: while the items of one buffer are read, the other is filled.
 type walker struct {
 	c       *C.struct_backdoor_walk
-	done    int // eventfd: the buffer that is being filled is
+	done    int // eventfd: the buffer is filled
 	buffers [2]buffer
 	keys    buffer
-	filling int     // which of them is being filled; -1: none
-	part    float64 // of the hash table that lies behind
+	filling int     // the index of the buffer that is being filled; -1: none
+	part    float64 // of the hash table that was walked through
 }
 
-// buffer is memory that memcached's worker writes to.
+// buffer is memory that memcached's workers write to.
 type buffer []byte
 
 func (b buffer) data() *C.char { return (*C.char)(unsafe.Pointer(unsafe.SliceData(b))) }
 
 func (b buffer) room() C.uint32_t { return C.uint32_t(len(b)) }
 
-// resize makes the buffer another one of n bytes.
+// resize makes the buffer n bytes long; it may move.
 func (b *buffer) resize(n C.uint32_t) error {
 	memory, err := pages.Resize(*b, int(n))
 	if err != nil {
@@ -60,10 +60,10 @@ func (b *buffer) resize(n C.uint32_t) error {
 	return nil
 }
 
-// CanWalk says that Walk works here.
+// CanWalk says whether Walk works.
 func (c *Cache) CanWalk() bool { return bool(C.backdoor_can_walk()) }
 
-// Walk begins to walk through all items. Its error is ErrNoWalk where that cannot be done.
+// Walk begins a walk through all items. Its error is ErrNoWalk if that cannot be done.
 func (c *Cache) Walk(o walk.Options) (walk.Walker, error) {
 	if !c.CanWalk() {
 		return nil, ErrNoWalk
@@ -97,7 +97,7 @@ func (w *walker) growKeys(n C.uint32_t) error {
 	return err
 }
 
-// fill goes on with the walk, into a buffer.
+// fill continues the walk, into a buffer.
 func (w *walker) fill(i int) {
 	w.filling = i
 	w.c.data, w.c.room = w.buffers[i].data(), w.buffers[i].room()
@@ -118,7 +118,7 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 		return batch.ErrStopping
 	}
 	if w.c.growing {
-		time.Sleep(growthWait)
+		time.Sleep(growthPause)
 	}
 	filled := w.c.filled
 	w.part = float64(w.c.bucket) / float64(max(w.c.buckets, 1))
@@ -131,7 +131,7 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 	return w.items(w.buffers[full][:filled], each)
 }
 
-// await waits until the buffer that is being filled is.
+// await waits until the buffer is filled.
 func (w *walker) await() error {
 	if err := poll.Readable(w.done); err != nil {
 		return err
@@ -139,7 +139,7 @@ func (w *walker) await() error {
 	return read(w.done, make([]byte, 8))
 }
 
-// makeRoom makes the buffers as large as what comes next needs.
+// makeRoom makes the buffers as large as the next item and bucket need.
 func (w *walker) makeRoom(next int) error {
 	if w.c.keys_needed > w.c.keys_room {
 		if err := w.growKeys(w.c.keys_needed); err != nil {
@@ -150,13 +150,13 @@ func (w *walker) makeRoom(next int) error {
 	switch {
 	case w.c.needed > b.room():
 		return b.resize(w.c.needed)
-	case b.room() > walkBytes && w.c.needed <= walkBytes: // a large item has gone by
+	case b.room() > walkBytes && w.c.needed <= walkBytes: // after a large item
 		return b.resize(walkBytes)
 	}
 	return nil
 }
 
-// items calls each for what is in a buffer's bytes.
+// items calls each for the items in a buffer's bytes.
 func (w *walker) items(data []byte, each func(*walk.Item) error) error {
 	for len(data) > 0 {
 		header := (*C.struct_backdoor_item)(unsafe.Pointer(&data[0]))
@@ -183,10 +183,10 @@ func (w *walker) items(data []byte, each func(*walk.Item) error) error {
 	return nil
 }
 
-// Part is how much of the hash table lies behind.
+// Part is how much of the hash table was walked through, from 0 to 1.
 func (w *walker) Part() float64 { return w.part }
 
-// Close waits for what is under way, some milliseconds, and frees the walk.
+// Close waits for the submission in flight, some milliseconds, and frees the walk.
 func (w *walker) Close() {
 	if w.filling >= 0 {
 		_ = w.await()

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// AppendEncoded appends a key of which all that is not printable is percent-encoded, as
-// memcached's own lists of keys have it (protocol.txt: "lru_crawler metadump").
+// AppendEncoded appends a key with all bytes percent-encoded that are not printable, as in
+// memcached's own lists of keys (protocol.txt: "lru_crawler metadump").
 func AppendEncoded(dst, key []byte) []byte {
 	for _, b := range key {
 		if b <= ' ' || b >= 0x7f || b == '%' {
@@ -20,7 +20,7 @@ func AppendEncoded(dst, key []byte) []byte {
 
 var errEncoding = errors.New("the key is not percent-encoded")
 
-// Decode takes the percent-encoding out of a key, in place.
+// Decode decodes a percent-encoded key in place.
 func Decode(key []byte) ([]byte, error) {
 	n := 0
 	for i := 0; i < len(key); i++ {
