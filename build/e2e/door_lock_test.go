@@ -24,14 +24,14 @@ func flocked(t *testing.T, path string, flags int) {
 }
 
 // The door's lock is nobody else's affair: a lock on the directory, which every user can have, keeps no door away, and
-// neither does a lock that a killed memcached has left. What is no lock of ours is left alone, and said.
+// neither does a lock that a killed memcached has left. A file that is not a lock of the library is left alone, and reported.
 func TestDoorLock(t *testing.T) {
 	t.Parallel()
 	victim := filepath.Join(t.TempDir(), "victim")
 	if err := os.WriteFile(victim, []byte("text"), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	const foreign = "~lock is there and is no lock of ours; remove it, or set MEMCACHED_BACKDOOR"
+	const foreign = "~lock is there and is not a lock of the library; remove it, or set MEMCACHED_BACKDOOR"
 	for name, tt := range map[string]struct {
 		prepare func(t *testing.T, lock string)
 		says    string // "": there is a door

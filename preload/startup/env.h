@@ -16,7 +16,7 @@ struct environment {
     bool strict;              /* MEMCACHED_BACKDOOR_PRELOAD_STRICT */
 
     char save[PATH_MAX]; /* MEMCACHED_BACKDOOR_SAVE: an absolute path; "" if not set */
-    int save_errno;      /* why that path cannot be used, or 0 */
+    int save_errno;      /* the reason why that path cannot be used, or 0 */
     int save_limit;      /* MEMCACHED_BACKDOOR_SAVE_LIMIT: seconds; 0 if it is no such number */
 };
 

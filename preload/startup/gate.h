@@ -21,9 +21,9 @@ bool gate_is_closed(void);
 void gate_open(void);
 
 /*
- * The fixtures are not complete, and the caller has said why: opens the gate, or, if fixtures are
- * strict, refuses connections, which ends memcached with status 1: its loop fails (memcached.c:
- * main).
+ * The fixtures are not complete, and the caller has logged the reason: opens the gate, or, if
+ * fixtures are strict, refuses connections, which ends memcached with status 1: its loop fails
+ * (memcached.c: main).
  */
 void gate_incomplete(bool strict);
 

@@ -222,7 +222,8 @@ INTERPOSED int setrlimit(__rlimit_resource_t resource, const struct rlimit *limi
     return real(resource, limit);
 }
 
-/* What memcached calls where it is compiled for large files: the same on 64-bit machines. */
+/* memcached calls this one if it is compiled for large files; on 64-bit machines both are the same.
+ */
 __attribute__((visibility("default"), alias("setrlimit"))) int
 setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit);
 

@@ -68,7 +68,7 @@ static const char *start(void) {
     return reason;
 }
 
-/* Says that the library will do nothing, and why. */
+/* Logs that the library will do nothing, and the reason. */
 static void step_aside(const char *reason) {
     if (listen_socket() >= 0) {
         listen_abandon(reason);

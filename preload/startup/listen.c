@@ -30,7 +30,7 @@
 static struct {
     int socket;
     char path[PATH_LIMIT + 1];
-    dev_t dev; /* of the socket's file, to know it again when we unlink it */
+    dev_t dev; /* of the socket's file, to recognize it before it is unlinked */
     ino_t ino;
     char reason[256];
 } door = {.socket = -1};
@@ -213,7 +213,7 @@ static bool bind_and_rename(mode_t mode, gid_t gid) {
     return true;
 }
 
-/* Is the lock that is open still the one of that name?  One that was unlinked locks nothing. */
+/* Is the open lock still the one of that name?  A lock that was unlinked locks nothing. */
 static bool is_named(int fd, const char *name) {
     struct stat held, named;
     return fstat(fd, &held) == 0 && lstat(name, &named) == 0 && held.st_dev == named.st_dev &&
@@ -259,7 +259,8 @@ static int take_lock(const char *name) {
         nanosleep(&pause, NULL);
     }
     if (fd < 0 && errno == EPERM) {
-        refuse("%s is there and is no lock of ours; remove it, or set MEMCACHED_BACKDOOR", name);
+        refuse("%s is there and is not a lock of the library; remove it, or set MEMCACHED_BACKDOOR",
+               name);
     } else if (fd < 0 && errno == EAGAIN) {
         refuse("%s: locked by another process; if none is starting, remove it", name);
     } else if (fd < 0) {

@@ -16,7 +16,7 @@ void listen_detach(void);
 /* Moves the socket to a reserved number, once these are known. */
 void listen_settle(void);
 
-/* The listening socket, or -1; then listen_reason says why there is none. */
+/* The listening socket, or -1; then listen_reason is the reason. */
 int listen_socket(void);
 const char *listen_reason(void);
 

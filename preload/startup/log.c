@@ -19,18 +19,18 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Held while a line is written, so that its descriptor is not closed, and another's, meanwhile.
- * That takes no time: nothing here waits. */
+/* Held while a line is written, so that its descriptor is not closed, and its number taken,
+ * meanwhile. It is held for a short time only: a write does not wait. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int to = STDERR_FILENO; /* -1: there is none */
-/* How many lines found no room; the next line that finds room says so. */
+static int to = STDERR_FILENO; /* -1: none */
+/* How many lines found no room; the next line that finds room is written with their number. */
 static unsigned lost;
 
 /*
- * poll(2) calls a terminal writable that has room for a part of a line, and the write of it waits.
- * So a terminal is opened anew, with O_NONBLOCK: another description, which is not shared.  Where
- * that may not be (a terminal of another user's), what follows holds as long as somebody reads
- * there.
+ * poll(2) calls a terminal writable that has room for a part of a line, and a write of all of it
+ * waits.  So a terminal is opened anew, with O_NONBLOCK: another description, which is not shared.
+ * If that is not allowed (another user's terminal), a write does not wait as long as the terminal
+ * is read.
  */
 static int open_terminal(void) {
     return isatty(STDERR_FILENO)
@@ -48,9 +48,9 @@ void log_keep_stderr(void) {
 
 /* Does memcached's stderr lead to the terminal that was opened anew? */
 static bool is_reopened_terminal(void) {
-    struct stat ours, theirs;
-    return isatty(to) && (fcntl(to, F_GETFL) & O_NONBLOCK) != 0 && fstat(to, &ours) == 0 &&
-           fstat(STDERR_FILENO, &theirs) == 0 && ours.st_rdev == theirs.st_rdev;
+    struct stat opened, current;
+    return isatty(to) && (fcntl(to, F_GETFL) & O_NONBLOCK) != 0 && fstat(to, &opened) == 0 &&
+           fstat(STDERR_FILENO, &current) == 0 && opened.st_rdev == current.st_rdev;
 }
 
 void log_release_stderr(void) {
@@ -63,13 +63,13 @@ void log_release_stderr(void) {
 }
 
 /*
- * One write that does not wait, whatever reads there: a pipe that is full, a terminal that was
- * stopped (^S).  O_NONBLOCK is not set, for memcached and others share the description.
- * Answers false where the line was not written, or not to its end.
+ * One write that does not wait, even if a pipe is full or a terminal was stopped (^S).  O_NONBLOCK
+ * is not set, since memcached and other processes share the description.  Returns false if the line
+ * was not written, or not to its end.
  *
- * A pipe takes a flag with the write since Linux 6.4 (RWF_NOWAIT).  Elsewhere poll(2) comes
- * first: a pipe that it calls writable has room for a line (PIPE_BUF), unless another process
- * fills it in between.  A regular file never waits.
+ * Since Linux 6.4 a write to a pipe takes a flag for that (RWF_NOWAIT).  Otherwise poll(2) is
+ * called first: a pipe that it calls writable has room for a line (PIPE_BUF), unless another
+ * process fills it in between.  A write to a regular file never waits.
  */
 static bool write_now(int fd, const char *line, size_t length) {
     struct stat st;
@@ -95,8 +95,8 @@ static bool write_now(int fd, const char *line, size_t length) {
     return n == (ssize_t)length;
 }
 
-/* write_now without SIGPIPE, which is memcached's default action until it has begun: a stderr whose
- * reader has gone must not end it. */
+/* write_now without SIGPIPE, which would end memcached until it has set its handlers: a stderr
+ * whose reader has gone must not end it. */
 static bool write_quietly(int fd, const char *line, size_t length) {
     const struct timespec now = {0, 0};
     sigset_t pipe, pending, saved;

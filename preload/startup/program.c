@@ -22,10 +22,10 @@
 #define SEARCH_LIMIT (8u << 20)
 
 /*
- * In memcached.c since 1.4.0, and in nothing else that holds libevent: the name
- * of an environment variable of the server's (main) and of one of its statistics
- * (server_stats).  Both are passed to functions by address, so that no compiler
- * takes them apart.
+ * In memcached.c since 1.4.0, and in no other program with libevent: the name of
+ * an environment variable of the server (main) and of one of its statistics
+ * (server_stats).  Both are passed to functions by address, so no compiler
+ * splits them.
  */
 static const char *const literals[] = {"MEMCACHED_PORT_FILENAME", "listen_disabled_num"};
 
@@ -35,7 +35,7 @@ static const char *const literals[] = {"MEMCACHED_PORT_FILENAME", "listen_disabl
 static struct {
     uintptr_t bias, start, end;
     bool memcached;
-    bool libevent; /* a library of its own */
+    bool libevent; /* it is a shared library */
     int file;
     char path[PATH_MAX];
 } program = {.file = -ENOENT};
@@ -127,14 +127,14 @@ char *program_path(void) {
     return program.path;
 }
 
-/* What /proc/self/maps calls the file that is mapped at an address. */
+/* The file that is mapped at an address, by /proc/self/maps. */
 struct mapped {
     unsigned major, minor;
     unsigned long inode;
     char path[PATH_MAX];
 };
 
-/* 0, or -errno. */
+/* Returns 0, or -errno. */
 static int read_mapping(uintptr_t address, struct mapped *mapped) {
     FILE *maps = fopen("/proc/self/maps", "re");
     if (maps == NULL) {
@@ -158,8 +158,9 @@ static int read_mapping(uintptr_t address, struct mapped *mapped) {
 }
 
 /*
- * Is the file that is open the one that is mapped?  It is mapped, too, for that: on overlayfs
- * (containers) and btrfs fstat names another device and inode than the maps do.
+ * Is the open file the one that is mapped?  To compare them it is mapped, too: on overlayfs
+ * (containers) and btrfs fstat names another device and inode than the maps do.  Returns 0 if it
+ * is, or -errno.
  */
 static int compare_mapping(int fd, const struct mapped *expected) {
     struct mapped actual;
@@ -176,8 +177,8 @@ static int compare_mapping(int fd, const struct mapped *expected) {
     return result;
 }
 
-/* Opens the mapped file by its path, where the program may have been replaced since it was started.
- */
+/* Opens the mapped file by its path, at which there may be another file by now.  Returns the
+ * descriptor or -errno. */
 static int open_mapped(const struct mapped *mapped) {
     int fd = open(mapped->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
@@ -193,7 +194,7 @@ static int open_mapped(const struct mapped *mapped) {
 
 /*
  * The mapping of the program's first byte names its file.  /proc/self/exe would
- * name the loader where memcached was started as `ld.so memcached`.
+ * name the loader if memcached was started as `ld.so memcached`.
  */
 void program_open(void) {
     struct mapped mapped;

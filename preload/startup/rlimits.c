@@ -1,6 +1,6 @@
 /*
  * Limits under which the Go runtime may end the process: it does so when it gets no memory, while
- * memcached answers "out of memory" and continues.
+ * memcached replies "out of memory" and continues.
  */
 #include "rlimits.h"
 
@@ -37,7 +37,7 @@ static bool locked_and_limited(void) {
 const char *rlimits_reason(void) {
     if (fd_first() == 0) {
         return "memcached may open no more files than it has connections (-c), and the door would "
-               "take theirs; raise the hard limit (ulimit -Hn, LimitNOFILE)";
+               "use their descriptors; raise the hard limit (ulimit -Hn, LimitNOFILE)";
     }
     if (is_set(RLIMIT_AS) || is_set(RLIMIT_DATA)) {
         return "memcached's memory is limited (ulimit -v, ulimit -d), and the Go runtime ends a "

@@ -73,19 +73,19 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, start_f
 
 /*
  * What Go's initialiser is called with: a vector as execve(2) leaves it on a process's stack,
- * of one argument, an environment, and an auxiliary vector.  The runtime keeps its address, and
+ * with one argument, an environment, and an auxiliary vector.  The runtime keeps its address, and
  * reads it on the thread that is held back (runtime/os_linux.go: sysargs, runtime1.go: goenvs).
  *
- * Go does not get memcached's own environment.  Variables that are meant for another program, or
- * for another Go library in this one (GOMEMLIMIT, GODEBUG, GOTRACEBACK), would change what the
- * runtime does, or end the process; and new releases read more names.  So Go gets only the
- * variables that the library's code reads, and memcached's environment stays as it is.
+ * Go does not get memcached's own environment.  Variables for another program, or for another Go
+ * library in this one (GOMEMLIMIT, GODEBUG, GOTRACEBACK), would change what the runtime does, or
+ * end the process; and new releases read more names.  So Go gets only the variables that the
+ * library's code reads, and memcached's environment is unchanged.
  */
 static const char *const passed[] = {
     "TMPDIR=",                  /* os.CreateTemp */
-    "MEMCACHED_BACKDOOR_FAULT=" /* fault_faulty.go */
+    "MEMCACHED_BACKDOOR_FAULT=" /* fault/fault.go */
 };
-/* All that the runtime looks for: os_linux.go: sysauxv, vdso_linux.go, os_linux_arm64.go. */
+/* All that the runtime reads: os_linux.go: sysauxv, vdso_linux.go, os_linux_arm64.go. */
 static const unsigned long tags[] = {AT_PAGESZ, AT_RANDOM, AT_SECURE, AT_HWCAP, AT_SYSINFO_EHDR};
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

@@ -1,5 +1,4 @@
-// Package startup is what runs before the Go runtime and around it, all of it in C; this file is its
-// only Go. See README.md here.
+// Package startup runs before and around the Go runtime. All of it is C; this file is its only Go. See README.md here.
 package startup
 
 /*
@@ -48,7 +47,7 @@ func FirstDescriptor() int { return int(C.fd_first()) }
 // DescriptorsForCalls is how many of them are for calls.
 func DescriptorsForCalls() int { return int(C.fd_for_calls()) }
 
-// Fixtures are the files to load before memcached accepts a connection, as the environment has them.
+// Fixtures are the files to load before memcached accepts a connection, as the environment names them.
 type Fixtures struct {
 	Paths     string // a list; "": none
 	Directory string // that they are relative to; "": not known
@@ -60,13 +59,13 @@ func FindFixtures() Fixtures {
 	return Fixtures{C.GoString(C.env.fixtures), C.GoString(&C.env.directory[0]), bool(C.env.strict)}
 }
 
-// Complete says that they are loaded: memcached accepts connections.
+// Complete is called when they are loaded: memcached accepts connections.
 func (f Fixtures) Complete() { C.gate_open() }
 
-// Incomplete says that they are not: memcached accepts connections, or ends, if they are strict.
+// Incomplete is called when they cannot be loaded: memcached accepts connections, or ends, if they are strict.
 func (f Fixtures) Incomplete() { C.gate_incomplete(C.bool(f.Strict)) }
 
-// NotHeld says why connections are accepted before they are loaded; if they are strict, memcached ends.
+// NotHeld logs the reason why connections are accepted before they are loaded; if they are strict, memcached ends.
 func (f Fixtures) NotHeld(reason string) {
 	text := C.CString(reason)
 	defer C.free(unsafe.Pointer(text))
@@ -79,7 +78,7 @@ func ConnectionsHeld() bool { return bool(C.gate_is_closed()) }
 // ConnectionsRefused says whether memcached ends because of strict fixtures.
 func ConnectionsRefused() bool { return bool(C.gate_refuses()) }
 
-// SaveFile is where the cache is saved when memcached ends, an absolute path; "" nowhere.
+// SaveFile is the absolute path at which the cache is saved when memcached ends; "": nowhere.
 func SaveFile() string {
 	if path := C.GoString(&C.env.save[0]); path != "" {
 		return filepath.Clean(path)
@@ -93,5 +92,5 @@ func SaveLimit() time.Duration { return time.Duration(C.env.save_limit) * time.S
 // AwaitEnd waits until memcached is told to end.
 func AwaitEnd() { C.shutdown_await() }
 
-// ProceedToEnd lets memcached end then.
+// ProceedToEnd lets memcached end after AwaitEnd.
 func ProceedToEnd() { C.shutdown_proceed() }
