@@ -293,7 +293,7 @@ bool backdoor_can_walk(void);
 /*
  * Submits a walk, to begin or continue it; job.done and the fields of the submitter are set.  It is
  * finished at its end, when a buffer has no room for what follows, when the table is growing, or
- * after a million buckets.
+ * after a slice of a million buckets.
  */
 void backdoor_submit_walk(struct backdoor_walk *walk);
 

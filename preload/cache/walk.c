@@ -26,9 +26,10 @@
 /* How many buckets' keys are collected at once, without empty buckets: their items' memory is
  * fetched together. */
 #define BUCKETS_PER_COPY 64
-/* How many buckets are walked through at most before the submitter can stop the walk, and between
- * two checks whether the slice is over: most of a large table (-o hashpower) may be empty. */
-#define BUCKETS_PER_SUBMISSION (1u << 20)
+/* How many buckets are walked through at most in a slice, after which the submission is finished,
+ * so that the submitter can stop the walk; and between two checks whether the slice is over: most
+ * of a large table (-o hashpower) may be empty. */
+#define BUCKETS_PER_SLICE (1u << 20)
 #define BUCKETS_PER_CHECK (1u << 12)
 /* How many buckets ahead of the current one the first item is prefetched. */
 #define PREFETCHED 16
@@ -302,7 +303,7 @@ static enum backdoor_progress walk_buckets(struct backdoor_walk *walk,
             walk->end = true;
             return BACKDOOR_FINISHED;
         }
-        if (walk->bucket - first >= BUCKETS_PER_SUBMISSION) {
+        if (walk->bucket - first >= BUCKETS_PER_SLICE) {
             return BACKDOOR_FINISHED;
         }
         uint64_t end = walk->bucket + BUCKETS_PER_CHECK;

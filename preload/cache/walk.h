@@ -1,3 +1,4 @@
+/* The walk through all items (backdoor.h). */
 #ifndef WALK_H
 #define WALK_H
 
