@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// kill ends a child, and leaves a process alone that is none: it may have the number that a child had.
+// kill kills a child, and leaves alone a process that is not a child: it may have the pid of a former one.
 func TestKill(t *testing.T) {
 	child := exec.Command("cat")
 	_, err := child.StdinPipe()
@@ -47,7 +47,7 @@ func TestKill(t *testing.T) {
 	}
 	kill(stranger)
 	_, err = io.WriteString(toStranger, "alive")
-	toStranger.Close() // its end
+	toStranger.Close() // the stranger exits
 	if answer, readErr := io.ReadAll(fromStranger); string(answer) != "alive" {
 		t.Errorf("the stranger answers %q (%v, %v)", answer, err, readErr)
 	}

@@ -15,7 +15,7 @@ __thread bool is_go_thread __attribute__((tls_model("initial-exec")));
 static struct sigaction before[NSIG], go[NSIG];
 static sigset_t mask;
 
-/* Faults become Go panics, which our goroutines recover; SIGURG preempts goroutines. */
+/* Faults become Go panics, which the library's goroutines recover; SIGURG preempts goroutines. */
 static const int go_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGURG};
 
 /* Every signal but Go's own and those that a fault raises in the thread itself. */

@@ -19,7 +19,8 @@ void signals_restore(void);
 void signals_mask_thread(sigset_t *saved);
 void signals_unmask(const sigset_t *saved);
 
-/* Installs Go's handlers, when its first thread exists; none where memcached has a handler. */
+/* Installs Go's handlers, when its first thread exists; none for signals for which memcached has
+ * one. */
 void signals_install_go(void);
 
 #endif
