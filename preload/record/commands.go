@@ -8,7 +8,7 @@ import (
 	"memcached-backdoor/preload/meta"
 )
 
-// What can be wrong with a command.
+// The reasons to reject a command.
 const (
 	NoCommand  Reason = "not a command that stores: set, add, replace or ms"
 	BadCommand Reason = "the command is malformed"
@@ -17,43 +17,43 @@ const (
 )
 
 const (
-	// headMax is the longest line of a command; memcached's own limit is as long
+	// headMax is the length of the longest line of a command, in bytes; memcached has the same limit
 	// (proto_text.c: try_read_command_ascii).
 	headMax = 2048
-	// lengthMax is the longest data (proto_text.c: process_update_command).
+	// lengthMax is the length of the longest data, in bytes (proto_text.c: process_update_command).
 	lengthMax = 1<<31 - 3
 )
 
-// commands are what a client of memcached sends (memcached's doc/protocol.txt), and
-// what memcached-tool dump writes.
+// commands are commands as a client sends them to memcached (its doc/protocol.txt), and as memcached-tool dump writes
+// them.
 type commands struct {
 	lines
 	options Options
 	key     []byte
 
-	// The row under way, once its line is complete.
-	head    bool
-	length  int // bytes of its data, and of what follows that; -1: it has none
-	line    int // bytes of its line, with the end; less after drop
-	content int // and without
+	// The row that is not complete.
+	hasLine bool // its line is complete
+	length  int  // bytes of its data, and of what follows that; -1: it has none
+	line    int  // bytes of its line, with the line end; less after drop
+	content int  // the same without the line end
 
-	rest bool // the row under way is a line whose beginning was dropped
+	lineCut bool // the beginning of its line was dropped
 
-	// behind says what follows a command's data, with a line end before it instead of at its end;
-	// nil: nothing.
+	// behind returns what follows a command's data, which has a line end before it instead of at its end; nil:
+	// nothing follows.
 	behind func(*command) []byte
 }
 
-func (c *commands) next(data []byte, end bool) (content, size int) {
-	if !c.head {
-		content, size = c.lines.next(data, end)
+func (c *commands) next(data []byte, eof bool) (content, size int) {
+	if !c.hasLine {
+		content, size = c.lines.next(data, eof)
 		if size == 0 {
 			return 0, 0
 		}
 		content = len(bytes.TrimSuffix(data[:content], []byte("\r")))
 		c.content, c.line = content, size
-		if c.rest { // whatever it looks like
-			c.rest = false
+		if c.lineCut { // what is left may look like a command
+			c.lineCut = false
 			return content, size
 		}
 		head := parseCommand(data[:c.content])
@@ -63,25 +63,25 @@ func (c *commands) next(data []byte, end bool) (content, size int) {
 		if c.behind != nil {
 			c.length += len(c.behind(&head))
 		}
-		c.head = true
+		c.hasLine = true
 	}
 	to := c.line + c.length
 	switch {
-	case !end && (len(data) <= to || len(data) == to+1 && data[to] == '\r'):
+	case !eof && (len(data) <= to || len(data) == to+1 && data[to] == '\r'):
 		return 0, 0
-	case len(data) <= to: // it is cut off
-		c.head = false
+	case len(data) <= to: // the input ends in it
+		c.hasLine = false
 		return len(data), len(data)
 	case to >= 0 && data[to] == '\r' && to+1 < len(data) && data[to+1] == '\n':
-		c.head = false
+		c.hasLine = false
 		return to, to + 2
 	}
-	// Its data ends elsewhere: with the line, as far as anybody can tell.
+	// The data is longer or shorter than the command says. The next line end is taken for its end.
 	c.scanned = max(c.scanned, to)
-	content, size = c.lines.next(data, end)
-	c.head = size == 0
+	content, size = c.lines.next(data, eof)
+	c.hasLine = size == 0
 	if bare := c.line == c.content+1; content == to && size > to && !bare {
-		content = size // a line feed alone ends the data only where it ends the command, too
+		content = size // a line feed alone ends the data only if it ends the command's line, too
 	}
 	return content, size
 }
@@ -89,23 +89,23 @@ func (c *commands) next(data []byte, end bool) (content, size int) {
 func (c *commands) drop(data []byte) {
 	c.lines.drop(data)
 	c.line -= len(data)
-	c.rest = !c.head
+	c.lineCut = !c.hasLine
 }
 
-// A command is the line of one, taken apart.
+// A command is a parsed line of a command.
 type command struct {
 	text   []byte
-	words  [6]struct{ at, end int } // the first of them
-	n      int                      // how many there are
-	stores bool                     // it is one that a load has
-	meta   bool                     // and it is ms
-	length int                      // of the data behind it; -1: there is none
+	words  [6]struct{ at, end int } // the first words
+	n      int                      // how many words there are
+	stores bool                     // it is set, add, replace or ms
+	meta   bool                     // it is ms
+	length int                      // of the data behind it, in bytes; -1: there is none
 }
 
-// word returns word i, empty if there is none.
+// word returns word i; empty: there is none.
 func (c *command) word(i int) []byte { return c.text[c.words[i].at:c.words[i].end] }
 
-// parseCommand reads the line of a command.
+// parseCommand parses the line of a command.
 func parseCommand(line []byte) command {
 	c := command{text: line, length: -1}
 	for at := 0; at < len(line); at++ {
@@ -151,7 +151,7 @@ func (c *commands) parse(content []byte, row *Row) Kind {
 	kind := c.begin(&head, row)
 	whole := len(content) == c.line+head.length
 	if kind == Reject {
-		row.Known = row.Known && whole // more than one thing is wrong otherwise
+		row.Known = row.Known && whole // else more than one thing is wrong
 		return kind
 	}
 	if !whole {
@@ -164,20 +164,19 @@ func (c *commands) parse(content []byte, row *Row) Kind {
 }
 
 func (c *commands) cut(beginning []byte, row *Row) Kind {
-	if c.head {
+	if c.hasLine {
 		if head := parseCommand(beginning[:c.content]); head.stores {
 			kind := c.begin(&head, row)
 			if kind == Item || kind == Reject && row.Known {
 				return kind
 			}
-			row.Known = kind == Skip // it has expired, and is too long for anybody to see its end
+			row.Known = kind == Skip // it has expired, and is too long to be read to its end
 		}
 	}
 	return row.reject(TooLong, 0)
 }
 
-// begin takes everything but the data from the command. A Reject is Known as far as the command
-// tells.
+// begin reads everything but the data of a command. A Reject is Known as far as the command's line tells.
 func (c *commands) begin(head *command, row *Row) Kind {
 	row.Command, row.Flags, row.TTL = Set, c.options.Flags, c.options.TTL
 	row.Key = Bytes{At: head.words[1].at, Len: len(head.word(1))}
@@ -207,7 +206,7 @@ func (c *commands) begin(head *command, row *Row) Kind {
 	return kind
 }
 
-// classic reads set, add and replace.
+// classic reads the words of set, add and replace.
 func (r *Row) classic(head *command) Kind {
 	switch string(head.word(0)) {
 	case "add":
@@ -226,26 +225,26 @@ func (r *Row) classic(head *command) Kind {
 	return r.exptime(head.word(3), head.words[3].at)
 }
 
-// exptime gives the row memcached's own kind of time (protocol.txt: "Expiration times").
+// exptime sets the row's time to live to a time as memcached's commands have it (protocol.txt: "Expiration times").
 func (r *Row) exptime(text []byte, at int) Kind {
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	switch {
 	case err != nil:
 		return r.reject(BadTTL, at)
 	case n > meta.RelativeMax:
-		return r.until(n, at)
+		return r.expireAt(n, at)
 	}
-	return r.in(n, at)
+	return r.expireIn(n, at)
 }
 
-// badNumber says that what is wrong does not change what the command means.
+// badNumber reports whether the row is rejected for a number that does not change what its command does.
 func (r *Row) badNumber() bool { return r.Reason == BadFlags || r.Reason == BadTTL }
 
-// meta reads the flags of ms; those that ask for an answer mean nothing here.
+// meta reads the flags of ms; flags that ask for an answer have no meaning here.
 func (c *commands) meta(head *command, row *Row) Kind {
 	row.Command = c.options.command
-	all := Item
-	var reason Reason // the first
+	kind := Item
+	var reason Reason // the first one
 	var column int
 	known := true
 	for at := head.words[2].end; at < len(head.text); at++ {
@@ -253,27 +252,27 @@ func (c *commands) meta(head *command, row *Row) Kind {
 			continue
 		}
 		flag, _, _ := bytes.Cut(head.text[at:], []byte(" "))
-		// What the key is, and the mode, may come later.
+		// After a bad flag, too, the others are read: they may be about the key, or the mode.
 		switch c.flag(flag[0], flag[1:], at, row, head) {
 		case Reject:
-			if all != Reject {
-				all, reason, column = Reject, row.Reason, row.Column
+			if kind != Reject {
+				kind, reason, column = Reject, row.Reason, row.Column
 			}
 			known = known && row.badNumber()
 		case Skip:
-			if all == Item {
-				all = Skip
+			if kind == Item {
+				kind = Skip
 			}
 		}
 		at += len(flag)
 	}
-	if all == Reject {
+	if kind == Reject {
 		row.Reason, row.Column, row.Known = reason, column, known
 	}
-	return all
+	return kind
 }
 
-// binary takes a key in base64.
+// binary sets the row's key to one that is in base64.
 func (c *commands) binary(text []byte, at int, row *Row) Kind {
 	var err error
 	if c.key, err = base64.StdEncoding.AppendDecode(c.key[:0], text); err != nil {

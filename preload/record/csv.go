@@ -2,20 +2,20 @@ package record
 
 import "bytes"
 
-// What can be wrong with a row of CSV.
+// The reasons to reject a row of CSV.
 const (
 	BareQuote  Reason = "a quote in a field that does not begin with one"
 	AfterQuote Reason = "text behind the closing quote"
 	OpenQuote  Reason = "a quote that is not closed"
 )
 
-// quoted is CSV as RFC 4180 has it, with line feeds alone as ends of lines, too.
+// quoted is CSV (RFC 4180); a line feed alone is a line end, too.
 //
-// Its frame goes on where it stood when there was not enough of the input: a row may be long.
+// Called with more of the input, next continues where it stopped: a row may be long.
 type quoted struct {
 	state   quotedState
 	scanned int // bytes that state is about
-	line    int // before this one, and behind scanned, there is no line feed
+	line    int // between scanned and this there is no line feed
 }
 
 type quotedState int
@@ -24,10 +24,10 @@ const (
 	fieldBegins quotedState = iota
 	unquoted
 	inQuotes
-	quoteSeen // in quotes: the end, or the first half of a doubled one
+	quoteSeen // in quotes: the closing one, or the first half of a doubled one
 )
 
-func (q *quoted) next(data []byte, end bool) (content, size int) {
+func (q *quoted) next(data []byte, eof bool) (content, size int) {
 	for q.scanned < len(data) {
 		rest := data[q.scanned:]
 		switch q.state {
@@ -46,7 +46,7 @@ func (q *quoted) next(data []byte, end bool) (content, size int) {
 			q.scanned += n + 1
 			q.state = quoteSeen
 		case quoteSeen:
-			q.state = unquoted // or rather, its end, or a fault that ends with the line
+			q.state = unquoted // behind the closing quote
 			if rest[0] == '"' {
 				q.state = inQuotes
 				q.scanned++
@@ -75,7 +75,7 @@ func (q *quoted) next(data []byte, end bool) (content, size int) {
 			return content, size
 		}
 	}
-	if !end {
+	if !eof {
 		return 0, 0
 	}
 	open := q.state == inQuotes
@@ -132,7 +132,7 @@ func (q *quoted) split(fields []field, row []byte) ([]field, Reason, int) {
 	}
 }
 
-// decode halves the quotes: each that is there is doubled.
+// decode makes one quote of each doubled one; there are no others.
 func (q *quoted) decode(dst, raw []byte) ([]byte, Reason, int) {
 	for {
 		n := bytes.IndexByte(raw, '"')

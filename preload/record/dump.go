@@ -8,24 +8,24 @@ import (
 	"memcached-backdoor/preload/meta"
 )
 
-// What can be wrong with an item of a dump, besides what can be with a command.
+// The reasons to reject an item of a dump, besides those to reject a command.
 const (
 	NoChecksum  Reason = "no checksum: not an item of a dump"
 	BadChecksum Reason = "the checksum is another: the item is damaged"
 	BadMarks    Reason = "the commands behind the item are not those of its marks: the item is damaged"
 )
 
-// NoStale is why a stale item is not stored: it would be served as a fresh one.
+// NoStale is the reason to reject a stale item: it would be served as a fresh one.
 const NoStale Reason = "the item is stale, and memcached has no mark for that (before 1.5.19)"
 
-// dumped are the commands of a dump (package dump): each has a checksum of itself, its data and what
-// marks its item, and behind the last there is "mn".
+// dumped are the commands of a dump (package dump): each has a checksum of itself, its data and the commands that mark
+// its item, and behind the last one there is "mn".
 type dumped struct {
 	commands
 	complete bool
 }
 
-func newDumped(o Options) *dumped { return &dumped{commands: commands{options: o, behind: marks}} }
+func newDumped(o Options) *dumped { return &dumped{commands: commands{options: o, behind: marksOf}} }
 
 func (d *dumped) parse(content []byte, row *Row) Kind {
 	line := content[:min(d.content, len(content))]
@@ -41,7 +41,7 @@ func (d *dumped) parse(content []byte, row *Row) Kind {
 	if !head.meta {
 		return row.reject(NoChecksum, 0)
 	}
-	// Before anything else is believed, such as that it has expired.
+	// The checksum comes first: nothing else is believed before, such as that the item has expired.
 	seal, ok := sealOf(line)
 	if !ok {
 		return row.reject(NoChecksum, 0)
@@ -49,7 +49,7 @@ func (d *dumped) parse(content []byte, row *Row) Kind {
 	if head.length < 0 {
 		return row.reject(BadCommand, 0)
 	}
-	marks := marks(&head)
+	marks := marksOf(&head)
 	end := d.line + head.length
 	if len(content) != end+len(marks) {
 		return row.reject(BadChunk, d.line)
@@ -57,7 +57,7 @@ func (d *dumped) parse(content []byte, row *Row) Kind {
 	if meta.Checksum(line[:seal.at], content[d.line:end], marks) != seal.sum {
 		return row.reject(BadChecksum, 0)
 	}
-	// What is there is what was sealed, but for a line end that may be another.
+	// These are the bytes of the checksum, but the line end between data and marks may differ.
 	if len(marks) > 0 && string(content[end:]) != "\r\n"+string(marks[:len(marks)-2]) {
 		return row.reject(BadMarks, end)
 	}
@@ -70,20 +70,20 @@ func (d *dumped) parse(content []byte, row *Row) Kind {
 	return kind
 }
 
-// cut believes nothing of a row whose checksum is not to be had: not even whose old value it takes out.
+// cut rejects a row whose checksum cannot be checked. Nothing of it is believed, not even its key.
 func (d *dumped) cut(_ []byte, row *Row) Kind {
 	d.complete = false
 	return row.reject(TooLong, 0)
 }
 
-// A seal is what an item of a dump was sealed with, at the end of its command.
+// A seal is the end of the command of a dump's item: its checksum and its marks.
 type seal struct {
-	at         int // where the command ends of which sum is the checksum
+	at         int // the length of what sum is the checksum of
 	sum        uint32
 	stale, won bool
 }
 
-// sealOf finds it. Nothing but " q" is behind it, for that would be believed, too.
+// sealOf reads the seal of a command. Nothing but " q" is behind it: no checksum covers that.
 func sealOf(line []byte) (s seal, ok bool) {
 	const form = " O01234567"
 	line, ok = bytes.CutSuffix(line, []byte(" q"))
@@ -97,10 +97,10 @@ func sealOf(line []byte) (s seal, ok bool) {
 	return s, err == nil
 }
 
-// marks are the commands that stand behind the data of a stale or won item.
-func marks(head *command) []byte {
+// marksOf returns the commands behind the data of a stale or won item.
+func marksOf(head *command) []byte {
 	if !bytes.HasSuffix(head.text, []byte("X q")) && !bytes.HasSuffix(head.text, []byte("Z q")) {
-		return nil // as nearly all of them
+		return nil // as of nearly all items
 	}
 	seal, ok := sealOf(head.text)
 	if !ok || !head.meta || head.n < 3 || !seal.stale && !seal.won {
@@ -109,7 +109,7 @@ func marks(head *command) []byte {
 	flags := head.text[min(head.words[2].end, seal.at):seal.at]
 	key := head.word(1)
 	switch {
-	case bytes.HasPrefix(flags, []byte(" K")): // no command can have it
+	case bytes.HasPrefix(flags, []byte(" K")): // no command can have the key
 		return nil
 	case bytes.HasPrefix(flags, []byte(" b")):
 		var err error
@@ -120,7 +120,7 @@ func marks(head *command) []byte {
 	return meta.AppendMarks(nil, key, seal.stale, seal.won, bytes.Contains(flags, []byte(" T")))
 }
 
-// Incomplete says that the end of the input is not that of a dump.
+// Incomplete reports whether the input is a truncated dump.
 func (p *Parser) Incomplete() bool {
 	d, ok := p.format.(*dumped)
 	return ok && !d.complete

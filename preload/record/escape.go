@@ -6,18 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// What can be wrong with an escape.
+// The reasons to reject an escape.
 const (
 	BadEscape  Reason = "a backslash with what mysql --batch never writes behind it"
 	LoneEscape Reason = "a backslash with nothing behind it"
 	BadString  Reason = "half of a surrogate pair in a JSON string"
 )
 
-// An escaper appends what the escape at the beginning of raw stands for: a backslash, and
-// at least one byte behind it. size is how long it is.
+// An escaper appends what the escape at the beginning of raw stands for, which has a backslash and at least one byte
+// behind it. size is the escape's length in bytes.
 type escaper func(dst, raw []byte) (_ []byte, size int, reason Reason)
 
-// unescape appends what raw stands for. bad is the offset of an escape that stands for nothing.
+// unescape appends what raw stands for. With a reason, bad is the offset of the escape that is rejected.
 func unescape(dst, raw []byte, escape escaper) (_ []byte, reason Reason, bad int) {
 	for at := 0; ; {
 		n := bytes.IndexByte(raw[at:], '\\')
@@ -37,7 +37,7 @@ func unescape(dst, raw []byte, escape escaper) (_ []byte, reason Reason, bad int
 	}
 }
 
-// mysqlEscape is of mysql --batch, which escapes four bytes (client/mysql.cc: safe_put_field).
+// mysqlEscape is for mysql --batch, which escapes four bytes (client/mysql.cc: safe_put_field).
 func mysqlEscape(dst, raw []byte) ([]byte, int, Reason) {
 	b := raw[1]
 	switch b {
@@ -54,8 +54,8 @@ func mysqlEscape(dst, raw []byte) ([]byte, int, Reason) {
 	return append(dst, b), 2, ""
 }
 
-// psqlEscape is of COPY (PostgreSQL's reference, "Text Format"): what it does not know stands
-// for itself.
+// psqlEscape is for COPY (PostgreSQL's reference, "Text Format"): an unknown byte behind the backslash stands for
+// itself.
 func psqlEscape(dst, raw []byte) ([]byte, int, Reason) {
 	b, size := raw[1], 2
 	switch c := control(b); {
@@ -75,8 +75,7 @@ func psqlEscape(dst, raw []byte) ([]byte, int, Reason) {
 	return append(dst, b), size, ""
 }
 
-// control is the control byte that a letter behind a backslash stands for, in JSON and
-// elsewhere; 0: none.
+// control is the control byte that a letter behind a backslash stands for; 0: none.
 func control(letter byte) byte {
 	switch letter {
 	case 'b':
@@ -93,9 +92,9 @@ func control(letter byte) byte {
 	return 0
 }
 
-// number reads digits to a base, so many at most; what is more than a byte is left off.
-func number(raw []byte, base, most int) (value byte, digits int) {
-	for digits < min(most, len(raw)) {
+// number reads up to limit digits to a base; higher bits than a byte's are dropped.
+func number(raw []byte, base, limit int) (value byte, digits int) {
+	for digits < min(limit, len(raw)) {
 		digit := hexDigit(raw[digits])
 		if digit < 0 || digit >= base {
 			break
@@ -116,7 +115,7 @@ func hexDigit(b byte) int {
 	return -1
 }
 
-// jsonEscape is of a JSON string. A half of a surrogate pair stands for nothing.
+// jsonEscape is for a JSON string. Half of a surrogate pair is rejected.
 func jsonEscape(dst, raw []byte) ([]byte, int, Reason) {
 	b := raw[1]
 	switch c := control(b); {
@@ -135,7 +134,7 @@ func jsonEscape(dst, raw []byte) ([]byte, int, Reason) {
 	return append(dst, b), 2, ""
 }
 
-// isEscape says that an escape of JSON's grammar stands at the beginning of raw.
+// isEscape reports whether raw begins with an escape of JSON's grammar.
 func isEscape(raw []byte) bool {
 	if len(raw) < 2 {
 		return false
@@ -147,7 +146,7 @@ func isEscape(raw []byte) bool {
 	return bytes.IndexByte([]byte(`"\/bfnrt`), raw[1]) >= 0
 }
 
-// unicodeEscape reads \uXXXX, or two of them that are a pair; size is 0 if it is none.
+// unicodeEscape reads \uXXXX, or two of them that are a surrogate pair; size is 0 for half of a pair.
 func unicodeEscape(raw []byte) (r rune, size int) {
 	first, ok := unit(raw)
 	if !ok {

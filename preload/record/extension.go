@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// extensions are the ends of files' names that are other than the formats' own.
+// extensions are the file extensions that are not a format's own name.
 var extensions = map[string]Format{"ndjson": JSONL, "json": JSONL}
 
-// FormatOf is the format that a file's name says by its end: the format's own name, or
-// another that is usual for it. ok is false, and the format Raw, if it says none.
+// FormatOf returns the format that follows from a file's extension, which is a format's name, or another that is usual
+// for it, in any case of letters. ok is false, and the format Raw, for any other extension.
 func FormatOf(name string) (format Format, ok bool) {
-	end := strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
-	if format, ok = extensions[end]; ok {
+	extension := strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
+	if format, ok = extensions[extension]; ok {
 		return format, true
 	}
-	if slices.Contains(Formats, Format(end)) {
-		return Format(end), true
+	if slices.Contains(Formats, Format(extension)) {
+		return Format(extension), true
 	}
 	return Raw, false
 }

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// A filler makes values that stand for nothing: printable ASCII, the same for the same seed
-// and key wherever and whenever, and hardly to be compressed to less than three quarters.
+// A filler makes the values of synthetic items: printable ASCII, always the same for the same seed and key, that
+// compresses to no less than about three quarters.
 type filler struct{ random rand.PCG }
 
 // begin begins a value.
@@ -20,7 +20,7 @@ func (f *filler) begin(seed uint64, key []byte) {
 	f.random.Seed(seed, hash)
 }
 
-// draw draws a size between both, which are below 1<<63.
+// draw draws a size from least to most, which are below 1<<63.
 func (f *filler) draw(least, most uint64) uint64 {
 	offset, _ := bits.Mul64(f.random.Uint64(), most-least+1)
 	return least + offset

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// What can be wrong with a row of JSON.
+// The reasons to reject a row of JSON.
 const (
 	BadJSON   Reason = "not a JSON object on one line"
 	NoMember  Reason = "the object has no such member"
@@ -15,20 +15,19 @@ const (
 	BadBase64 Reason = "not base64"
 )
 
-// objects are JSON objects on a line each.  The lines of an array with an object on each are
-// read, too (sqlite3 -json).
+// objects are JSON objects, one on each line. An array with an object on each line is read, too (sqlite3 -json).
 type objects struct {
 	lines
 	layout
-	fields []field // layout.columns
+	fields []field // of the row, by layout.columns
 	none   []field // the same of an object without members
-	name   []byte
+	name   []byte  // of a member, decoded
 
-	mocks  int // the first column that is a mock's
-	mocked bool
-	twice  int // where a mock's member stands for the second time; 0: nowhere
-	mock   mock
-	filler filler
+	mocks    int  // the first column that is a mock's member
+	mocked   bool // the row has such a member
+	repeated int  // the offset of one that the row has already; 0: there is none
+	mock     mock
+	filler   filler
 }
 
 func newObjects(l layout) *objects {
@@ -67,8 +66,7 @@ func (o *objects) parse(line []byte, row *Row) Kind {
 	return kind
 }
 
-// known is that of the layout. A row with a count has a key for each item, and may have very many;
-// it has none itself.
+// known sets Known. A row with a count has a key for each of its items, and no key itself.
 func (o *objects) known(row *Row, line []byte) {
 	if o.mocked && o.has(mockCount) {
 		return
@@ -77,7 +75,7 @@ func (o *objects) known(row *Row, line []byte) {
 	row.Known = row.Known && utf8.Valid(row.Key.Of(line))
 }
 
-// object makes the record of the object that is line[from:to], or its first one.
+// object makes the record of the object line[from:to], or the first one of several.
 func (o *objects) object(line []byte, from, to int, row *Row) Kind {
 	if o.json {
 		if kind := o.recordKey(row, line, o.fields); kind != Item {
@@ -99,7 +97,7 @@ func (o *objects) object(line []byte, from, to int, row *Row) Kind {
 	return o.rest(row, line, o.fields)
 }
 
-// recordValue makes the value of a row that is not all of it.
+// recordValue makes the value, unless it is the whole row.
 func (o *objects) recordValue(line []byte, row *Row) Kind {
 	if o.base64 >= 0 && o.isBinary() {
 		return o.binary(line, row)
@@ -107,7 +105,7 @@ func (o *objects) recordValue(line []byte, row *Row) Kind {
 	return o.text(row, line, o.fields, o.value, &row.Value)
 }
 
-// strip leaves out what is around the object: white space, and what makes lines an array.
+// strip returns where the object is in the line, without white space, and without the brackets and commas of an array.
 func strip(line []byte) (from, to int) {
 	to = len(bytes.TrimRight(line, " \t\r"))
 	from = skipSpace(line[:to], 0)
@@ -127,14 +125,14 @@ func skipSpace(data []byte, at int) int {
 	return at
 }
 
-// isBinary says that the value is value_base64: it is there, and not just to say that
-// it is none beside a value.
+// isBinary reports whether the value is that of value_base64: the member is there, and is not null besides a member
+// value.
 func (o *objects) isBinary() bool {
 	f := o.fields[o.base64]
 	return !f.absent && (!f.null || o.fields[o.value.first()].absent)
 }
 
-// binary makes a value of value_base64.
+// binary makes the value from value_base64.
 func (o *objects) binary(line []byte, row *Row) Kind {
 	f := o.fields[o.base64]
 	if value := o.fields[o.value.first()]; !value.absent && !value.null && !f.null {
@@ -163,8 +161,8 @@ func (o *objects) binary(line []byte, row *Row) Kind {
 func (o *objects) cut(beginning []byte, row *Row) Kind {
 	o.made, o.decode = o.made[:0], decodeString
 	from, _ := strip(beginning)
-	_ = o.scan(beginning, from)             // what stands before the fault is there
-	counted := o.mocked && o.has(mockCount) // its key is that of no item
+	_ = o.scan(beginning, from)             // it finds the members up to where the row was cut
+	counted := o.mocked && o.has(mockCount) // the row's key is that of no item
 	if counted || o.recordKey(row, beginning, o.fields) != Item || !utf8.Valid(row.Key.Of(beginning)) {
 		return row.reject(TooLong, 0)
 	}
@@ -172,17 +170,16 @@ func (o *objects) cut(beginning []byte, row *Row) Kind {
 	return Item
 }
 
-// scan finds the members that are asked for in the object that begins at at, up to the
-// end of data.  It returns the offset of what is no JSON, or -1.  Of members with the same
-// name the last counts (encoding/json).
+// scan finds the members that are columns in the object that begins at at and ends with data. It returns the offset of
+// what is not JSON, or -1. Of members with the same name the last one counts, as in encoding/json.
 func (o *objects) scan(data []byte, at int) (bad int) {
-	o.fields, o.mocked, o.twice = append(o.fields[:0], o.none...), false, 0
+	o.fields, o.mocked, o.repeated = append(o.fields[:0], o.none...), false, 0
 	if at == len(data) || data[at] != '{' {
 		return at
 	}
 	at = skipSpace(data, at+1)
 	if at < len(data) && data[at] == '}' {
-		return end(data, at+1)
+		return onlySpace(data, at+1)
 	}
 	for {
 		name, next := scanString(data, at)
@@ -198,13 +195,13 @@ func (o *objects) scan(data []byte, at int) (bad int) {
 		if next < 0 {
 			return at
 		}
-		column, ok := o.asked(data, name)
+		column, ok := o.columnOf(data, name)
 		if !ok {
 			return name.at
 		}
 		if column >= o.mocks {
 			if o.mocked = true; !o.fields[column].absent {
-				o.twice = name.at
+				o.repeated = name.at
 			}
 		}
 		if column >= 0 {
@@ -215,24 +212,23 @@ func (o *objects) scan(data []byte, at int) (bad int) {
 		case at < len(data) && data[at] == ',':
 			at = skipSpace(data, at+1)
 		case at < len(data) && data[at] == '}':
-			return end(data, at+1)
+			return onlySpace(data, at+1)
 		default:
 			return at
 		}
 	}
 }
 
-// end returns -1 if nothing stands behind the object.
-func end(data []byte, at int) int {
+// onlySpace returns the offset of the first byte from at that is not white space, or -1.
+func onlySpace(data []byte, at int) int {
 	if at = skipSpace(data, at); at < len(data) {
 		return at
 	}
 	return -1
 }
 
-// asked finds a member's column, -1 if nobody asks for it.  It is not ok where its name
-// stands for no text.
-func (o *objects) asked(data []byte, f field) (column int, ok bool) {
+// columnOf returns a member's column, -1 if it is none. ok is false if the name cannot be decoded.
+func (o *objects) columnOf(data []byte, f field) (column int, ok bool) {
 	name := data[f.at:f.end]
 	if f.coded {
 		var reason Reason
@@ -249,7 +245,7 @@ func (o *objects) asked(data []byte, f field) (column int, ok bool) {
 	return -1, true
 }
 
-// scanString finds the end of the string that begins at at; next is -1 if there is none.
+// scanString finds the end of the string that begins at at; next is the offset behind it, -1 if it is none.
 func scanString(data []byte, at int) (f field, next int) {
 	if at >= len(data) || data[at] != '"' {
 		return field{}, -1
@@ -261,7 +257,7 @@ func scanString(data []byte, at int) (f field, next int) {
 			f.end = i
 			return f, i + 1
 		case b == '\\':
-			if !isEscape(data[i:]) { // it may be that nobody decodes it
+			if !isEscape(data[i:]) { // checked here, for not every string is decoded
 				return field{}, -1
 			}
 			f.coded = true
@@ -273,7 +269,7 @@ func scanString(data []byte, at int) (f field, next int) {
 	return field{}, -1
 }
 
-// scanValue finds the end of the value that begins at at; next is -1 if it is none.
+// scanValue finds the end of the value that begins at at; next is the offset behind it, -1 if it is none.
 func scanValue(data []byte, at int) (f field, next int) {
 	if at >= len(data) {
 		return field{}, -1
@@ -294,7 +290,7 @@ func scanValue(data []byte, at int) (f field, next int) {
 	return f, next
 }
 
-// nested finds the end of an object or an array: what is in it is not looked at.
+// nested returns the offset behind an object or an array, -1 if it has no end. It does not check what is inside.
 func nested(data []byte, at int) int {
 	for depth := 0; at < len(data); at++ {
 		switch data[at] {

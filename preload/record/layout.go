@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,25 +9,26 @@ import (
 
 // A field is what a row has in a column.
 type field struct {
-	at, end int  // where it stands in the row, without quotes
-	coded   bool // it is not the bytes that stand there, but what they are decoded to
+	at, end int  // offsets in the row, without quotes
+	coded   bool // these bytes are to be decoded
 	null    bool // it is SQL's NULL
-	absent  bool // the object has no such member, or the row that was cut does not get so far
+	absent  bool // the object has no such member, or the row was cut before it
 }
 
-// A decoder appends what a coded field stands for.  bad is the offset of what stands for
-// nothing, with the reason.
+// A decoder appends what a coded field stands for. With a reason, bad is the offset of what is rejected.
 type decoder func(dst, raw []byte) (_ []byte, reason Reason, bad int)
 
-// layout is which columns make the key, the value and the rest of a record.
+// layout says which columns make the key, the value and the rest of a record.
 type layout struct {
 	options Options
-	columns []string // those that are asked for
+	columns []string // that are used: names, or numbers from 1
 	key     template
 	value   template
 	json    bool // the value is the whole row
-	base64  int  // a number of columns, or -1: the value, in base64
-	ttl     int  // the same for the rest
+
+	// Indexes of columns; -1: there is none.
+	base64  int // of the value in base64
+	ttl     int
 	expires int
 	flags   int
 
@@ -34,12 +36,12 @@ type layout struct {
 	decode decoder
 }
 
-// A template is literal text and columns; a column alone is one, too.
+// A template is literal text and columns; a single column is a template, too.
 type template []part
 
 type part struct {
 	text   string
-	column int // a number of layout.columns; -1: text
+	column int // an index of layout.columns; -1: it is text
 }
 
 // newLayout makes the layout of a format that has columns.
@@ -60,9 +62,9 @@ func newLayout(o *Options) (layout, error) {
 		if o.FlagsColumn == "" {
 			l.flags, _ = l.column("flags")
 		}
-		key, value = orElse(key, "key"), orElse(value, "value")
+		key, value = cmp.Or(key, "key"), cmp.Or(value, "value")
 	} else {
-		key, value = orElse(key, "1"), orElse(value, "2")
+		key, value = cmp.Or(key, "1"), cmp.Or(value, "2")
 	}
 	var err error
 	if l.key, err = l.parse("key", key); err != nil {
@@ -88,14 +90,7 @@ func newLayout(o *Options) (layout, error) {
 	return l, nil
 }
 
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}
-
-// parse reads a column or a template.
+// parse parses a column or a template; what is the option's name.
 func (l *layout) parse(what, s string) (template, error) {
 	if !strings.ContainsAny(s, "{}") {
 		column, err := l.column(s)
@@ -138,7 +133,7 @@ func (l *layout) parse(what, s string) (template, error) {
 	return t, nil
 }
 
-// column notes that a column is asked for.
+// column returns the index of a column, which it adds to the columns if it is new.
 func (l *layout) column(name string) (int, error) {
 	if at := slices.Index(l.columns, name); at >= 0 {
 		return at, nil
@@ -153,7 +148,7 @@ func (l *layout) column(name string) (int, error) {
 	return len(l.columns) - 1, nil
 }
 
-// columnNumber reads a number of a column, from 1.
+// columnNumber parses the number of a column, from 1.
 func columnNumber(name string) (int, bool) {
 	n, err := strconv.ParseUint(name, 10, 16)
 	return int(n), err == nil && n > 0
@@ -164,7 +159,7 @@ func (l *layout) record(row *Row, data []byte, fields []field) Kind {
 	if kind := l.recordKey(row, data, fields); kind != Item {
 		return kind
 	}
-	if !l.json { // the whole row is the format's to write down
+	if !l.json { // else the format makes it
 		kind := l.text(row, data, fields, l.value, &row.Value)
 		if kind != Item {
 			return kind
@@ -180,7 +175,7 @@ func (l *layout) recordKey(row *Row, data []byte, fields []field) Kind {
 	return l.checkKey(row, data, fields)
 }
 
-// known looks whether a row that is rejected has a good key.
+// known sets Known of a rejected row, if its key is good.
 func (l *layout) known(row *Row, data []byte, fields []field) {
 	reason, column := row.Reason, row.Column
 	row.Known = l.recordKey(row, data, fields) == Item
@@ -223,7 +218,7 @@ func (t template) first() int {
 	return 0
 }
 
-// text makes the text of a template; Skip, if it is NULL.
+// text makes the text of a template; Skip: it is NULL.
 func (l *layout) text(row *Row, data []byte, fields []field, t template, to *Bytes) Kind {
 	for _, p := range t {
 		if p.column < 0 {
@@ -265,7 +260,7 @@ func (l *layout) text(row *Row, data []byte, fields []field, t template, to *Byt
 	return Item
 }
 
-// add appends what a field stands for.
+// add appends what a field stands for; with a reason, at is the offset of what is rejected.
 func (l *layout) add(data []byte, f field) (reason Reason, at int) {
 	switch {
 	case f.null && l.options.Null == NullEmpty:
@@ -280,7 +275,7 @@ func (l *layout) add(data []byte, f field) (reason Reason, at int) {
 	return "", 0
 }
 
-// rest reads the columns that are numbers.
+// rest sets what a row is stored with: from its columns, or from the options.
 func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 	o := &l.options
 	row.Command, row.Flags, row.TTL = o.command, o.Flags, o.TTL
@@ -303,9 +298,9 @@ func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 	case dateAt >= 0 && !dateOK:
 		return row.reject(BadTTL, dateAt)
 	case ttlAt >= 0:
-		return row.in(ttl, ttlAt)
+		return row.expireIn(ttl, ttlAt)
 	case dateAt >= 0:
-		return row.until(date, dateAt)
+		return row.expireAt(date, dateAt)
 	}
 	return Item
 }

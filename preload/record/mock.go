@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// What can be wrong with what a mock asks for.
+// The reasons to reject a mock.
 const (
-	TwiceMember Reason = "the member stands there twice"
+	TwiceMember Reason = "the object has the member twice"
 	BadExpired  Reason = "expired is neither true nor false"
 	BadStale    Reason = "stale is neither true nor false"
 	BadWon      Reason = "won is neither true nor false"
@@ -21,11 +21,11 @@ const (
 	NoPlace     Reason = "there is no {n} in the key of a row with a count"
 )
 
-// mockMembers make items that no database has: expired ones, with a CAS unique of their own,
-// with filler for a value, many from one row, and stale ones.
+// mockMembers are the members of mocks, which are items as no database has them: expired, stale or won, with a chosen CAS
+// unique, with a synthetic value, and several from one row.
 var mockMembers = []string{"expired", "cas", "size", "seed", "count", "stale", "won"}
 
-// Their numbers.
+// Their indexes.
 const (
 	mockExpired = iota
 	mockCAS
@@ -36,24 +36,24 @@ const (
 	mockWon
 )
 
-// mock is what the members of a row ask for, and how far its items are made.
+// mock is what the members of a row say, and how many of its items are made.
 type mock struct {
 	expired     bool
 	stale, won  bool
 	cas, seed   uint64
-	sized       bool   // the value is filler
-	least, most uint64 // bytes of it
-	counted     bool
+	sized       bool   // the value is synthetic
+	least, most uint64 // its size in bytes
+	counted     bool   // there is a count
 	count, n    uint64 // how many items, and the number of the last one, from 1
 }
 
-// left says that there are items to be made of the row.
+// left reports whether more items are to be made from the row.
 func (m *mock) left() bool { return m.n < m.count }
 
-// place is where the number of an item of several goes.
+// place is replaced by the number of the item, of several.
 var place = []byte("{n}")
 
-// firstMock makes the first item of a row that has such members.
+// firstMock makes the first item of a row that has members of mocks.
 func (o *objects) firstMock(line []byte, row *Row) Kind {
 	o.mock = mock{count: 1}
 	if reason, at := o.readMock(line); reason != "" {
@@ -62,13 +62,13 @@ func (o *objects) firstMock(line []byte, row *Row) Kind {
 	}
 	kind := o.nextMock(line, row)
 	if kind != Item && row.Reason != Expired {
-		// It is the row that has no items, not its first one.
+		// The row is rejected or skipped, not its first item.
 		o.mock, row.Left = mock{}, 0
 	}
 	return kind
 }
 
-// nextMock makes the next item.  What scan has found in the line is still true.
+// nextMock makes the next item. What scan has found in the line is still valid.
 func (o *objects) nextMock(line []byte, row *Row) Kind {
 	m := &o.mock
 	m.n++
@@ -118,11 +118,11 @@ func (o *objects) mockValue(line []byte, row *Row) Kind {
 	return kind
 }
 
-// numbered puts the item's number in each place of a text; it says whether there is one.  The
-// text is copied in any case: a batch is to have as many bytes as its items.
+// numbered puts the item's number in each place of a text; placed says whether the text has one. The text is copied in
+// any case: a batch has as many bytes as its items.
 func (o *objects) numbered(b *Bytes, line []byte) (placed bool) {
 	text, from := b.Of(line), len(o.made)
-	for len(o.made)-from <= o.options.ValueMax { // it may have very many places
+	for len(o.made)-from <= o.options.ValueMax { // the text may have very many places
 		before, after, found := bytes.Cut(text, place)
 		if !found {
 			break
@@ -141,10 +141,10 @@ func (o *objects) copied(p []byte) Bytes {
 	return made(o.made[from:len(o.made):len(o.made)])
 }
 
-// readMock reads what the members ask for; at is where that makes no sense.
+// readMock reads the members of a mock; with a reason, at is the offset of the one that is rejected.
 func (o *objects) readMock(line []byte) (reason Reason, at int) {
-	if o.twice > 0 {
-		return TwiceMember, o.twice
+	if o.repeated > 0 {
+		return TwiceMember, o.repeated
 	}
 	m := &o.mock
 	for _, mark := range []struct {
@@ -163,7 +163,7 @@ func (o *objects) readMock(line []byte) (reason Reason, at int) {
 		*mark.to = text == "true"
 	}
 	switch {
-	case m.expired && (given(o.fields, o.ttl) || given(o.fields, o.expires)):
+	case m.expired && (present(o.fields, o.ttl) || present(o.fields, o.expires)):
 		return TwoExpiries, o.member(mockExpired).at
 	case m.stale && o.options.NoStale:
 		return NoStale, o.member(mockStale).at
@@ -175,7 +175,7 @@ func (o *objects) readMock(line []byte) (reason Reason, at int) {
 		if m.least, m.most, m.sized = sizes(line[f.at:f.end]); !m.sized {
 			return BadSize, f.at
 		}
-		if given(o.fields, o.value.first()) || given(o.fields, o.base64) {
+		if present(o.fields, o.value.first()) || present(o.fields, o.base64) {
 			return SizedValue, f.at
 		}
 	}
@@ -203,12 +203,12 @@ func (o *objects) readMock(line []byte) (reason Reason, at int) {
 
 func (o *objects) member(member int) field { return o.fields[o.mocks+member] }
 
-// has says that a mock's member is there and not null.
-func (o *objects) has(member int) bool { return given(o.fields, o.mocks+member) }
+// has reports whether a mock's member is there and not null.
+func (o *objects) has(member int) bool { return present(o.fields, o.mocks+member) }
 
 func isString(line []byte, f field) bool { return f.at > 0 && line[f.at-1] == '"' }
 
-// sizes reads a size, or [least, most], of which something is there.
+// sizes parses a size, or [least, most]; text is not empty.
 func sizes(text []byte) (least, most uint64, ok bool) {
 	from, to := text, text
 	if text[0] == '[' {

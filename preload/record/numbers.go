@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// given says that a column is asked for, is there, and is not NULL.
-func given(fields []field, column int) bool {
+// present reports whether a column is used, is there, and is not NULL.
+func present(fields []field, column int) bool {
 	return column >= 0 && !fields[column].absent && !fields[column].null
 }
 
-// word reads a column that has a number; at is where it stands, -1 if there is none, or it is
-// NULL or empty.  What can be no number is empty.
+// word returns the text of a column that has a number, and its offset; -1: the column is absent, NULL or empty. The word is
+// empty if it cannot be a number.
 func (l *layout) word(data []byte, fields []field, column int) (word []byte, at int) {
-	if !given(fields, column) || fields[column].at == fields[column].end {
+	if !present(fields, column) || fields[column].at == fields[column].end {
 		return nil, -1
 	}
 	f := fields[column]
@@ -30,10 +30,10 @@ func (l *layout) word(data []byte, fields []field, column int) (word []byte, at 
 	return word, f.at
 }
 
-// wordMax is the length of the longest number.
+// wordMax is the length of the longest number: 18446744073709551615.
 const wordMax = 20
 
-// number reads a column; at is as word has it.
+// number parses a column; at is that of word.
 func (l *layout) number(data []byte, fields []field, column int) (n int64, ok bool, at int) {
 	word, at := l.word(data, fields, column)
 	if at < 0 {
@@ -43,8 +43,8 @@ func (l *layout) number(data []byte, fields []field, column int) (n int64, ok bo
 	return n, err == nil, at
 }
 
-// seconds reads the time to live: seconds, or a duration with a unit, which is rounded up,
-// for memcached's clock ticks once a second.
+// seconds parses the time to live: seconds, or a duration with a unit, which is rounded up, for memcached's clock ticks
+// once a second.
 func (l *layout) seconds(data []byte, fields []field) (n int64, ok bool, at int) {
 	word, at := l.word(data, fields, l.ttl)
 	if at < 0 {
@@ -55,7 +55,7 @@ func (l *layout) seconds(data []byte, fields []field) (n int64, ok bool, at int)
 	}
 	d, err := time.ParseDuration(string(word))
 	switch {
-	case err != nil || d == 0 && bytes.ContainsAny(word, "123456789"): // less than it can say
+	case err != nil || d == 0 && bytes.ContainsAny(word, "123456789"): // less than a nanosecond
 		return 0, false, at
 	case d < 0:
 		return -1, true, at
@@ -65,8 +65,8 @@ func (l *layout) seconds(data []byte, fields []field) (n int64, ok bool, at int)
 	return int64(d / time.Second), true, at
 }
 
-// in gives the row so many seconds to live; 0 is for ever.
-func (r *Row) in(seconds int64, at int) Kind {
+// expireIn sets the row's time to live in seconds; 0: for ever.
+func (r *Row) expireIn(seconds int64, at int) Kind {
 	switch {
 	case seconds < 0:
 		r.Reason = Expired
@@ -78,8 +78,8 @@ func (r *Row) in(seconds int64, at int) Kind {
 	return Item
 }
 
-// until gives the row until a date, in seconds since 1970; 0 is for ever.
-func (r *Row) until(date int64, at int) Kind {
+// expireAt sets the row's time to live up to a date, in seconds since 1970; 0: for ever.
+func (r *Row) expireAt(date int64, at int) Kind {
 	if date == 0 {
 		r.TTL = 0
 		return Item
@@ -89,5 +89,5 @@ func (r *Row) until(date int64, at int) Kind {
 		r.Reason = Expired
 		return Skip
 	}
-	return r.in(left, at)
+	return r.expireIn(left, at)
 }

@@ -8,36 +8,36 @@ import (
 	"memcached-backdoor/preload/meta"
 )
 
-// Format is how rows are written down.
+// Format is the format of the rows.
 type Format string
 
 // The formats have the names of the tools that write them.
 const (
-	Raw       Format = "raw"       // key<TAB>value, raw bytes: the value may hold further tabs
-	MySQL     Format = "mysql"     // mysql --batch: columns between tabs, \0 \t \n \\
-	PSQL      Format = "psql"      // COPY … TO STDOUT, text: columns between tabs, its escapes, \N
+	Raw       Format = "raw"       // key, tab, value: raw bytes, and the value may have tabs
+	MySQL     Format = "mysql"     // mysql --batch: columns separated by tabs, with the escapes \0 \t \n \\
+	PSQL      Format = "psql"      // COPY … TO STDOUT, text: columns separated by tabs, with its escapes, and \N
 	CSV       Format = "csv"       // RFC 4180
-	TSV       Format = "tsv"       // columns between tabs, raw bytes
+	TSV       Format = "tsv"       // columns separated by tabs: raw bytes
 	JSONL     Format = "jsonl"     // a JSON object on each line
 	Memcached Format = "memcached" // set, add, replace and ms commands
-	Dump      Format = "dump"      // what a dump writes: ms commands with checksums, and their end
+	Dump      Format = "dump"      // what a dump writes: ms commands with checksums, and mn at the end
 )
 
 // Formats are all of them.
 var Formats = []Format{Raw, MySQL, PSQL, CSV, TSV, JSONL, Memcached, Dump}
 
-// Null is what becomes of SQL's NULL.
+// Null says what becomes of SQL's NULL.
 type Null string
 
-// What can become of it.
+// What becomes of a NULL.
 const (
 	NullSkip    Null = "skip"    // the row is skipped
-	NullEmpty   Null = "empty"   // it is the empty value
-	NullLiteral Null = "literal" // it is the text that stands for it
+	NullEmpty   Null = "empty"   // the value is empty
+	NullLiteral Null = "literal" // the value is the text that the format has for NULL
 )
 
-// defaultNull is what loses nothing by accident.  Of mysql's NULL nobody can tell
-// whether it is the text, and many writers of CSV write an empty text like a NULL.
+// defaultNull loses nothing by accident. In mysql's output a NULL looks like the text NULL, and many writers of CSV write
+// an empty text like a NULL.
 var defaultNull = map[Format]Null{
 	MySQL: NullLiteral, PSQL: NullSkip, CSV: NullEmpty, TSV: NullEmpty, JSONL: NullSkip,
 }
@@ -95,7 +95,7 @@ type Options struct {
 	command Command // of Mode
 }
 
-// An OptionError is an option that makes no sense, by itself or for this input.
+// An OptionError is an option that has no meaning, by itself or for this input.
 type OptionError struct{ Message, Hint string }
 
 func (e *OptionError) Error() string { return e.Message }
@@ -104,7 +104,7 @@ func optionError(hint, format string, args ...any) *OptionError {
 	return &OptionError{Message: fmt.Sprintf(format, args...), Hint: hint}
 }
 
-// New makes a parser.  The error is an *OptionError.
+// New makes a parser. The error is an *OptionError.
 func New(o Options) (*Parser, error) {
 	if o.Format == "" {
 		o.Format = Raw
@@ -129,8 +129,8 @@ func New(o Options) (*Parser, error) {
 		return nil, err
 	}
 	p := &Parser{
-		marked: o.Format == CSV || o.Format == TSV || o.Format == JSONL,
-		broken: o.Format == CSV || o.Format == PSQL || o.Format == Memcached || o.Format == Dump,
+		bom:       o.Format == CSV || o.Format == TSV || o.Format == JSONL,
+		multiline: o.Format == CSV || o.Format == PSQL || o.Format == Memcached || o.Format == Dump,
 	}
 	switch o.Format {
 	case Raw:
@@ -138,7 +138,7 @@ func New(o Options) (*Parser, error) {
 	case MySQL:
 		p.format = newTable(l, &tabs{null: []byte("NULL"), escape: mysqlEscape})
 	case PSQL:
-		p.format = newTable(l, &copied{tabs: tabs{null: []byte(`\N`), escape: psqlEscape}})
+		p.format = newTable(l, &copyText{tabs: tabs{null: []byte(`\N`), escape: psqlEscape}})
 	case TSV:
 		p.format = newTable(l, &tabs{null: []byte{}})
 	case CSV:
@@ -154,16 +154,16 @@ func New(o Options) (*Parser, error) {
 	return p, nil
 }
 
-// rowMax is how long a row can be that has a value which fits, in bytes.
+// rowMax is the length of the longest row, in bytes, whose value is not Oversize.
 func rowMax(o Options) int {
 	const most = 1 << 30
 	switch o.Format {
 	case Raw:
 		return min(o.ValueMax, most) + meta.KeyMax + 1
-	case Memcached, Dump: // what is behind the data of a dump's item has room there, too
+	case Memcached, Dump: // headMax has room also for the marks behind an item of a dump
 		return min(o.ValueMax, most) + headMax
 	}
-	// A byte takes six at most: \u0000 in JSON.
+	// A byte of a value takes six bytes at most: \u0000 in JSON.
 	return min(6*min(o.ValueMax, most)+(64<<10), most)
 }
 

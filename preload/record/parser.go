@@ -2,56 +2,55 @@ package record
 
 import "bytes"
 
-// format takes the rows of one format apart.
+// format parses the rows of one format.
 type format interface {
 	frame
-	// parse says what the row's content is.
+	// parse parses the content of a row.
 	parse(content []byte, row *Row) Kind
-	// cut says what can be said of a row of which only the beginning is there.
+	// cut parses the beginning of a row, of which the rest is skipped.
 	cut(beginning []byte, row *Row) Kind
 }
 
-// A Parser takes rows off an input, one after the other.
+// A Parser parses the rows of an input, one after the other.
 type Parser struct {
-	format format
-	marked bool // the input may begin with a byte order mark
-	broken bool // rows may have line feeds in them
-	rowMax int
+	format    format
+	bom       bool // the input may begin with a byte order mark here
+	multiline bool // rows may have line feeds in them
+	rowMax    int
 }
 
 var lineFeed = []byte{'\n'}
 
-// RowMax is how long a row can be, in bytes, that is worth waiting for.
+// RowMax is the length of the longest row, in bytes; a longer one is to be cut.
 func (p *Parser) RowMax() int { return p.rowMax }
 
-// Next says what stands at the beginning of data, which is not empty.  end says that no
-// more comes behind it.  After More it is asked again, with the same bytes and
-// more, and so it is after a row that has items Left; after anything else with what
-// follows row.Size.
-func (p *Parser) Next(data []byte, end bool, row *Row) Kind {
+// Next parses the row at the beginning of data, which is not empty. eof says that no more input comes behind it. After
+// More, and after a row that has items Left, it is called with the same bytes, and perhaps more behind them; after
+// anything else with what follows row.Size.
+func (p *Parser) Next(data []byte, eof bool, row *Row) Kind {
 	*row = Row{}
 	mark := 0
-	if p.marked {
+	if p.bom {
 		switch mark = byteOrderMark(data); {
 		case mark > 0 && mark == len(data):
-			if !end {
+			if !eof {
 				return More
 			}
 			row.Size = mark
 			return Nothing
-		case mark < 0 && !end:
+		case mark < 0 && !eof:
 			return More
 		}
 		mark = max(mark, 0)
 	}
-	content, size := p.format.next(data[mark:], end)
+	content, size := p.format.next(data[mark:], eof)
 	if size == 0 {
 		return More
 	}
 	kind := p.format.parse(data[mark:][:content], row)
-	p.marked = p.marked && row.Left > 0 // the mark is in front of the next item, too
+	p.bom = p.bom && row.Left > 0 // the row's next item has the mark in front, too
 	switch {
-	case p.broken:
+	case p.multiline:
 		row.Lines = bytes.Count(data[mark:][:size], lineFeed)
 	case size > content:
 		row.Lines = 1
@@ -65,8 +64,7 @@ func (p *Parser) Next(data []byte, end bool, row *Row) Kind {
 	return kind
 }
 
-// byteOrderMark is how long the mark is at the beginning of data; -1: that is not
-// known yet.
+// byteOrderMark is the length of the mark at the beginning of data; -1: not known yet.
 func byteOrderMark(data []byte) int {
 	const mark = "\xef\xbb\xbf"
 	switch {
@@ -78,15 +76,14 @@ func byteOrderMark(data []byte) int {
 	return 0
 }
 
-// Cut gives a row up that has more than RowMax bytes, of which data has the first.  Its
-// key may be known: then it is an Item whose value is Oversize.  The rest of it is for Skip,
-// which is called next, with what is behind data.
+// Cut parses data, the beginning of a row that has more than RowMax bytes. If its key is known, it is an Item whose value
+// is Oversize. Skip is called next, with what is behind data.
 func (p *Parser) Cut(data []byte, row *Row) Kind {
 	*row = Row{}
 	mark := 0
-	if p.marked {
+	if p.bom {
 		mark = max(byteOrderMark(data), 0)
-		p.marked = false
+		p.bom = false
 	}
 	kind := p.format.cut(data[mark:], row)
 	row.Key.At += mark
@@ -95,26 +92,25 @@ func (p *Parser) Cut(data []byte, row *Row) Kind {
 	return kind
 }
 
-// Skip says how many bytes of data belong to the row that was cut; done, that it ends
-// with them.
-func (p *Parser) Skip(data []byte, end bool) (n int, done bool) {
+// Skip returns how many bytes of data belong to the row that was cut; done says that it ends with them.
+func (p *Parser) Skip(data []byte, eof bool) (n int, done bool) {
 	if len(data) == 0 {
-		return 0, end
+		return 0, eof
 	}
-	if _, size := p.format.next(data, end); size > 0 {
+	if _, size := p.format.next(data, eof); size > 0 {
 		return size, true
 	}
 	p.format.drop(data)
 	return len(data), false
 }
 
-// raw is the format of the article: lines of a key, a tab and a value.
+// raw is the format raw: on each line a key, a tab and a value.
 type raw struct {
 	lines
 	options Options
 }
 
-// NoTab is what can be wrong with such a line.
+// NoTab is the reason to reject a line of the format raw.
 const NoTab Reason = "no tab between key and value"
 
 func (r *raw) parse(line []byte, row *Row) Kind {

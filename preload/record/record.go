@@ -1,6 +1,5 @@
-// Package record turns bytes into records: where a row ends, what its key and its
-// value are, and why it has none.  It knows the formats of the tools that rows come
-// from, and nothing of where they come from or go to.
+// Package record parses rows: where a row ends, what its key and its value are, or the reason to reject it. It knows the
+// formats of the tools that write rows, and nothing of their source and their store.
 package record
 
 import "memcached-backdoor/preload/meta"
@@ -12,11 +11,10 @@ const TTLMax = 1<<31 - 1
 // Past is the time to live of an item that has expired when it is stored (package batch: Past).
 const Past = 1<<32 - 1
 
-// A Reason says why a row is not stored, in words for a person.  There are few
-// enough of them to be counted apart.
+// A Reason is the reason for which a row is not stored, for a person to read. There are few of them, and each is counted.
 type Reason string
 
-// What can be wrong with a row of any format.
+// The reasons to reject a row of any format.
 const (
 	EmptyKey   Reason = "empty key"
 	KeyTooLong Reason = "key longer than 250 bytes"
@@ -29,7 +27,7 @@ const (
 	TooLong    Reason = "row too long for memcached's item size limit (-I)"
 )
 
-// Why a good row is skipped.
+// The reasons to skip a good row.
 const (
 	NullValue Reason = "the value is NULL"
 	Expired   Reason = "expired already"
@@ -45,7 +43,7 @@ const (
 	Replace
 )
 
-// Kind is what [Parser.Next] has found.
+// Kind is what [Parser.Next] has parsed.
 type Kind int
 
 const (
@@ -53,22 +51,21 @@ const (
 	More Kind = iota
 	// Item is a row to be stored.
 	Item
-	// Reject is a row that cannot be stored, because of Reason.
+	// Reject is a row that cannot be stored, for Reason.
 	Reject
-	// Skip is a row that is not to be stored, because of Reason. One that is Expired has a
-	// Key and a Command; there is then no need for the old value any more.
+	// Skip is a row that is not to be stored, for Reason. One that is Expired has a Key and a Command: its key's old
+	// value is outdated.
 	Skip
-	// Nothing is no row: a header, an empty line, a command that stores nothing.
+	// Nothing is not a row: a header, an empty line, a command that stores nothing.
 	Nothing
-	// End is the end of the rows, whatever follows.
+	// End is the end of the rows; what follows is not read.
 	End
-	// Failed is the end of the load, because of Err.
+	// Failed is the end of the load, with the error Err.
 	Failed
 )
 
-// Bytes are a key or a value: Len bytes at At of the input that the parser was given,
-// or Made, where they do not stand there as they are.  Made is good until the parser is
-// called again.
+// Bytes are a key or a value: Len bytes at offset At of the parser's input, or Made, which is not nil if they are not in
+// the input as they are. Made is valid until the parser is called again.
 type Bytes struct {
 	At, Len int
 	Made    []byte
@@ -84,18 +81,17 @@ func (b Bytes) Of(data []byte) []byte {
 
 func made(p []byte) Bytes { return Bytes{Len: len(p), Made: p} }
 
-// A Row is what stands at the beginning of the input.
+// A Row is what is at the beginning of the input.
 type Row struct {
-	// Size is how many bytes of input it is, with the end of its line; Content without.
+	// Size is its length in bytes with the line end, Content without.
 	Size, Content int
-	// Lines is how many line feeds there are in it.
+	// Lines is how many line feeds it has.
 	Lines int
 
 	Key, Value Bytes
-	// Binary says that the key has any bytes, as one in base64 may; otherwise it is such as
-	// stands in commands.
+	// Binary says that the key may be a binary one: it was in base64. Any other is a text key (package meta: IsText).
 	Binary bool
-	// Oversize says that the value is longer than Options.ValueMax, and not there.
+	// Oversize says that the value is longer than Options.ValueMax; Value is not valid then.
 	Oversize bool
 	Command  Command
 	Flags    uint32
@@ -104,32 +100,30 @@ type Row struct {
 	// Stale and Won are the item's marks (package walk: Item).
 	Stale, Won bool
 
-	// Left is how many more items the row makes: [Parser.Next] is asked for the next of them
-	// with the same bytes, perhaps more behind them.
+	// Left is how many more items the row makes: [Parser.Next] makes the next one from the same bytes.
 	Left uint64
 
-	// Known says, with Reject, that the row has a valid Key, and a Command, beyond doubt: what is
-	// wrong with it is something else. If it was to be set, its key's old value is stale, which is
-	// worse than none. There is doubt where quotes, columns or JSON are not as they must be, so that
-	// the row may be part of a value; where a command has a flag that may change its meaning; and
-	// where a checksum is wrong or missing.
+	// Known says, with Reject, that Key and Command are valid beyond doubt: what is wrong is something else. If the
+	// row was to be set, its key's old value is stale, which is worse than none. There is doubt if quotes, columns
+	// or JSON are malformed, so that the row may be part of a value; if a command has a flag that may change its
+	// meaning; and if a checksum is wrong or missing.
 	Known bool
 
 	Header bool // with Nothing: it is the header
 
 	Reason Reason
-	Column int   // the byte of the row, from 1, at which Reason was seen; 0: not known
+	Column int   // the byte of the row, from 1, at which Reason was found; 0: not known
 	Err    error // with Failed
 }
 
-// reject makes the row one that cannot be stored; at is an offset in it.
+// reject rejects the row; at is the offset in it at which the reason was found.
 func (r *Row) reject(reason Reason, at int) Kind {
 	r.Reason, r.Column = reason, at+1
 	return Reject
 }
 
-// badKey holds a key to the text protocol's rules (protocol.txt: "Keys"), so
-// that every client can ask for what was stored.  at is where in the key it breaks them.
+// badKey returns the reason to reject a key, and its offset in the key. Keys follow the rules of the text protocol
+// (protocol.txt: "Keys"), so that every client can ask for what was stored.
 func badKey(key []byte) (reason Reason, at int) {
 	switch {
 	case len(key) == 0:

@@ -7,32 +7,33 @@ import (
 	"unicode/utf8"
 )
 
-// What can be wrong with the row of a table.
+// The reasons to reject a row of a table.
 const (
 	NoColumn   Reason = "fewer columns than expected"
 	MoreColumn Reason = "more columns than expected"
 	NotUTF8    Reason = "not UTF-8, which JSON must be"
 )
 
-// A splitter takes rows of columns apart.
+// A splitter splits rows into fields.
 type splitter interface {
 	frame
-	// split appends the fields of a row.
+	// split appends the fields of a row; with a reason, at is the offset of what is rejected.
 	split(fields []field, row []byte) (_ []field, reason Reason, at int)
 	decode(dst, raw []byte) (_ []byte, reason Reason, bad int)
 }
 
-// table is a format whose columns have an order, and perhaps a header.
+// table is a format whose columns have an order, and may have a header.
 type table struct {
 	splitter
 	layout
 	names  []string // the header's
-	index  []int    // of layout.columns; nil: not known yet
-	most   int      // of index
-	fields []field  // the row's
-	chosen []field  // of them, layout.columns
-	lost   bool     // the header was too long
+	index  []int    // of layout.columns in the row; nil: not known yet
+	last   int      // the largest index
+	fields []field  // of the row
+	chosen []field  // of these, layout.columns
 	field  []byte   // the text of one of them
+
+	headerCut bool // the header was too long
 }
 
 func newTable(l layout, s splitter) *table {
@@ -44,7 +45,7 @@ func (t *table) parse(content []byte, row *Row) Kind {
 	t.made = t.made[:0]
 	switch {
 	case t.options.Format == CSV && len(content) == 0:
-		return Nothing // as every reader of CSV has it
+		return Nothing // an empty line, which readers of CSV leave out
 	case t.options.Format == PSQL && string(content) == `\.`:
 		return End
 	}
@@ -58,15 +59,15 @@ func (t *table) parse(content []byte, row *Row) Kind {
 		return row.reject(reason, at)
 	}
 	if t.index == nil {
-		_ = t.resolve() // numbers are there
+		_ = t.resolve() // no name can be missing: columns are numbers without a header
 	}
 	switch {
-	case len(t.fields) <= t.most || t.names != nil && len(t.fields) < len(t.names):
+	case len(t.fields) <= t.last || t.names != nil && len(t.fields) < len(t.names):
 		return row.reject(NoColumn, len(content))
 	case t.names != nil && len(t.fields) > len(t.names):
 		return row.reject(MoreColumn, t.fields[len(t.names)].at)
-	case t.pair() && len(t.fields) > t.most+1:
-		return row.reject(MoreColumn, t.fields[t.most+1].at)
+	case t.pair() && len(t.fields) > t.last+1:
+		return row.reject(MoreColumn, t.fields[t.last+1].at)
 	}
 	kind := t.record(row, content, t.choose())
 	if kind == Item && t.json {
@@ -78,8 +79,8 @@ func (t *table) parse(content []byte, row *Row) Kind {
 	return kind
 }
 
-// pair says that nobody has named a key and a value: there are to be two columns, and the
-// named ones.
+// pair reports whether neither the key nor the value is an option: the row then has two columns for them, and no others but
+// those that are options.
 func (t *table) pair() bool { return t.options.Key == "" && t.options.Value == "" }
 
 func (t *table) choose() []field {
@@ -90,9 +91,9 @@ func (t *table) choose() []field {
 	return t.chosen
 }
 
-// header takes the names of the columns from the first row, unless that is no row.
+// header takes the names of the columns from the first row. It fails if they cannot be names.
 func (t *table) header(content []byte, row *Row, reason Reason, at int) Kind {
-	if t.lost {
+	if t.headerCut {
 		return row.fail(optionError("", "the header is too long"))
 	}
 	var names []string
@@ -100,8 +101,8 @@ func (t *table) header(content []byte, row *Row, reason Reason, at int) Kind {
 		if reason != "" {
 			break
 		}
-		f.null = false                                 // a name that looks like one
-		f.coded = f.coded && t.options.Format != MySQL // which escapes no names
+		f.null = false                                 // a name may look like a NULL
+		f.coded = f.coded && t.options.Format != MySQL // mysql --batch does not escape names
 		t.made = t.made[:0]
 		if reason, at = t.add(content, f); reason == "" && t.json && !utf8.Valid(t.made) {
 			reason, at = NotUTF8, f.at
@@ -109,7 +110,7 @@ func (t *table) header(content []byte, row *Row, reason Reason, at int) Kind {
 		names = append(names, string(t.made))
 	}
 	if reason != "" {
-		return row.fail(optionError("", "the header makes no sense at byte %d: %s", at+1, reason))
+		return row.fail(optionError("", "the header is malformed at byte %d: %s", at+1, reason))
 	}
 	for i, name := range names {
 		if slices.Contains(names[:i], name) && (t.json || slices.Contains(t.columns, name)) {
@@ -118,7 +119,7 @@ func (t *table) header(content []byte, row *Row, reason Reason, at int) Kind {
 	}
 	t.names, row.Header = names, true
 	err := t.resolve()
-	if t.pair() && (len(names) < 2 || err == nil && len(names) != t.most+1) {
+	if t.pair() && (len(names) < 2 || err == nil && len(names) != t.last+1) {
 		return row.fail(optionError("--key and --value choose columns; a row as JSON is --value json",
 			"the header has %d columns, not just a key and a value: %s", len(names), shown(names)))
 	}
@@ -133,9 +134,9 @@ func (r *Row) fail(err error) Kind {
 	return Failed
 }
 
-// resolve finds the columns that are asked for; a number is one also where there are names.
+// resolve finds the columns that are used. A number is a column also if there are names.
 func (t *table) resolve() error {
-	t.index, t.most = make([]int, 0, len(t.columns)), -1
+	t.index, t.last = make([]int, 0, len(t.columns)), -1
 	for _, name := range t.columns {
 		at := slices.Index(t.names, name)
 		if at < 0 {
@@ -146,7 +147,7 @@ func (t *table) resolve() error {
 			at = n - 1
 		}
 		t.index = append(t.index, at)
-		t.most = max(t.most, at)
+		t.last = max(t.last, at)
 	}
 	return nil
 }
@@ -164,11 +165,11 @@ func shown(names []string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// cut takes the key from what there is of a row, whose last field is not complete.
+// cut takes the key from the beginning of a row, whose last field is not complete.
 func (t *table) cut(beginning []byte, row *Row) Kind {
 	t.made = t.made[:0]
 	if t.index == nil && t.options.Header {
-		t.lost = true
+		t.headerCut = true
 		return row.reject(TooLong, 0)
 	}
 	if t.index == nil {
@@ -178,7 +179,7 @@ func (t *table) cut(beginning []byte, row *Row) Kind {
 	switch t.fields, reason, _ = t.split(t.fields[:0], beginning); reason {
 	case "":
 		t.fields = t.fields[:len(t.fields)-1] // more of it may come
-	case OpenQuote: // and the last field is not among them
+	case OpenQuote: // fields is without the last one
 	default:
 		return row.reject(TooLong, 0)
 	}
@@ -197,7 +198,7 @@ func (t *table) cut(beginning []byte, row *Row) Kind {
 	return Item
 }
 
-// object makes the row a JSON object, with the header's names.
+// object makes the value a JSON object of the row, with the header's names.
 func (t *table) object(content []byte, row *Row) Kind {
 	from := len(t.made)
 	t.made = append(t.made, '{')
@@ -210,7 +211,7 @@ func (t *table) object(content []byte, row *Row) Kind {
 			t.made = append(t.made, "null"...)
 			continue
 		}
-		// Decoded behind what there is, and written in its place.
+		// The field is decoded at the end of made, and then written there as JSON.
 		at := len(t.made)
 		if reason, bad := t.add(content, f); reason != "" {
 			return row.reject(reason, bad)
@@ -232,7 +233,7 @@ func (t *table) object(content []byte, row *Row) Kind {
 	return Item
 }
 
-// appendJSON appends text, which is UTF-8, as a JSON string.
+// appendJSON appends a text in UTF-8 as a JSON string.
 func appendJSON(dst, text []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

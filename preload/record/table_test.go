@@ -38,7 +38,7 @@ func TestHeader(t *testing.T) {
 		{name: "no such number", options: Options{Header: true, Key: "1", Value: "3"}, input: "id,age\n", want: []found{failed(`there is no column "3"`)}},
 		{name: "no such ttl", options: Options{Header: true, TTLColumn: "ttl"}, input: "id,bio\n", want: []found{failed(`there is no column "ttl"`)}},
 		{name: "it makes no sense", options: Options{Header: true, Key: "1", Value: "2"}, input: "id,b\"io\n1,x\n2,y\n",
-			want: []found{failed("the header makes no sense at byte 5: " + string(BareQuote))}},
+			want: []found{failed("the header is malformed at byte 5: " + string(BareQuote))}},
 		{name: "nothing", options: named, input: ""},
 	})
 	run(t, MySQL, []parserTest{
@@ -104,7 +104,7 @@ func TestObject(t *testing.T) {
 		{name: "ttl and flags", options: Options{Header: true, Value: "json", TTLColumn: "ttl"}, input: "id,ttl\n1,60\n1,-1\n",
 			want: []found{nothing, {kind: Item, key: "1", value: `{"id":"1","ttl":"60"}`, ttl: 60}, skip(Expired)}},
 		{name: "bad UTF-8", options: whole, input: "id,bio\n1,a\xff\n2,\"b\"\n", want: []found{nothing, reject(NotUTF8, 3), item("2", `{"id":"2","bio":"b"}`)}},
-		{name: "bad UTF-8 in a name", options: whole, input: "id,b\xffo\n1,x\n", want: []found{failed("the header makes no sense at byte 4: " + string(NotUTF8))}},
+		{name: "bad UTF-8 in a name", options: whole, input: "id,b\xffo\n1,x\n", want: []found{failed("the header is malformed at byte 4: " + string(NotUTF8))}},
 		{name: "bad UTF-8 is no matter otherwise", options: Options{Header: true}, input: "id,b\xffo\n1,\xff\n", want: []found{nothing, item("1", "\xff")}},
 		{name: "a column of this name", options: Options{Header: true, Value: "{json}"}, input: "id,json\n1,x\n", want: []found{nothing, item("1", "x")}},
 	})

@@ -2,10 +2,10 @@ package record
 
 import "bytes"
 
-// tabs are rows on a line each, with tabs between the columns.
+// tabs are rows on a line each, with columns separated by tabs.
 type tabs struct {
 	lines
-	null   []byte  // what NULL looks like
+	null   []byte  // the text of NULL
 	escape escaper // nil: there are no escapes
 }
 
@@ -27,17 +27,17 @@ func (t *tabs) split(fields []field, row []byte) ([]field, Reason, int) {
 
 func (t *tabs) decode(dst, raw []byte) ([]byte, Reason, int) { return unescape(dst, raw, t.escape) }
 
-// copied is the text format of PostgreSQL's COPY (its reference, "Text Format").
-type copied struct {
+// copyText is the text format of PostgreSQL's COPY (its reference, "Text Format").
+type copyText struct {
 	tabs
-	dropped bool // a backslash stands at the end of what was dropped that is none itself
+	escapeDropped bool // what was dropped ends with a backslash that escapes what follows
 }
 
-// next looks for a line feed that is not escaped; a carriage return before it belongs to
-// the line's end, for one that is data is always written \r.
-func (c *copied) next(data []byte, end bool) (content, size int) {
+// next looks for a line feed that is not escaped. A carriage return before it belongs to the line end, for in data it is
+// always written \r.
+func (c *copyText) next(data []byte, eof bool) (content, size int) {
 	for {
-		content, size = c.lines.next(data, end)
+		content, size = c.lines.next(data, eof)
 		if size == 0 {
 			return 0, 0
 		}
@@ -45,30 +45,30 @@ func (c *copied) next(data []byte, end bool) (content, size int) {
 			break
 		}
 		if c.scanned = size; size == len(data) {
-			if end {
+			if eof {
 				return size, size
 			}
 			return 0, 0
 		}
 	}
-	c.dropped = false
+	c.escapeDropped = false
 	if content > 0 && content < size && data[content-1] == '\r' {
 		content--
 	}
 	return content, size
 }
 
-func (c *copied) drop(data []byte) {
+func (c *copyText) drop(data []byte) {
 	c.tabs.drop(data)
-	c.dropped = c.escaped(data)
+	c.escapeDropped = c.escaped(data)
 }
 
-// escaped says that a backslash stands at the end of data that is none itself.
-func (c *copied) escaped(data []byte) bool {
+// escaped reports whether data ends with a backslash that is not escaped itself.
+func (c *copyText) escaped(data []byte) bool {
 	before := len(bytes.TrimRight(data, `\`))
 	odd := (len(data)-before)%2 == 1
 	if before == 0 {
-		return odd != c.dropped
+		return odd != c.escapeDropped
 	}
 	return odd
 }
