@@ -114,7 +114,7 @@ func TestRestoreRejects(t *testing.T) {
 		rejects := filepath.Join(t.TempDir(), "rejects")
 		to := start(t, h.other(t))
 		l, _, status := to.restored("--rejects", rejects, written(t, "dump", bytes.Join(rows, nil)))
-		if status != 3 || l.Rows != 1000 || l.Rejected != 10 || l.Stored != 990 || l.Reasons["the checksum is another: the item is damaged"] != 10 {
+		if status != 3 || l.Rows != 1000 || l.Rejected != 10 || l.Stored != 990 || l.Reasons["the checksum does not match: the item is damaged"] != 10 {
 			t.Errorf("status %d, %+v", status, l)
 		}
 		if got := read(t, rejects); got != string(damaged) {

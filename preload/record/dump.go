@@ -11,7 +11,7 @@ import (
 // The reasons to reject an item of a dump, besides those to reject a command.
 const (
 	NoChecksum  Reason = "no checksum: not an item of a dump"
-	BadChecksum Reason = "the checksum is another: the item is damaged"
+	BadChecksum Reason = "the checksum does not match: the item is damaged"
 	BadMarks    Reason = "the commands behind the item are not those of its marks: the item is damaged"
 )
 

@@ -8,7 +8,7 @@ import (
 
 // The reasons to reject an escape.
 const (
-	BadEscape  Reason = "a backslash with what mysql --batch never writes behind it"
+	BadEscape  Reason = "an escape that mysql --batch does not write"
 	LoneEscape Reason = "a backslash with nothing behind it"
 	BadString  Reason = "half of a surrogate pair in a JSON string"
 )

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -97,6 +98,15 @@ func TestReasons(t *testing.T) {
 	for reason, left := range reached {
 		if left {
 			t.Errorf("%q is no constant", reason)
+		}
+	}
+}
+
+// The reasons that say a limit say the one that holds.
+func TestLimitsInReasons(t *testing.T) {
+	for reason, limit := range map[Reason]int{KeyTooLong: meta.KeyMax, BinaryKey: meta.BinaryKeyMax} {
+		if want := fmt.Sprintf(" %d bytes", limit); !strings.Contains(string(reason), want) {
+			t.Errorf("%q is not about%s", reason, want)
 		}
 	}
 }

@@ -19,7 +19,7 @@ const (
 	EmptyKey   Reason = "empty key"
 	KeyTooLong Reason = "key longer than 250 bytes"
 	KeyByte    Reason = "space or control byte in the key"
-	BinaryKey  Reason = "key longer than 186 bytes that is no text: memcached's protocol has none"
+	BinaryKey  Reason = "binary key longer than 186 bytes: memcached's protocol has none"
 	NullKey    Reason = "NULL in the key"
 	BadFlags   Reason = "the flags are not a number from 0 to 4294967295"
 	BadTTL     Reason = "the time to live is neither a whole number of seconds nor a duration such as 24h, 68 years at most"
