@@ -29,10 +29,10 @@ type Peer struct {
 }
 
 // A Call is one connection of a client: a request, then replies. Its methods
-// are for one goroutine at a time, but for Progress, which may run beside Wait
-// and beside reads of the input.
+// are for one goroutine at a time, except Progress, which may run together with
+// Wait and with reads of the input.
 type Call struct {
-	// Peer is who calls. It is known before anything is read.
+	// Peer is the client. It is known before anything is read.
 	Peer Peer
 
 	// Input is the descriptor that came with the request; nil before Receive
@@ -45,21 +45,21 @@ type Call struct {
 	// Output is what a dump is written to, or nil. Close closes it.
 	Output *Stream
 
-	// Admit, if not nil, is asked when the request is known, before its descriptors are looked at; its error is
+	// Admit, if not nil, is called when the request is known, before its descriptors are examined; its error is
 	// that of Receive.
 	Admit func(Request) error
 
-	fd            int // the connection; -1 after Close
-	from          int // see Listener.From
-	hurry         chan struct{}
-	request       Request
-	gone          bool // Wait has seen the client go
-	receiveWithin time.Duration
-	finishWithin  time.Duration
+	fd              int // the connection; -1 after Close
+	firstDescriptor int // see Listener
+	hurry           chan struct{}
+	request         Request
+	gone            bool // Wait has seen that the client has gone
+	receiveWithin   time.Duration
+	finishWithin    time.Duration
 }
 
 // newCall makes a Call of an accepted connection, which it owns from then on.
-// It returns nil, with the connection closed, if there is nobody behind it.
+// It returns nil, with the connection closed, if the connection has no client any more.
 func newCall(fd int) *Call {
 	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
@@ -75,7 +75,7 @@ func newCall(fd int) *Call {
 	}
 }
 
-// Hurry ends a Receive that has no request a moment after it began. It may be called from any goroutine, once.
+// Hurry makes a Receive that has no request end 250 ms after it began. It may be called from any goroutine, once.
 func (c *Call) Hurry() { close(c.hurry) }
 
 // Ready is what a [Call.Wait] has seen.
@@ -89,11 +89,11 @@ type Ready struct {
 // limit is negative; when the limit has passed it returns the zero Ready and
 // no error. It watches three things at once: the input, if input is true; the
 // descriptor done, such as an eventfd, unless it is negative; and the client.
-// It reads none of them. Done is the caller's, and so is its emptying.
+// It reads none of them. The caller owns done, and reads it.
 //
 // That the client has gone ends one Wait only. Every later one reports it
-// again, but only in passing, when something else ends it: so a call that
-// goes on without its client (detach) can go on waiting for the rest.
+// too, but does not end for it: a call that continues without its client
+// (detach) waits for the rest.
 func (c *Call) Wait(input bool, done int, limit time.Duration) (Ready, error) {
 	// poll(2) ignores a negative descriptor and reports nothing for it.
 	set := []unix.PollFd{
@@ -113,7 +113,7 @@ func (c *Call) Wait(input bool, done int, limit time.Duration) (Ready, error) {
 	case now:
 		limit = 0
 	case ended != nil && c.gone && c.request.Detach:
-		slow := time.Until(c.Input.task.began.Add(detachedWithin))
+		slow := time.Until(c.Input.task.began.Add(detachedLimit))
 		if slow <= 0 {
 			return Ready{}, errSlow
 		}
@@ -137,16 +137,16 @@ func (c *Call) Wait(input bool, done int, limit time.Duration) (Ready, error) {
 	}, nil
 }
 
-// Progress sends the counts so far, if the request asked for that. It never
+// Progress sends the counts so far, if the request asks for progress. It never
 // waits: a message is dropped while the client has not read the one before.
-// So a client that does not read finds at most one stale message before its
-// result, and leaves room for the result. It reports whether it sent one.
+// So a slow client finds at most one old message before its result, and there
+// is room for the result. It reports whether it sent one.
 func (c *Call) Progress(r Reply) bool {
 	if !c.request.Progress {
 		return false
 	}
-	// SIOCOUTQ, as <linux/sockios.h> calls it for sockets: what was sent and
-	// is not read yet.
+	// For sockets it is called SIOCOUTQ (<linux/sockios.h>): the bytes that were sent and
+	// are not read yet.
 	if unread, err := unix.IoctlGetInt(c.fd, unix.TIOCOUTQ); err != nil || unread > 0 {
 		return false
 	}
@@ -159,14 +159,13 @@ func (c *Call) Progress(r Reply) bool {
 }
 
 // Finish sends the final reply, whose Version and Type it fills in: the Type
-// follows from which of Error, Status, Load and Dump is set. It waits for a client
-// that does not read for a bounded time (30 s), and returns [ErrGone] when
-// there is no client any more. The call is still to be closed.
+// follows from which of Error, Status, Load and Dump is set. For a client
+// that does not read it waits 30 s at most. It returns [ErrGone] when
+// the client has gone. It does not close the call.
 func (c *Call) Finish(r Reply) error {
 	data, err := encode(r)
 	if err != nil {
-		// Some answer there must be: without one the client takes memcached
-		// for dead.
+		// Without any reply the client takes memcached for dead.
 		data, _ = encode(Reply{Error: fail(CodeInternal, "", "the reply could not be sent: %v", err)})
 	}
 	deadline := time.Now().Add(c.finishWithin)
@@ -215,8 +214,8 @@ func (c *Call) Fail(err error) error {
 	return c.Finish(Reply{Error: asError(err)})
 }
 
-// send sends one message without waiting for room (EAGAIN). MSG_NOSIGNAL keeps
-// SIGPIPE from memcached.
+// send sends one message without waiting for room (EAGAIN). With MSG_NOSIGNAL memcached gets no
+// SIGPIPE.
 func (c *Call) send(data []byte) error {
 	_, err := retry(func() (int, error) {
 		return unix.SendmsgN(c.fd, data, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
@@ -230,14 +229,14 @@ func (c *Call) send(data []byte) error {
 	return nil
 }
 
-// Close closes the connection, the input and the outputs. What the kernel still does with one of them is left
-// behind, with that one. The second call does nothing.
+// Close closes the connection, the input and the outputs. One with which the kernel is still busy is left behind. The
+// second call does nothing.
 func (c *Call) Close() error {
 	if c.fd < 0 {
 		return nil
 	}
 	var err error
-	if c.Input != nil && !c.Input.task.ended() { // it watches the connection
+	if c.Input != nil && !c.Input.task.ended() { // the task watches the connection
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
 		err = os.NewSyscallError("close", closeFiles(c.Input.task, c.Input.fd, c.fd))
 		c.Input.fd = -1

@@ -38,7 +38,7 @@ func Dial(path string) (*Conn, error) {
 		return nil, fmt.Errorf("%s: %w", path, dialError(path, err))
 	}
 	// From here on the runtime's poller waits, so that Close ends a Next. The
-	// flag belongs to this end of the connection alone.
+	// flag is set for this end of the connection only.
 	if err := unix.SetNonblock(fd, true); err != nil {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
@@ -72,7 +72,7 @@ func dialError(path string, err error) error {
 	case errors.Is(err, unix.EPROTOTYPE), errors.Is(err, unix.ENOTSOCK):
 		return ErrNotDoor
 	case errors.Is(err, unix.ECONNREFUSED):
-		// Linux says this for a socket that nobody listens on, and for every
+		// Linux returns it for a socket without a listener, and for every
 		// file that is not a socket.
 		if info, statErr := os.Stat(path); statErr == nil && info.Mode().Type() != os.ModeSocket {
 			return ErrNotDoor
@@ -82,10 +82,9 @@ func dialError(path string, err error) error {
 	return os.NewSyscallError("connect", err)
 }
 
-// Call sends the request, and files with it. The files stay the caller's, who
-// may close them once Call has returned. A door that hung up before it read
-// the request may have said why, so that is not an error yet: [Conn.Next]
-// tells.
+// Call sends the request, and files with it. The caller owns the files, and may
+// close them when Call has returned. It is no error yet if the door has hung up before it read
+// the request: it may have sent an error, which [Conn.Next] returns.
 func (c *Conn) Call(req Request, files ...*os.File) error {
 	data, err := json.Marshal(req)
 	if err != nil {
@@ -121,8 +120,8 @@ func (c *Conn) Call(req Request, files ...*os.File) error {
 	return os.NewSyscallError("sendmsg", sent)
 }
 
-// number returns the descriptor of f. Unlike f.Fd it leaves O_NONBLOCK as it
-// is, which f may share with other processes.
+// number returns the descriptor of f. Unlike f.Fd it does not change O_NONBLOCK,
+// which f may share with other processes.
 func number(f *os.File) (int, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -133,10 +132,9 @@ func number(f *os.File) (int, error) {
 	return n, err
 }
 
-// Next waits for the next reply. Of a failed call it returns the reply's
-// [*Error] as the error, so a reply without an error is progress, a result or
-// a status. The error is [ErrLost] if the connection ended before that, and
-// another one after Close.
+// Next waits for the next reply. Without an error it is progress, a result or
+// a status. The error is the [*Error] of a failed call; [ErrLost] if the
+// connection ended before the final reply; and another one after Close.
 func (c *Conn) Next() (Reply, error) {
 	data := make([]byte, MaxReply)
 	n, flags, err := c.receive(data)
@@ -152,7 +150,7 @@ func (c *Conn) Next() (Reply, error) {
 	return parseReply(data[:n])
 }
 
-// receive receives one message; none, 0 bytes, is the end.
+// receive receives one message; 0 bytes are the end.
 func (c *Conn) receive(data []byte) (n, flags int, err error) {
 	var got error
 	resets := 0
@@ -164,8 +162,8 @@ func (c *Conn) receive(data []byte) (n, flags int, err error) {
 			case errors.Is(got, unix.EINTR):
 				continue
 			case errors.Is(got, unix.ECONNRESET) && resets == 0:
-				// The door hung up without having read everything that was
-				// sent. That is reported once and before what it said last.
+				// The door has hung up without having read everything that was
+				// sent. The kernel reports that once, before its last message.
 				resets++
 				continue
 			}
@@ -181,15 +179,15 @@ func (c *Conn) receive(data []byte) (n, flags int, err error) {
 	return n, flags, os.NewSyscallError("recvmsg", got)
 }
 
-// parseReply decodes a reply and sees to it that it is what its type says.
+// parseReply decodes a reply, and checks that it has what its type says.
 func parseReply(data []byte) (Reply, error) {
 	var r Reply
 	if err := json.Unmarshal(data, &r); err != nil {
-		return Reply{}, fail(CodeVersion, "use the client that came with the library in memcached", "the library's reply makes no sense: %v", err)
+		return Reply{}, fail(CodeVersion, "use the client that came with the library in memcached", "the library's reply is malformed: %v", err)
 	}
 	switch {
 	case r.Error != nil:
-		// In whatever version: this is how another one says what it speaks.
+		// Of any version: a library of another version says so with an error.
 		return r, r.Error
 	case r.Version != Protocol:
 		return r, fail(CodeVersion, "use the client that came with the library in memcached",
@@ -202,7 +200,7 @@ func parseReply(data []byte) (Reply, error) {
 }
 
 // Peer is the process that made the door, 0 if that is outside our PID namespace (unix(7):
-// SO_PEERCRED). A memcached that went into the background is a child of it.
+// SO_PEERCRED). With memcached -d that is the parent of the process behind the door.
 func (c *Conn) Peer() (pid int32) {
 	_ = c.raw.Control(func(fd uintptr) {
 		if peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
@@ -212,7 +210,7 @@ func (c *Conn) Peer() (pid int32) {
 	return pid
 }
 
-// Taken says that the library has received the request: nothing of it is on its way any more.
+// Taken reports whether the library has received the request.
 func (c *Conn) Taken() (taken bool) {
 	_ = c.raw.Control(func(fd uintptr) {
 		unread, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) // SIOCOUTQ, as in Progress
@@ -221,8 +219,8 @@ func (c *Conn) Taken() (taken bool) {
 	return taken
 }
 
-// Cancel asks the library to stop: what is stored stays, and the result of
-// that still comes. A detached load does not stop.
+// Cancel cancels the call: what is stored stays, and the result
+// still comes. A detached load does not stop.
 func (c *Conn) Cancel() error {
 	var shut error
 	err := c.raw.Control(func(fd uintptr) { shut = unix.Shutdown(int(fd), unix.SHUT_WR) })

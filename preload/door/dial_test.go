@@ -195,7 +195,7 @@ func TestParseReply(t *testing.T) {
 		{`{"version":2,"type":"result","load":{}}`, CodeVersion, "is of version 2; this client speaks version 1"},
 		{`{"version":1,"type":"result"}`, CodeVersion, `does not know: "result"`},
 		{`{"version":1,"type":"song","load":{}}`, CodeVersion, `does not know: "song"`},
-		{`Failed to store`, CodeVersion, "makes no sense"},
+		{`Failed to store`, CodeVersion, "is malformed"},
 	} {
 		t.Run(test.data, func(t *testing.T) {
 			_, err := parseReply([]byte(test.data))

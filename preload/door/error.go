@@ -9,7 +9,7 @@ import (
 const (
 	CodeRequest    = "request"    // the request is malformed, or asks for what does not exist
 	CodeVersion    = "version"    // client and library speak different versions of the protocol
-	CodeDescriptor = "descriptor" // the descriptor is missing, superfluous, or cannot be read
+	CodeDescriptor = "descriptor" // the descriptor is missing, superfluous, or cannot be read or written
 	CodeHost       = "host"       // this memcached is not supported
 	CodeBusy       = "busy"       // not now
 	CodeInternal   = "internal"   // a fault of the library
@@ -33,7 +33,7 @@ type Error struct {
 	Dump *Dump `json:"dump,omitempty"`
 }
 
-// Error returns the message. The hint is kept apart, for a line of its own.
+// Error returns the message without the hint, which gets a line for itself.
 func (e *Error) Error() string { return e.Message }
 
 // fail makes an Error of a code, a hint and a formatted message.
@@ -41,8 +41,7 @@ func fail(code, hint, format string, args ...any) *Error {
 	return &Error{Code: code, Hint: hint, Message: fmt.Sprintf(format, args...)}
 }
 
-// asError gives any error the form in which it can be sent: an [*Error] in the
-// chain as it is, everything else as an internal one.
+// asError makes an [*Error] of any error: the one in its chain, or an internal one.
 func asError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -53,7 +52,7 @@ func asError(err error) *Error {
 // Errors of the server side.
 var (
 	// ErrGone says that the client closed the connection, or its sending side.
-	ErrGone = errors.New("the client went away")
+	ErrGone = errors.New("the client has gone")
 
 	// ErrNoInput says that reading the input would have to wait.
 	ErrNoInput = errors.New("no input yet")
@@ -64,14 +63,14 @@ var (
 
 // Errors of the client side.
 var (
-	// ErrNoDoor says that there is nothing at the door's path.
+	// ErrNoDoor says that the door's path does not exist.
 	ErrNoDoor = errors.New("no such door")
 
-	// ErrStale says that the door is there, but nobody behind it any more.
+	// ErrStale says that no process listens at the door any more.
 	ErrStale = errors.New("nobody answers at the door")
 
-	// ErrPermission says that the door's mode, or that of a directory above
-	// it, keeps this user out.
+	// ErrPermission says that the mode of the door, or of a directory above
+	// it, does not let this user in.
 	ErrPermission = errors.New("permission denied")
 
 	// ErrNotDoor says that something else is at the door's path.

@@ -10,30 +10,30 @@ import (
 	"memcached-backdoor/preload/poll"
 )
 
-// A file's system calls may block for as long as its file system likes (NFS, FUSE, /proc/kmsg): read, write and
-// close, but fstat, lseek and poll, too. A thread that the kernel keeps cannot be freed. So each such call is a task
-// on a goroutine of its own, and a call whose client has gone leaves it behind, with the descriptors that it uses.
-// What is left behind is bounded: while there is too much of it, no further file is taken, and where files cannot
-// even be closed, no descriptor.
+// A file system may block a file's system calls for any time (NFS, FUSE, /proc/kmsg): read, write and close, but also
+// fstat, lseek and poll. The kernel does not give the thread back. So each such system call is a task with its own
+// goroutine, and a call whose client has gone leaves the task behind, with the descriptors that it uses. The number of
+// tasks that are left behind is bounded: while there are too many, no further file is accepted; if files cannot even be
+// closed, no descriptor.
 const (
-	// leftMax is how many calls may have left tasks behind before files are refused.
+	// leftMax is how many calls may have left tasks behind before files are rejected.
 	leftMax = 16
-	// refusedMax is how many refused calls may be closing their descriptors before none is received any more.
-	refusedMax = 16
-	// leaveWithin is how long a call waits for a task, such as closing its descriptors, without its client.
-	leaveWithin = 100 * time.Millisecond
-	// detachedWithin is how long a task may take when there is no client any more that could give it up.
-	detachedWithin = time.Minute
-	// tryAgain is the time between two reads of a file that says EAGAIN although poll says that it is ready.
-	tryAgain = 10 * time.Millisecond
+	// closingMax is how many rejected calls may be closing their descriptors before descriptors are no longer received.
+	closingMax = 16
+	// leaveLimit is how long a call waits for a task, such as closing its descriptors, when its client has gone.
+	leaveLimit = 100 * time.Millisecond
+	// detachedLimit is how long a task of a detached call may take when its client has gone.
+	detachedLimit = time.Minute
+	// retryPause is the time between two reads of a file that returns EAGAIN although poll says that it is ready.
+	retryPause = 10 * time.Millisecond
 )
 
-var left, refused atomic.Int32
+var left, closing atomic.Int32
 
-// Left is how many tasks were left behind, each with a thread.
-func Left() int { return int(left.Load() + refused.Load()) }
+// Left is how many tasks are left behind, each with a thread.
+func Left() int { return int(left.Load() + closing.Load()) }
 
-// A task is system calls that may block. What it returned is good when done is closed.
+// A task is system calls that may block. n and err are valid when done is closed.
 type task struct {
 	done  chan struct{}
 	began time.Time
@@ -50,7 +50,7 @@ func start(calls func() (int, error)) *task {
 	return t
 }
 
-// ended says that t, which may be nil, has returned.
+// ended reports whether t, which may be nil, has returned.
 func (t *task) ended() bool {
 	if t == nil {
 		return true
@@ -63,9 +63,9 @@ func (t *task) ended() bool {
 	}
 }
 
-// soon says that t returns within a moment.
-func (t *task) soon() bool {
-	timer := time.NewTimer(leaveWithin)
+// endsSoon waits for leaveLimit at most, and reports whether t has returned.
+func (t *task) endsSoon() bool {
+	timer := time.NewTimer(leaveLimit)
 	defer timer.Stop()
 	select {
 	case <-t.done:
@@ -75,24 +75,24 @@ func (t *task) soon() bool {
 	}
 }
 
-// refuse closes the descriptors of a call that is not served.
-func refuse(fds []int) {
+// discard closes the descriptors of a rejected call.
+func discard(fds []int) {
 	if len(fds) == 0 {
 		return
 	}
-	refused.Add(1)
+	closing.Add(1)
 	t := start(func() (int, error) {
-		defer refused.Add(-1)
+		defer closing.Add(-1)
 		for _, fd := range fds {
 			_ = unix.Close(fd)
 		}
 		return 0, nil
 	})
-	t.soon()
+	t.endsSoon()
 }
 
-// closeFiles closes descriptors, as they are when their user, if not nil, has returned. It waits for that a
-// moment only, and then leaves them behind.
+// closeFiles closes descriptors, after the task that uses them, if that is not nil, has returned. It waits for leaveLimit
+// at most, and then leaves them behind.
 func closeFiles(user *task, fds ...int) error {
 	t := start(func() (int, error) {
 		if user != nil {
@@ -104,7 +104,7 @@ func closeFiles(user *task, fds ...int) error {
 		}
 		return 0, err
 	})
-	if t.soon() {
+	if t.endsSoon() {
 		return t.err
 	}
 	left.Add(1)
@@ -115,15 +115,15 @@ func closeFiles(user *task, fds ...int) error {
 	return nil
 }
 
-// await waits for t as long as the client waits for the call, and a moment longer. After an error t is under way.
+// await waits for t until the client has gone, and for leaveLimit longer. With an error t has not returned.
 func (c *Call) await(t *task) error {
 	set := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLRDHUP}}
 	if _, err := poll.Wait(set, t.done, -1); err != nil || t.ended() {
 		return err
 	}
-	end, late := time.Now().Add(leaveWithin), ErrGone
+	end, late := time.Now().Add(leaveLimit), ErrGone
 	if c.request.Detach {
-		end, late = t.began.Add(detachedWithin), error(errSlow)
+		end, late = t.began.Add(detachedLimit), error(errSlow)
 	}
 	if _, err := poll.Wait(nil, t.done, max(time.Until(end), 0)); err != nil || t.ended() {
 		return err
@@ -131,20 +131,21 @@ func (c *Call) await(t *task) error {
 	return late
 }
 
-var errSlow = fail(CodeRead, "", "the file has not answered for %v, and the client has gone", detachedWithin)
+var errSlow = fail(CodeRead, "", "the file has not answered for %v, and the client has gone", detachedLimit)
 
-// facts are what is to be known of a passed descriptor.
+// facts are the facts of a passed descriptor.
 type facts struct {
-	stat     unix.Stat_t // only Mode, where it is a pipe or a socket
-	at       int64       // the offset of a regular file, -1 where there is none
+	stat     unix.Stat_t // of a pipe or a socket only Mode
+	at       int64       // the offset of a regular file; -1: there is none
 	terminal bool
 	err      error
 }
 
 func (f *facts) kind() uint32 { return f.stat.Mode & unix.S_IFMT }
 
-// known returns the facts that no file system is asked for: fstat(2) of a pipe may, if it is at a path.
-func known(fd int) (f facts, ok bool) {
+// streamFacts returns the facts of a pipe or a socket; ok is false for others. It does not ask a file system, which fstat(2)
+// does for a pipe with a path.
+func streamFacts(fd int) (f facts, ok bool) {
 	if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
 		f.stat.Mode = unix.S_IFSOCK
 		return f, true
@@ -156,8 +157,8 @@ func known(fd int) (f facts, ok bool) {
 	return f, false
 }
 
-// learn returns the facts of a file.
-func learn(fd int) (f facts) {
+// fileFacts returns the facts of a file.
+func fileFacts(fd int) (f facts) {
 	f.at = -1
 	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err != nil || flags&unix.O_PATH != 0 {
 		return facts{err: err, at: -1}
@@ -177,15 +178,15 @@ func learn(fd int) (f facts) {
 	return f
 }
 
-// examine returns the facts of descriptors, which it moves to the numbers that are the door's (Listener.From): fds
-// are the new ones then. When it fails what uses them may still be under way, and is returned.
+// examine returns the facts of descriptors, and moves them to numbers from Listener.FirstDescriptor on, which are in fds
+// then. With an error it may return a task that still uses them.
 func (c *Call) examine(fds []int) ([]facts, *task, error) {
 	all := make([]facts, len(fds))
 	var files []int
 	for i, fd := range fds {
 		var ok bool
-		if all[i], ok = known(fd); ok {
-			fds[i] = moved(fd, c.from)
+		if all[i], ok = streamFacts(fd); ok {
+			fds[i] = moved(fd, c.firstDescriptor)
 		} else {
 			files = append(files, i)
 		}
@@ -194,16 +195,16 @@ func (c *Call) examine(fds []int) ([]facts, *task, error) {
 		return all, nil, nil
 	}
 	if n := left.Load(); n >= leftMax {
-		return nil, nil, fail(CodeBusy, "pass a pipe, as in: cat FILE | client, or look why the files do not answer",
-			"files of %d earlier calls have not answered yet, no other file is taken", n)
+		return nil, nil, fail(CodeBusy, "pass a pipe, as in: cat FILE | client, or see why the files do not answer",
+			"the files of %d earlier calls have not answered yet: no other file is accepted", n)
 	}
 	t := start(func() (int, error) {
 		for _, i := range files {
-			if high := duplicated(fds[i], c.from); high != fds[i] {
-				go closeFiles(nil, fds[i]) // nobody waits for that: it may block as any close
+			if high := duplicated(fds[i], c.firstDescriptor); high != fds[i] {
+				go closeFiles(nil, fds[i]) // not awaited: it may block as any close
 				fds[i] = high
 			}
-			all[i] = learn(fds[i])
+			all[i] = fileFacts(fds[i])
 		}
 		return 0, nil
 	})
@@ -213,8 +214,8 @@ func (c *Call) examine(fds []int) ([]facts, *task, error) {
 	return all, nil, nil
 }
 
-// readFile reads once from what may not be read without blocking. It waits for something to read before,
-// where fd can be polled, and not longer than the client does, if that is not below 0.
+// readFile reads once from a file, and may block. If the file can be polled, it first waits for something to read. With a
+// client that is not below 0, it returns ErrGone when that has gone.
 func readFile(fd, client int, p []byte) (int, error) {
 	set := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(client), Events: unix.POLLRDHUP}}
 	for {
@@ -228,6 +229,6 @@ func readFile(fd, client int, p []byte) (int, error) {
 		if !errors.Is(err, unix.EAGAIN) {
 			return n, err
 		}
-		time.Sleep(tryAgain)
+		time.Sleep(retryPause)
 	}
 }

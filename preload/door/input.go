@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readBytes is how much of a file is read at once.
+// readBytes is how many bytes of a file are read at once.
 const readBytes = 256 << 10
 
 // Input is the descriptor that a client passed, for reading. Its open file
@@ -20,13 +20,13 @@ type Input struct {
 	call *Call
 	facts
 
-	// Of a file: reads are tasks, into memory of their own, for one that is left behind may still write to it. While what
-	// one has brought is taken, the next one is under way.
-	task    *task     // the read under way, or nil
-	buffers [2][]byte // what it reads into is the first, and what the one before has read into the second
-	data    []byte    // of the second, what was read and nobody has taken
-	err     error     // what the last read said
-	seekTo  int64     // where the next one begins; -1: where the last one ended
+	// Of a file. Its reads are tasks, with memory that only they use, for one that is left behind may still write to
+	// it. While the bytes of one read are taken, the next one runs.
+	task    *task     // the read that runs, or nil
+	buffers [2][]byte // that of the task, and that of the read before
+	data    []byte    // of the second, what was read and is not taken
+	err     error     // of the last read
+	seekTo  int64     // the offset of the next read; -1: the end of the last one
 }
 
 type inputKind int
@@ -44,11 +44,11 @@ func newInput(fd int, f facts, call *Call) (*Input, error) {
 	if err != nil {
 		return nil, fail(CodeDescriptor, "", "the descriptor cannot be examined: %v", err)
 	}
-	// O_PATH before the access mode, which is O_RDONLY there but means nothing.
+	// O_PATH comes before the access mode, which is O_RDONLY then and means nothing.
 	if flags&unix.O_PATH != 0 {
 		return nil, fail(CodeDescriptor, "open it for reading", "the descriptor is only a path (O_PATH)")
 	}
-	// Not "is O_WRONLY": Linux has a fourth mode, 3, that allows neither.
+	// Linux has a fourth mode besides O_WRONLY, 3, that does not allow to read.
 	if mode := flags & unix.O_ACCMODE; mode != unix.O_RDONLY && mode != unix.O_RDWR {
 		return nil, fail(CodeDescriptor, "open it for reading", "the descriptor is not open for reading")
 	}
@@ -87,8 +87,8 @@ func kindOf(fd int, f facts) (inputKind, error) {
 	return 0, fail(CodeDescriptor, "pass a file, a pipe or a stream socket", "the descriptor is of a kind that cannot be read (mode %#o)", f.stat.Mode)
 }
 
-// checkSocket refuses sockets that are not a stream of bytes. A datagram that
-// is longer than the buffer it is read into loses its end, without an error.
+// checkSocket rejects sockets that are not a stream of bytes. A datagram that
+// is longer than the buffer for it loses its end, without an error.
 func checkSocket(fd int) error {
 	typ, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err != nil {
@@ -104,8 +104,8 @@ func checkSocket(fd int) error {
 	return nil
 }
 
-// ready says whether TryRead has something to do, or what says when it may have: the end of a task, or, where that
-// is nil, the descriptor. A closed input has its error ready.
+// ready reports whether TryRead has something to read now, an error included. If not, it may have when the channel ended is
+// closed, or, if that is nil, when the descriptor is readable.
 func (in *Input) ready() (now bool, ended <-chan struct{}) {
 	switch {
 	case in.fd < 0:
@@ -118,7 +118,7 @@ func (in *Input) ready() (now bool, ended <-chan struct{}) {
 	return false, in.task.done
 }
 
-// begin begins a read of n bytes of a file at most.
+// begin begins to read n bytes of a file at most.
 func (in *Input) begin(n int) {
 	n = min(n, readBytes)
 	if len(in.buffers[0]) < n {
@@ -143,14 +143,14 @@ func (in *Input) begin(n int) {
 	})
 }
 
-// collect takes over what a read of a file has brought, if what the one before has brought is taken, and says
-// whether there is anything.
+// collect takes over the bytes of a read that has ended, if those of the read before are taken, and begins the next one. It
+// reports whether there are bytes or an error.
 func (in *Input) collect() bool {
 	if in.task != nil && len(in.data) == 0 && in.task.ended() {
 		n, err := max(in.task.n, 0), in.task.err
 		in.task = nil
 		in.buffers[0], in.buffers[1] = in.buffers[1], in.buffers[0]
-		if in.seekTo < 0 { // otherwise it has read at a place that is not wanted
+		if in.seekTo < 0 { // else it has read at the wrong offset
 			in.data, in.err = in.buffers[1][:n], err
 		}
 		if len(in.data) > 0 && in.err == nil {
@@ -160,7 +160,7 @@ func (in *Input) collect() bool {
 	return len(in.data) > 0 || in.err != nil
 }
 
-// FileID says which regular file an input is, as it was last changed.
+// FileID identifies a regular file, and its last change.
 type FileID struct {
 	Dev, Ino uint64
 	Size     int64
@@ -176,12 +176,12 @@ func (in *Input) FileID() (id FileID, ok bool) {
 	return FileID{Dev: uint64(st.Dev), Ino: st.Ino, Size: st.Size, Changed: st.Ctim}, true
 }
 
-// SeekTo makes the next read of a regular file begin at offset. It does so for the client, too.
+// SeekTo makes the next read of a regular file begin at offset. The client has the same offset.
 func (in *Input) SeekTo(offset int64) {
 	in.seekTo, in.data, in.err = offset, nil, nil
 }
 
-// Left is how many bytes there were from the offset to the end of a regular file when it came; -1 for
+// Left is how many bytes a regular file had from its offset to its end when it was received; -1 for
 // anything else, whose end is not known.
 func (in *Input) Left() int64 {
 	if in.facts.kind() != unix.S_IFREG || in.at < 0 || in.fd < 0 {
@@ -191,7 +191,7 @@ func (in *Input) Left() int64 {
 }
 
 // Read reads what there is, waiting for the first byte. It is an [io.Reader].
-// It returns [ErrGone] when the client goes away, also if there would be
+// It returns [ErrGone] when the client has gone, also if there is
 // something to read, unless the request says detach.
 func (in *Input) Read(p []byte) (int, error) {
 	for {
@@ -210,9 +210,9 @@ func (in *Input) Read(p []byte) (int, error) {
 }
 
 // TryRead reads what there is and does not wait: the error is [ErrNoInput] if
-// there is nothing yet, [io.EOF] at the end. Call it when [Call.Wait] says that
-// there is input: of a file the first call begins to read, and the next one has what was read. Of a pipe somebody else who reads from the same pipe may have been
-// faster.
+// there is nothing yet, [io.EOF] at the end. It is called when [Call.Wait] says that
+// there is input. The first call for a file begins to read, and has nothing yet. Another reader of the same pipe may have
+// been faster.
 func (in *Input) TryRead(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -265,8 +265,8 @@ func (in *Input) read(p []byte) (int, error) {
 	return 0, err
 }
 
-// noNowait says that RWF_NOWAIT cannot be had: the file cannot (pipes before Linux 6.4), the kernel is old, or a
-// sandbox forbids the call.
+// noNowait reports whether the error says that RWF_NOWAIT is not supported: by the file (pipes before Linux 6.4), by the
+// kernel, or by a sandbox that forbids the call.
 func noNowait(err error) bool {
 	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM)
 }

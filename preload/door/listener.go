@@ -13,15 +13,15 @@ import (
 	"memcached-backdoor/preload/poll"
 )
 
-// backOff is how long Accept waits after an error that only time can mend,
-// such as a process that is out of descriptors.
-const backOff = 100 * time.Millisecond
+// acceptPause is the time between two tries of Accept after an error that passes, such as that the process has no
+// descriptor left.
+const acceptPause = 100 * time.Millisecond
 
-// A Listener takes calls from a listening socket.
+// A Listener accepts calls from a listening socket.
 type Listener struct {
-	// From is the first of the numbers that descriptors of calls are moved to, if it is not 0:
-	// those before it are wanted by others in the process.
-	From int
+	// FirstDescriptor is the lowest number that the descriptors of calls get, as long as one is free: memcached
+	// uses those below it.
+	FirstDescriptor int
 
 	fd     int
 	mu     sync.Mutex // held while Accept uses fd, and by Close to close it
@@ -36,8 +36,8 @@ func NewListener(fd int) (*Listener, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	// Without it accept4 would block when whoever shares the socket, such as
-	// the parent of memcached -d, takes the connection that poll announced.
+	// Without it accept4 would block when another process that has the socket, such as the parent of memcached -d,
+	// accepts the connection that poll announced.
 	if err := unix.SetNonblock(fd, true); err != nil {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
@@ -60,11 +60,9 @@ func checkListening(fd int) error {
 	return nil
 }
 
-// Accept waits for a client and returns its call, which the caller must close.
-// It returns an error only when no call can ever come again: [ErrClosed] after
-// Close, or the system call's error when fd is no listening socket any more.
-// What passes, such as EMFILE, is waited out; the clients stay in the backlog
-// meanwhile.
+// Accept waits for a client and returns its call, which the caller closes. It returns an error only when no call can come
+// any more: [ErrClosed] after Close, or the system call's error when fd is no longer a listening socket. After an error
+// that passes, such as EMFILE, it tries again; the clients stay in the backlog meanwhile.
 func (l *Listener) Accept() (*Call, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -74,8 +72,8 @@ func (l *Listener) Accept() (*Call, error) {
 		}
 		fd, _, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 		if err == nil {
-			if c := newCall(moved(fd, l.From)); c != nil {
-				c.from = l.From
+			if c := newCall(moved(fd, l.FirstDescriptor)); c != nil {
+				c.firstDescriptor = l.FirstDescriptor
 				return c, nil
 			}
 			continue
@@ -86,47 +84,47 @@ func (l *Listener) Accept() (*Call, error) {
 	}
 }
 
-// moved gives a descriptor a number from from on, where there is one.
-func moved(fd, from int) int {
-	high := duplicated(fd, from)
+// moved gives a descriptor a number that is not below first, if one is free.
+func moved(fd, first int) int {
+	high := duplicated(fd, first)
 	if high != fd {
 		unix.Close(fd)
 	}
 	return high
 }
 
-// duplicated returns a duplicate of a descriptor with a number from from on, or fd itself, if that has one or none is free.
-func duplicated(fd, from int) int {
-	if fd >= from {
+// duplicated returns a duplicate of a descriptor with a number that is not below first; or fd itself, if its number is not,
+// or no such number is free.
+func duplicated(fd, first int) int {
+	if fd >= first {
 		return fd
 	}
-	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, from)
+	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, first)
 	if err != nil {
 		return fd
 	}
 	return high
 }
 
-// wait waits until accept4 is worth another try, after it failed with cause.
-func (l *Listener) wait(cause error) error {
+// wait waits until accept4, which failed with an error, is to be tried again. It returns the error if that does not pass.
+func (l *Listener) wait(failed error) error {
 	set := []unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLIN}}
 	limit := time.Duration(-1)
 	switch {
-	case errors.Is(cause, unix.EAGAIN):
-	case errors.Is(cause, unix.EINTR):
+	case errors.Is(failed, unix.EAGAIN):
+	case errors.Is(failed, unix.EINTR):
 		return nil
-	case errors.Is(cause, unix.EBADF), errors.Is(cause, unix.EINVAL),
-		errors.Is(cause, unix.ENOTSOCK), errors.Is(cause, unix.EOPNOTSUPP):
+	case errors.Is(failed, unix.EBADF), errors.Is(failed, unix.EINVAL),
+		errors.Is(failed, unix.ENOTSOCK), errors.Is(failed, unix.EOPNOTSUPP):
 		// accept(2): fd cannot be accepted from. EINVAL is also the answer
 		// after Close shut the socket down.
 		if l.closed.Load() {
 			return ErrClosed
 		}
-		return os.NewSyscallError("accept4", cause)
+		return os.NewSyscallError("accept4", failed)
 	default:
-		// The client still waits, so POLLIN would return at once, and again.
-		// POLLRDHUP is there for Close.
-		set[0].Events, limit = unix.POLLRDHUP, backOff
+		// The client still waits, so that POLLIN would return at once. POLLRDHUP is for Close.
+		set[0].Events, limit = unix.POLLRDHUP, acceptPause
 	}
 	_, err := poll.Wait(set, nil, limit)
 	return err
@@ -138,7 +136,7 @@ func (l *Listener) Close() error {
 	if l.closed.Swap(true) {
 		return nil
 	}
-	// Wakes Accept from poll; from here on clients are refused.
+	// Wakes Accept from poll; from here on clients are refused (ECONNREFUSED).
 	shutdown := unix.Shutdown(l.fd, unix.SHUT_RDWR)
 	l.mu.Lock()
 	defer l.mu.Unlock()

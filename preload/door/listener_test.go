@@ -141,14 +141,14 @@ func TestAcceptWithoutDescriptors(t *testing.T) {
 	close(limited)
 
 	start, busy := time.Now(), onCPU(t, stat)
-	for time.Since(start) < 3*backOff {
+	for time.Since(start) < 3*acceptPause {
 		select {
 		case err := <-accepted:
 			t.Fatalf("Accept returned: %v", err)
-		case <-time.After(backOff / 10):
+		case <-time.After(acceptPause / 10):
 		}
 	}
-	if spent := onCPU(t, stat) - busy; spent > backOff {
+	if spent := onCPU(t, stat) - busy; spent > acceptPause {
 		t.Errorf("Accept spent %s of %s on the CPU", spent, time.Since(start))
 	}
 	restore()

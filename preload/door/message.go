@@ -16,17 +16,17 @@ const (
 	// MaxRequest is the size of the longest request, in bytes.
 	MaxRequest = 64 << 10
 
-	// MaxReply is the size of the longest reply, in bytes. It stays well
-	// below the default of SO_SNDBUF (208 KiB), above which a message of a
-	// SOCK_SEQPACKET socket cannot be sent at all.
+	// MaxReply is the size of the longest reply, in bytes. It is well
+	// below the default of SO_SNDBUF (208 KiB): a SOCK_SEQPACKET socket
+	// does not send a longer message.
 	MaxReply = 64 << 10
 )
 
-// What a Request can ask for.
+// The operations of a Request.
 const (
-	OpLoad   = "load"   // store the rows of the descriptor that is passed along
-	OpDump   = "dump"   // write the items of the cache to the descriptor that is passed along
-	OpStatus = "status" // say what the library is and what it has done
+	OpLoad   = "load"   // stores the rows of the descriptor that comes with the request
+	OpDump   = "dump"   // writes the items of the cache to the descriptor that comes with the request
+	OpStatus = "status" // says which library this is, and what it has done
 )
 
 // The options of a load and of a dump are those of the packages that take them, which say what each means.
@@ -72,7 +72,7 @@ type Request struct {
 	Progress bool `json:"progress,omitempty" op:"load dump"`
 }
 
-// What a Reply can be.
+// The types of a Reply.
 const (
 	TypeProgress = "progress" // Load or Dump: the counts so far; more replies follow
 	TypeResult   = "result"   // Load or Dump: the outcome
@@ -80,7 +80,7 @@ const (
 	TypeError    = "error"    // Error
 )
 
-// Reply is what the library answers. Type says which of the pointers is set.
+// Reply is an answer of the library. Type says which of the pointers is set.
 type Reply struct {
 	Version int     `json:"version"`
 	Type    string  `json:"type"`
@@ -90,20 +90,20 @@ type Reply struct {
 	Error   *Error  `json:"error,omitempty"`
 }
 
-// Engine is how rows are stored in a memcached.
+// Engine is how rows are stored and items are read.
 type Engine string
 
 // The engines.
 const (
 	EngineNative   Engine = "native"   // with memcached's own functions
-	EngineProtocol Engine = "protocol" // with meta commands to an address of memcached's own
+	EngineProtocol Engine = "protocol" // with commands, over a connection to memcached
 	EngineNone     Engine = "none"     // not at all
 )
 
 // Load counts what became of the rows of one load. Each row that was read is
 // stored, rejected or skipped, and nothing else: see [Load.Check].
 type Load struct {
-	// Rows is the number of rows taken from the input.
+	// Rows is how many rows were read.
 	Rows uint64 `json:"rows"`
 
 	// Stored rows are in the cache.
@@ -112,20 +112,20 @@ type Load struct {
 	// Rejected rows could not be stored: malformed, too large, no memory.
 	Rejected uint64 `json:"rejected"`
 
-	// Skipped rows were left out because an option asks for it: the mode, or what
-	// is to become of NULL; or because they have expired already.
+	// Skipped rows were left out for an option, the mode or that for NULL, or had
+	// expired already.
 	Skipped uint64 `json:"skipped"`
 
-	// Bytes is how much of the input was read.
+	// Bytes is how many bytes of the input were read.
 	Bytes uint64 `json:"bytes"`
 
 	// Canceled says that the load ended before its input did.
 	Canceled bool `json:"canceled"`
 
-	// Limited says that it did because more rows were rejected than may be.
+	// Limited says that it did so after more rows were rejected than the limits allow.
 	Limited bool `json:"limited"`
 
-	// Incomplete says that the input is of the format dump, and that its end is missing.
+	// Incomplete says that the input is a truncated dump.
 	Incomplete bool `json:"incomplete,omitempty"`
 
 	// Reasons counts the rejected and the skipped rows by reason.
@@ -134,23 +134,23 @@ type Load struct {
 	// Rejects are the first few rejected rows, in the order of the input.
 	Rejects []Reject `json:"rejects,omitempty"`
 
-	// Resumed is how many lines were left out because an earlier load had done with them.
+	// Resumed is how many lines were left out: an interrupted load had accounted for them.
 	Resumed uint64 `json:"resumed,omitempty"`
 
 	// ResumedBytes is how many bytes these lines have.
 	ResumedBytes uint64 `json:"resumed_bytes,omitempty"`
 
-	// Restarted says why a load that was to go on where an earlier one broke off began at the beginning.
+	// Restarted is the reason for which a load that was to resume another one began at the beginning.
 	Restarted string `json:"restarted,omitempty"`
 
-	// DryRun says that nothing was stored: what counts as stored would have been.
+	// DryRun says that nothing was stored: rows that count as stored would have been.
 	DryRun bool `json:"dry_run,omitempty"`
 
 	// Memory is what the rows of a dry run would need.
 	Memory *Memory `json:"memory,omitempty"`
 
-	// Gone says how many of the stored rows were not there any more at the end; nil if
-	// they all were.
+	// Gone says how many of the stored rows were no longer in the cache at the end; nil if
+	// all were.
 	Gone *Gone `json:"gone,omitempty"`
 
 	// Seconds is how long the load took.
@@ -159,20 +159,20 @@ type Load struct {
 	// Engine is how the rows were stored.
 	Engine Engine `json:"engine"`
 
-	// EngineReason says why that was not [EngineNative].
+	// EngineReason is the reason if that was not [EngineNative].
 	EngineReason string `json:"engine_reason,omitempty"`
 }
 
 // Memory is memcached's memory for items, and what the rows of a dry run would need of it.
-// Rows whose keys are there already, or come twice, count as if they were new.
+// Rows whose keys are in the cache already, or come twice, count as new ones.
 type Memory struct {
 	Fits      bool        `json:"fits"`                // without anything being evicted
-	Needed    uint64      `json:"needed"`              // bytes of pages, beyond those that the classes have
+	Needed    uint64      `json:"needed"`              // bytes of pages, besides those that the classes have
 	Free      uint64      `json:"free"`                // bytes that belong to no class yet
 	Limit     uint64      `json:"limit"`               // -m, in bytes; 0: there is none
-	Megabytes uint64      `json:"megabytes,omitempty"` // the -m with which they would fit, if they do not
+	Megabytes uint64      `json:"megabytes,omitempty"` // the -m with which they would fit; 0: they do
 	Classes   []SlabClass `json:"classes,omitempty"`   // those that get rows
-	Unknown   string      `json:"unknown,omitempty"`   // why the rest is not known
+	Unknown   string      `json:"unknown,omitempty"`   // the reason for which the rest is not known
 }
 
 // SlabClass is one of memcached's slab classes.
@@ -181,18 +181,18 @@ type SlabClass struct {
 	ChunkSize uint64 `json:"chunk_size"` // bytes
 	Chunks    uint64 `json:"chunks"`     // that the rows would take
 	Free      uint64 `json:"free"`       // chunks that are free now
-	Pages     uint64 `json:"pages"`      // of 1 MB, that it would need more
+	Pages     uint64 `json:"pages"`      // of 1 MB, that it would need besides those that it has
 }
 
-// Gone are rows that were stored and are not in the cache any more.
+// Gone are rows that were stored and are no longer in the cache.
 type Gone struct {
 	Rows      uint64 `json:"rows"`                // how many
-	Exact     bool   `json:"exact"`               // each was looked for; otherwise it is an estimate
+	Exact     bool   `json:"exact"`               // each row was looked for; else Rows is an estimate
 	Megabytes uint64 `json:"megabytes,omitempty"` // the -m that would have held all
-	Unknown   string `json:"unknown,omitempty"`   // why that is not known
+	Unknown   string `json:"unknown,omitempty"`   // the reason for which that is not known
 }
 
-// Count says how many there are of something, in English: "1 row", "2 rows".
+// Count is a number of things in English: "1 row", "2 rows".
 func Count(n uint64, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -203,7 +203,7 @@ func Count(n uint64, what string) string {
 // MaxRejects is how many rejected rows a [Load] lists.
 const MaxRejects = 10
 
-// Check reports an error when the counts do not add up.
+// Check returns an error if the counts do not add up.
 func (l *Load) Check() error {
 	if l.Rows != l.Stored+l.Rejected+l.Skipped {
 		return fmt.Errorf("the counts do not add up: %d rows read, but %d stored, %d rejected and %d skipped",
@@ -222,39 +222,39 @@ type Dump struct {
 	// Whether a file's bytes are on its disk is up to the client, as is what becomes of the file.
 	Written uint64 `json:"written"`
 
-	// Filtered items are not what was asked for.
+	// Filtered items are not among those that were asked for.
 	Filtered uint64 `json:"filtered"`
 
 	// Lost items have values that could not be read: in extstore, or, by protocol, under keys that no
-	// command can have. Keys are some of them.
+	// command can have. Keys are some of their keys.
 	Lost uint64   `json:"lost"`
 	Keys []string `json:"keys,omitempty"`
 
-	// Unwritten items were met, and are not in the dump because it ended before.
+	// Unwritten items were met, and the dump ended before they were written.
 	Unwritten uint64 `json:"unwritten"`
 
-	// Unmarked items are written like fresh ones, though they are stale, or their tokens were won: the
-	// format has no place for that.
+	// Unmarked items are stale or won, and are written without these marks, which the format does not
+	// have.
 	Unmarked uint64 `json:"unmarked"`
 
-	// Bytes is how much was written.
+	// Bytes is how many bytes were written.
 	Bytes uint64 `json:"bytes"`
 
-	// Part is how much of the cache lies behind, from 0 to 1.
+	// Part is the part of the cache that was walked through, from 0 to 1.
 	Part float64 `json:"part"`
 
-	// Canceled says that the dump ended before its end, because the client went.
+	// Canceled says that the dump ended early: the client had gone.
 	Canceled bool `json:"canceled"`
 
 	// Seconds is how long the dump took.
 	Seconds float64 `json:"seconds"`
 
-	// Engine is how the items were read; EngineReason says why that was not [EngineNative].
+	// Engine is how the items were read; EngineReason is the reason if that was not [EngineNative].
 	Engine       Engine `json:"engine"`
 	EngineReason string `json:"engine_reason,omitempty"`
 }
 
-// Check reports an error when the counts do not add up.
+// Check returns an error if the counts do not add up.
 func (d *Dump) Check() error {
 	if d.Items != d.Written+d.Filtered+d.Lost+d.Unwritten {
 		return fmt.Errorf("the counts do not add up: %d items met, but %d written, %d filtered, %d lost and %d unwritten",
@@ -268,18 +268,18 @@ type Reject struct {
 	// Line is the number of the row's first line in the input, from 1.
 	Line uint64 `json:"line"`
 
-	// Column is the byte of the row, from 1, at which that was seen; 0: not known.
+	// Column is the byte of the row, from 1, at which the reason was found; 0: not known.
 	Column int `json:"column,omitempty"`
 
 	// Reason is a short phrase in lower case, one of a fixed set.
 	Reason string `json:"reason"`
 
 	// Key is the row's key as a quoted Go string, cut to 64 bytes, so that a
-	// terminal can show it. It is empty where no key could be made out.
+	// terminal can show it. It is empty if no key was found.
 	Key string `json:"key,omitempty"`
 }
 
-// KeyNote names the row by its key, "" if that is not known.
+// KeyNote is the row's key for a message, "" if that is not known.
 func (r *Reject) KeyNote() string {
 	if r.Key == "" {
 		return ""
@@ -287,7 +287,7 @@ func (r *Reject) KeyNote() string {
 	return " (key " + r.Key + ")"
 }
 
-// Status says which library sits in which memcached, and what it has done.
+// Status says which library is in which memcached, and what it has done.
 type Status struct {
 	Library     string  `json:"library"`                // version of the library
 	Memcached   string  `json:"memcached"`              // version of memcached, or "" if it states none
@@ -295,9 +295,9 @@ type Status struct {
 	PID         int     `json:"pid"`                    // memcached's process
 	Route       string  `json:"route,omitempty"`        // how memcached's functions were found
 	Engine      Engine  `json:"engine"`                 // how rows are stored
-	Reason      string  `json:"reason,omitempty"`       // why that is not EngineNative
+	Reason      string  `json:"reason,omitempty"`       // if that is not EngineNative
 	Dumps       Engine  `json:"dumps"`                  // how items are read
-	DumpsReason string  `json:"dumps_reason,omitempty"` // why that is not EngineNative
+	DumpsReason string  `json:"dumps_reason,omitempty"` // if that is not EngineNative
 	Workers     int     `json:"workers"`                // memcached's worker threads
 	ItemSizeMax uint64  `json:"item_size_max"`          // memcached's -I, in bytes
 	Calls       uint64  `json:"calls"`                  // answered and running, this one included
@@ -310,10 +310,10 @@ type Status struct {
 	Preload *Preload `json:"preload,omitempty"` // nil: there are no fixtures
 }
 
-// Preload is what has become of the fixtures, whose rows are in the status' counts, too.
+// Preload is what has become of the fixtures. The counts of the status include their rows.
 type Preload struct {
 	Done     bool    `json:"done"`     // memcached accepts connections
-	Complete bool    `json:"complete"` // done, and every row is in the cache or was skipped; memcached's stderr says why not
+	Complete bool    `json:"complete"` // done, and every row is in the cache or was skipped; the reasons are on memcached's stderr
 	Files    uint64  `json:"files"`
 	Rows     uint64  `json:"rows"`
 	Stored   uint64  `json:"stored"`

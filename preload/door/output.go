@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Output is a file that a client passed, for writing. Its offset is the client's too.
+// Output is a file that a client passed, for writing. The client has the same offset.
 type Output struct {
 	fd    int
 	empty bool
@@ -15,8 +15,8 @@ type Output struct {
 }
 
 // newOutput checks whether fd can be written, and makes an Output of it, which owns it
-// then. Only regular files can: others have readers, who may not read. When it fails fd stays the caller's and the error is an
-// [*Error].
+// then. It takes regular files only: the reader of another one may not read. When it fails, the caller owns fd, and the
+// error is an [*Error].
 func newOutput(fd int, f facts, call *Call) (*Output, error) {
 	const hint = "pass a regular file that is open for writing"
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
@@ -36,11 +36,11 @@ func newOutput(fd int, f facts, call *Call) (*Output, error) {
 	return &Output{fd: fd, empty: f.stat.Size == 0, call: call}, nil
 }
 
-// Empty says that nothing stands in the file, as far as it was written here.
+// Empty reports whether the file was empty when it was received, and nothing was written since.
 func (o *Output) Empty() bool { return o.empty }
 
-// Write writes all of p at the file's offset. It returns [ErrGone] when the client goes before the file takes it; p
-// belongs to the file then, and nothing more can be written. Beyond a limit of the process's files the
+// Write writes all of p at the file's offset. It returns [ErrGone] when the client has gone before it is written: the
+// task keeps p then, and every later Write fails. Beyond the process's limit of file size the
 // error is EFBIG: the signal for it (setrlimit(2), SIGXFSZ) is blocked on Go's threads.
 func (o *Output) Write(p []byte) (int, error) {
 	if !o.task.ended() {

@@ -8,18 +8,18 @@ import (
 )
 
 const (
-	// DefaultPath is where the door is unless something else is said.
+	// DefaultPath is the default path of the door.
 	DefaultPath = "/var/run/memcached_backdoor"
 
-	// PathVariable names the environment variable that says where the door
-	// is, to the library and to the client.
+	// PathVariable is the environment variable with the path of the door, for
+	// the library and for the client.
 	PathVariable = "MEMCACHED_BACKDOOR"
 )
 
-// Path returns where a client finds the door: $MEMCACHED_BACKDOOR if that is
-// set and not empty; else [DefaultPath]; but if nothing is there, and
-// $XDG_RUNTIME_DIR/memcached_backdoor exists, that, because a memcached that
-// may not write to /var/run puts its door there.
+// Path returns the path of the door for a client: $MEMCACHED_BACKDOOR if that is
+// set and not empty; else [DefaultPath]; or, if that does not exist and
+// $XDG_RUNTIME_DIR/memcached_backdoor does, the latter: a memcached that
+// may not write to /var/run makes its door there.
 func Path() string { return pathOr(DefaultPath) }
 
 func pathOr(standard string) string {

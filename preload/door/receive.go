@@ -10,42 +10,40 @@ import (
 	"memcached-backdoor/preload/poll"
 )
 
-// hurryWithin is how long after it was accepted a client has to have sent its request when others wait: on a busy machine,
-// too, that takes milliseconds. It is no time from Hurry on: a hundred silent clients would have it one after the other.
-const hurryWithin = 250 * time.Millisecond
+// hurryLimit is how long a client that was accepted has to send its request when others wait; on a busy machine, too, that
+// takes milliseconds. The time does not begin with Hurry: a hundred silent clients would have it one after the other.
+const hurryLimit = 250 * time.Millisecond
 
-// roomForDescriptors is how many descriptors a message can bring in at least.
-// More than a request may have, so that too many are seen as what they are; but
-// few, because each of them takes a number from memcached until it is closed.
+// roomForDescriptors is how many descriptors a message can have at least: more than a request may have, so that too many
+// are reported as too many; but few, for each takes a number from memcached until it is closed.
 const roomForDescriptors = 4
 
-// roomForControl has room for credentials too: whether they come (SO_PASSCRED)
-// was decided by whoever made the socket, and they come first.
+// roomForControl has room for credentials, too: they come first if the maker of the socket has set SO_PASSCRED.
 var roomForControl = unix.CmsgSpace(unix.SizeofUcred) + unix.CmsgSpace(4*roomForDescriptors)
 
-// message is what recvmsg(2) brought. Its descriptors belong to whoever has it.
+// message is what recvmsg(2) has received. Its owner closes its descriptors.
 type message struct {
 	data  []byte
 	fds   []int
 	flags int // MSG_TRUNC, MSG_CTRUNC
 }
 
-// Receive waits for the request, at most 10 s, and checks it. A request that
-// comes with a descriptor leaves it in c.Input. The error is [ErrGone] if the
-// client left without a request; an [*Error] if the client is to be told,
-// which is up to the caller (see [Call.Fail]); or what a system call said.
+// Receive waits for the request, at most 10 s, and checks it. The descriptors that
+// come with it become Input, Rejects, Reasons and Output. The error is [ErrGone] if the
+// client left without a request; an [*Error] for the client, which
+// the caller sends (see [Call.Fail]); or that of a system call.
 // After an error none of the client's descriptors is open.
 func (c *Call) Receive() (Request, error) {
 	m, err := c.receiveMessage()
 	if err != nil {
 		return Request{}, err
 	}
-	req, err := judge(m)
+	req, err := checkMessage(m)
 	if err == nil && c.Admit != nil {
 		err = c.Admit(req)
 	}
 	if err != nil {
-		refuse(m.fds)
+		discard(m.fds)
 		return Request{}, err
 	}
 	c.request = req
@@ -55,8 +53,8 @@ func (c *Call) Receive() (Request, error) {
 // receiveMessage waits for one message and takes everything that comes with it.
 func (c *Call) receiveMessage() (message, error) {
 	data := make([]byte, MaxRequest)
-	// Without room for them the kernel lets no descriptor in, and no close can block.
-	full := refused.Load() >= refusedMax
+	// If the message has no room for descriptors, the kernel drops them, and no close can block here.
+	full := closing.Load() >= closingMax
 	var control []byte
 	if !full {
 		control = make([]byte, roomForControl)
@@ -70,7 +68,7 @@ func (c *Call) receiveMessage() (message, error) {
 			return message{}, err
 		}
 		if ready == 0 && hurry != nil && time.Now().Before(deadline) {
-			deadline, hurry = began.Add(hurryWithin), nil
+			deadline, hurry = began.Add(hurryLimit), nil
 			continue
 		}
 		if ready == 0 && hurry == nil {
@@ -79,7 +77,7 @@ func (c *Call) receiveMessage() (message, error) {
 		if ready == 0 {
 			return message{}, fail(CodeRequest, "", "no request came within %s", c.receiveWithin)
 		}
-		// Never MSG_PEEK: it would install a descriptor of its own for each.
+		// Never MSG_PEEK: it would install another descriptor for each.
 		n, oobn, flags, _, err := unix.Recvmsg(c.fd, data, control, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
 		switch {
 		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
@@ -90,10 +88,10 @@ func (c *Call) receiveMessage() (message, error) {
 			return message{}, os.NewSyscallError("recvmsg", err)
 		}
 		if full && flags&unix.MSG_CTRUNC != 0 {
-			return message{}, fail(CodeBusy, "look why the files do not answer", "descriptors of %d refused calls are not closed yet, no other is taken", refusedMax)
+			return message{}, fail(CodeBusy, "see why the files do not answer", "the descriptors of %d rejected calls are not closed yet: no others are accepted", closingMax)
 		}
 		m := message{data: data[:n], fds: descriptors(control[:oobn]), flags: flags}
-		// recvmsg says 0 for the end as for an empty message.
+		// For the end recvmsg returns 0, as for an empty message.
 		if n == 0 && oobn == 0 && flags&unix.MSG_CTRUNC == 0 && c.hungUp() {
 			return message{}, ErrGone
 		}
@@ -108,8 +106,8 @@ func (c *Call) hungUp() bool {
 	return err == nil && n > 0
 }
 
-// descriptors collects the descriptors of all control messages. How many of
-// either there are is the client's choice, and each descriptor is open here.
+// descriptors collects the descriptors of all control messages. The client chooses how many of
+// either it sends, and each descriptor is open here.
 func descriptors(control []byte) []int {
 	var fds []int
 	for len(control) >= unix.CmsgLen(0) {
@@ -144,7 +142,7 @@ func (c *Call) adopt(fds []int) error {
 	case user != nil:
 		_ = closeFiles(user, fds...)
 	case err != nil:
-		refuse(fds)
+		discard(fds)
 	}
 	return err
 }
@@ -164,8 +162,8 @@ func (c *Call) adoptLoad(fds []int, all []facts) error {
 	return nil
 }
 
-// judge decides about a message that has been received in full.
-func judge(m message) (Request, error) {
+// checkMessage checks a message that has been received in full, and the number of its descriptors.
+func checkMessage(m message) (Request, error) {
 	if m.flags&unix.MSG_TRUNC != 0 {
 		return Request{}, fail(CodeRequest, "", "the request is longer than %d bytes", MaxRequest)
 	}
@@ -199,9 +197,9 @@ func judge(m message) (Request, error) {
 	return req, nil
 }
 
-// descriptorLost says why a descriptor that was sent is not here. The kernel
-// does not: recvmsg succeeds with MSG_CTRUNC, and fewer descriptors than were
-// sent. Trying to open one more tells the reasons apart.
+// descriptorLost finds the reason for which a descriptor that was sent was not received. The kernel
+// does not say it: recvmsg succeeds with MSG_CTRUNC, and fewer descriptors than were
+// sent. Whether another one can be opened tells the reasons apart.
 func descriptorLost() *Error {
 	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err == nil {

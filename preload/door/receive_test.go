@@ -239,12 +239,12 @@ func TestHurry(t *testing.T) {
 		c.Hurry()
 		wantError(t, <-errs, CodeBusy, "no request came, and other clients are waiting")
 	}
-	if took := time.Since(began); took > silent*hurryWithin/2 {
+	if took := time.Since(began); took > silent*hurryLimit/2 {
 		t.Errorf("%d clients have taken %v", silent, took)
 	}
 }
 
-// A request that is there is taken, whoever waits.
+// A request that has come is received, also when others wait.
 func TestHurryTooLate(t *testing.T) {
 	c, client := pair(t)
 	c.Hurry()

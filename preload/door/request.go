@@ -12,20 +12,20 @@ import (
 	"memcached-backdoor/preload/record"
 )
 
-// hintNewer is the way out when a client asks for what this library never heard of.
+// hintNewer is the hint when a client asks for what this library does not know.
 const hintNewer = "the client is newer than the library in memcached: restart memcached with the library that came with the client"
 
 // parseRequest decodes and checks a request. The error is always an [*Error].
 func parseRequest(data []byte) (Request, error) {
-	// The zero byte counts as empty because libraries send one in the place of
-	// nothing (golang.org/x/sys/unix.SendmsgN), as does much C code: on a
-	// stream socket, descriptors need a byte to travel with.
+	// A zero byte counts as empty: libraries send one instead of
+	// nothing (golang.org/x/sys/unix.SendmsgN), as does much C code, for on a
+	// stream socket descriptors need a byte to travel with.
 	if len(bytes.Trim(data, " \t\r\n\x00")) == 0 {
 		return Request{Version: Protocol, Op: OpLoad}, nil
 	}
 
-	// The version comes first, by itself: what else a request of another
-	// version holds is not for this library to judge.
+	// The version is checked first: this library does not know
+	// what else a request of another version may have.
 	var head struct {
 		Version *int `json:"version"`
 	}
@@ -54,8 +54,8 @@ func parseRequest(data []byte) (Request, error) {
 	return req, nil
 }
 
-// jsonError says what is wrong with a request in the words of the protocol
-// instead of Go's.
+// jsonError says what is wrong with a request in the words of the protocol,
+// not in Go's.
 func jsonError(err error) *Error {
 	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return fail(CodeRequest, hintNewer, "this library does not know the option %s", field)
@@ -73,7 +73,7 @@ func jsonError(err error) *Error {
 	return fail(CodeRequest, "", "the request is not JSON: %v", err)
 }
 
-// check reports what is wrong with the values of a request, as an [*Error].
+// check checks the values of a request. The error is an [*Error].
 func (r *Request) check() error {
 	switch r.Op {
 	case OpLoad, OpDump, OpStatus:

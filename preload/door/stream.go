@@ -9,24 +9,24 @@ import (
 	"memcached-backdoor/preload/poll"
 )
 
-// pipeBuf is how much a pipe takes without waiting when poll(2) says that it takes
-// anything (pipe(7): PIPE_BUF).
+// pipeBuf is how many bytes a pipe takes without blocking when poll(2) says that it is
+// writable (pipe(7): PIPE_BUF).
 const pipeBuf = 4096
 
-// Stream is what a client passed for a dump to be written to: a regular file, a pipe or a
-// stream socket. Its open file description is the client's, too, and nothing here changes its
-// flags.
+// Stream is what a client passed for a dump: a regular file, a pipe or a
+// stream socket. The client shares its open file description, whose flags
+// are not changed.
 type Stream struct {
 	fd   int
 	mode uint32 // unix.S_IFREG, S_IFIFO or S_IFSOCK
-	// plain says that pwritev2 cannot say RWF_NOWAIT of this pipe (before Linux 6.4).
+	// plain says that pwritev2 does not support RWF_NOWAIT for this pipe (before Linux 6.4).
 	plain bool
 	call  *Call
 	task  *task // of a file, or a plain pipe: the last write
 }
 
 // newStream checks whether fd can be written, and makes a Stream of it, which owns it then. When
-// it fails fd stays the caller's and the error is an [*Error].
+// it fails, the caller owns fd, and the error is an [*Error].
 func newStream(fd int, f facts, call *Call) (*Stream, error) {
 	const hint = "pass a file, a pipe or a stream socket that is open for writing"
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
@@ -49,11 +49,11 @@ func newStream(fd int, f facts, call *Call) (*Stream, error) {
 		}
 		return s, nil
 	}
-	return nil, fail(CodeDescriptor, hint, "the descriptor is of a kind that a dump is not written to (mode %#o)", f.stat.Mode)
+	return nil, fail(CodeDescriptor, hint, "the descriptor is of a kind that a dump cannot be written to (mode %#o)", f.stat.Mode)
 }
 
-// Write writes all of p. A reader that does not read makes it wait, but not longer than the
-// client waits: the error is [ErrGone] then; p belongs to the reader, and nothing more can be written.
+// Write writes all of p. It waits for a slow reader until the client has gone: the error is [ErrGone] then, the task keeps
+// p, and every later Write fails.
 func (s *Stream) Write(p []byte) (written int, err error) {
 	for written < len(p) {
 		if err := s.wait(); err != nil {
@@ -71,7 +71,7 @@ func (s *Stream) Write(p []byte) (written int, err error) {
 	return written, nil
 }
 
-// Gone says whether the client still waits: its error is [ErrGone] then.
+// Gone returns [ErrGone] if the client has gone.
 func (s *Stream) Gone() error {
 	set := []unix.PollFd{{Fd: int32(s.call.fd), Events: unix.POLLRDHUP}}
 	if n, err := poll.Wait(set, nil, 0); err != nil || n == 0 {
@@ -80,7 +80,7 @@ func (s *Stream) Gone() error {
 	return ErrGone
 }
 
-// wait waits until a write does not have to, or may.
+// wait waits until a pipe or a socket is writable. It returns ErrGone if the client has gone.
 func (s *Stream) wait() error {
 	if !s.task.ended() {
 		return ErrGone
@@ -101,7 +101,7 @@ func (s *Stream) wait() error {
 	return nil
 }
 
-// write makes one system call, and waits for it no longer than the client does.
+// write makes one system call, and waits for it until the client has gone.
 func (s *Stream) write(p []byte) (int, error) {
 	switch {
 	case s.mode == unix.S_IFSOCK:

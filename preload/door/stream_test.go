@@ -15,10 +15,10 @@ import (
 
 // factsOf are a descriptor's.
 func factsOf(fd int) facts {
-	if f, ok := known(fd); ok {
+	if f, ok := streamFacts(fd); ok {
 		return f
 	}
-	return learn(fd)
+	return fileFacts(fd)
 }
 
 // streamTo is a stream to a copy of f, and the client's end of its call.

@@ -89,7 +89,7 @@ func (s *Server) serve(socket, first int) {
 		startup.Say("no door: %v", err)
 		return
 	}
-	listener.From = first
+	listener.FirstDescriptor = first
 	go s.tidy()
 	for {
 		call, err := listener.Accept()
