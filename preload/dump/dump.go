@@ -1,4 +1,4 @@
-// Package dump writes the items of a cache down.
+// Package dump writes the items of a cache.
 package dump
 
 import (
@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// writeBytes is how much is written at once, about.
+	// writeBytes is about how many bytes are written at once.
 	writeBytes = 256 << 10
 	// progressEvery is the time between two reports of progress.
 	progressEvery = 200 * time.Millisecond
-	// fetchBytes is how much of the values of external items is fetched at once, about.
+	// fetchBytes is about how many bytes of values of external items are fetched at once.
 	fetchBytes = 4 << 20
-	// keysKept is how many keys of lost items are kept.
+	// keysKept is how many keys of lost items the counts have at most.
 	keysKept = 10
 )
 
@@ -41,34 +41,34 @@ type Hooks struct {
 	Progress func(*Counts)
 }
 
-// An OptionError is an option that makes no sense.
+// An OptionError is an option that has no meaning.
 type OptionError struct{ Message, Hint string }
 
 func (e *OptionError) Error() string { return e.Message }
 
-// A WriteError is why the dump could not be written; any other error is the cache's.
+// A WriteError says that the dump could not be written; any other error is the cache's.
 type WriteError struct{ error }
 
-// Unwrap returns what out has answered.
+// Unwrap returns the error of the writer.
 func (e *WriteError) Unwrap() error { return e.error }
 
 // Counts accounts for the items that were met: Items = Written + Filtered + Lost + Unwritten.
 type Counts struct {
-	Items    uint64  // live ones
-	Written  uint64  // what out has taken all bytes of
-	Filtered uint64  // not what was asked for
-	Unmarked uint64  // stale or won ones that are wanted, which the format does not say
-	Lost     uint64  // their values could not be read
-	Bytes    uint64  // written
-	Part     float64 // of the cache that lies behind
-	Keys     []string
+	Items    uint64   // live ones
+	Written  uint64   // with all their bytes
+	Filtered uint64   // not among those that the options want
+	Unmarked uint64   // of the written ones, those whose marks, stale or won, the format does not have
+	Lost     uint64   // their values could not be read
+	Bytes    uint64   // written
+	Part     float64  // of the cache that was walked through, from 0 to 1
+	Keys     []string // of some lost items
 }
 
-// Unwritten is how many items were met that out has not taken, or not all bytes of: none after a
+// Unwritten is how many items were met and not written, or not with all their bytes: 0 after a
 // dump without an error.
 func (c *Counts) Unwritten() uint64 { return c.Items - c.Written - c.Filtered - c.Lost }
 
-// Fetch fills in the values of external items, in place; those that it cannot stay External, or are
+// Fetch fills in the values of external items, in place. An item whose value it cannot fetch stays External, or is
 // Gone.
 type Fetch func([]*walk.Item) error
 
@@ -79,15 +79,15 @@ type dumper struct {
 	walker  walk.Walker
 	out     io.Writer
 	buffer  []byte
-	ends    []int        // where in buffer its items end
+	ends    []int        // of the items in buffer
 	now     int64        // seconds since 1970
-	outside []*walk.Item // external items whose values are to be fetched, and of how many bytes
-	toFetch int
+	outside []*walk.Item // external items whose values are to be fetched
+	toFetch int          // how many bytes these have
 	counts  Counts
 }
 
-// Dump writes the items of store to out. Its error is an *OptionError, a *WriteError, or the walk's
-// or the hooks'; the counts are true also then.
+// Dump writes the items of store to out. Its error is an *OptionError, a *WriteError, or that of the walk or of a
+// hook. With an error, too, the counts are true.
 func Dump(store walk.Store, out io.Writer, o Options, hooks Hooks) (Counts, error) {
 	encoder, err := newEncoder(o)
 	if err != nil {
@@ -121,7 +121,7 @@ func (d *dumper) run() error {
 		case nil:
 		case io.EOF:
 			d.counts.Part = 1
-			if d.counts.Lost == 0 { // otherwise it is not complete
+			if d.counts.Lost == 0 { // else the dump has no end: it is truncated
 				d.buffer = d.encoder.end(d.buffer)
 			}
 			return d.flush()
@@ -172,7 +172,7 @@ func (d *dumper) write(i *walk.Item) error {
 	return d.flush()
 }
 
-// fetchOutside writes the external items that were met.
+// fetchOutside fetches the external items that were met, and writes them.
 func (d *dumper) fetchOutside() error {
 	items := d.outside
 	d.outside, d.toFetch = nil, 0
@@ -183,7 +183,7 @@ func (d *dumper) fetchOutside() error {
 	}
 	for _, i := range items {
 		if i.Gone {
-			d.counts.Items-- // it may be, as any that is not there to the end
+			d.counts.Items-- // it is not in the cache to the end: a dump need not have it
 			continue
 		}
 		if i.External {

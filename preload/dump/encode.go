@@ -12,15 +12,15 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
-// Format is how items are written down.
+// Format is the format of a dump.
 type Format string
 
-// The formats. Each can be loaded again, but for List, which has no values.
+// The formats. Each can be loaded again, except List, which has no values.
 const (
-	MS    Format = "ms"    // memcached's own commands to store them, with a checksum; package record: Dump
+	MS    Format = "ms"    // commands that store the items, with checksums; package record: Dump
 	JSONL Format = "jsonl" // a JSON object on each line
 	CSV   Format = "csv"   // with a header: key, value, flags, expires
-	List  Format = "list"  // what is known of each item; Listed
+	List  Format = "list"  // a line about each item; Listed
 )
 
 // An encoder writes items. Dates are in seconds since 1970, 0 for never.
@@ -59,12 +59,12 @@ func expires(i *walk.Item, now int64) int64 {
 //
 //	ms KEY LENGTH[ b| KKEY][ FFLAGS][ TDATE] OCHECKSUM[X][Z] q
 //
-// X is a stale item and Z one whose token was won, as in memcached's answers: behind its data there
+// X says that the item is stale and Z that it is won, as in memcached's answers: behind its data there
 // are the commands that mark it so (package meta: AppendMarks).
-// The checksum is the CRC-32C, in eight hexadecimal digits, of the line up to the blank before
-// O, of the data, and of these commands; memcached takes it for an opaque token, which means nothing to it. The
-// last line of a complete dump is "mn". Rows are quiet (q): memcached says only what it has not stored,
-// and a line for each token that is won.
+// The checksum (package meta: Checksum) has eight hexadecimal digits. It is that of the line up to the space before
+// O, of the data, and of these commands; for memcached it is an opaque token without a meaning. The
+// last line of a complete dump is "mn". The commands are quiet (q): memcached answers only those that do not store,
+// and with a line for each token that is won.
 type commands struct{ marks []byte }
 
 func (*commands) begin(dst []byte) []byte { return dst }
@@ -108,8 +108,8 @@ func (lines) item(dst []byte, i *walk.Item, _ int64) []byte {
 
 func (lines) end(dst []byte) []byte { return dst }
 
-// objects are JSON, as the format jsonl of a load reads them. A key that is no UTF-8 is
-// one in base64, which no load reads: nothing in JSON is.
+// objects are JSON as a load reads it. A key that is not UTF-8, which JSON cannot have, is in
+// base64, and a load rejects it.
 type objects struct{ keysOnly bool }
 
 func (objects) begin(dst []byte) []byte { return dst }
@@ -138,7 +138,7 @@ func (o objects) item(dst []byte, i *walk.Item, now int64) []byte {
 
 func (objects) end(dst []byte) []byte { return dst }
 
-// appendText appends a member, in base64 if it is no text.
+// appendText appends a member, in base64 if it is not UTF-8.
 func appendText(dst []byte, name string, value []byte) []byte {
 	if !utf8.Valid(value) {
 		dst = append(append(append(dst, '"'), name...), `_base64":"`...)
@@ -151,7 +151,7 @@ func appendText(dst []byte, name string, value []byte) []byte {
 	var quoted bytes.Buffer
 	encoder := json.NewEncoder(&quoted)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(string(value)) // text can always be
+	_ = encoder.Encode(string(value)) // a string has no error
 	return append(dst, bytes.TrimSuffix(quoted.Bytes(), []byte("\n"))...)
 }
 
@@ -179,7 +179,7 @@ func (t table) item(dst []byte, i *walk.Item, now int64) []byte {
 
 func (table) end(dst []byte) []byte { return dst }
 
-// appendQuoted quotes always: an empty field without quotes is a NULL.
+// appendQuoted appends a field in quotes, also an empty one: without quotes it would be a NULL.
 func appendQuoted(dst, field []byte) []byte {
 	dst = append(dst, '"')
 	for _, b := range field {

@@ -13,8 +13,8 @@ import (
 //	KEY SIZE FLAGS EXPIRES USED[ stale][ won]
 //
 // The key is percent-encoded, the size is that of the value in bytes, and the dates are in seconds
-// since 1970: of its expiry, 0 for never, and of when it was stored or asked for, to a minute. An item that
-// is marked as stale or won has these words at its end.
+// since 1970: when it expires, 0 for never, and when it was stored or asked for, to a minute. A stale or won
+// item has these words at the end of its line.
 type list struct{}
 
 func (list) begin(dst []byte) []byte { return dst }
@@ -49,7 +49,7 @@ type Listed struct {
 
 var errList = errors.New("not a line of a list of items")
 
-// Parse reads a line of a List, without its line feed. The key is made of the line's own bytes.
+// Parse parses a line of a List, without its line feed. The key is decoded in place, in the line's bytes.
 func (l *Listed) Parse(line []byte) error {
 	key, rest, _ := bytes.Cut(line, []byte(" "))
 	var numbers [4]uint64

@@ -1,14 +1,13 @@
 package dump
 
-// Match says that a key is like a pattern, in which * stands for any bytes and ? for one. The
-// pattern "" is like every key.
+// Match reports whether a key matches a pattern, in which * matches any bytes and ? one. The
+// pattern "" matches every key.
 func Match(pattern string, key []byte) bool {
 	if pattern == "" {
 		return true
 	}
-	// It goes back to the last star only: what an earlier one stands for could be shorter without
-	// any loss.
-	at, star, from := 0, -1, 0 // in the pattern; its last star, and where in the key that ends
+	// It backtracks to the last star only: an earlier one never has to match more.
+	at, star, from := 0, -1, 0 // offset in the pattern; its last star, and the end of what that matches in the key
 	for i := 0; i < len(key); {
 		switch {
 		case at < len(pattern) && pattern[at] == '*':

@@ -95,8 +95,8 @@ func (p *fixtureLoad) find() {
 	if found.Unsaved {
 		p.say("%s: nothing is saved there yet", startup.SaveFile())
 	}
-	for _, path := range found.Alone {
-		p.say("%s: left alone, its name ends with no format's", path)
+	for _, path := range found.Skipped {
+		p.say("%s: skipped, its extension is not that of a format", path)
 	}
 	for _, err := range found.Problems {
 		p.problem("%v", err)
