@@ -1,9 +1,9 @@
 // Package meta writes memcached's commands (its doc/protocol.txt: "Meta Commands").
 //
 // A key may have any bytes, and memcached takes what it reads for commands: a key with a line
-// feed in it, written as it is, ends its command and begins another. So one function writes a
-// key into a command, appendKey. And a connection sends Text only, which has a key from
-// appendKey, or from nowhere: no other package can make one.
+// feed, written as it is, ends its command and begins another. So only one function, appendKey, writes
+// keys into commands. And a connection sends only Text, which no other package can make: its
+// keys are written by appendKey.
 package meta
 
 import (
@@ -42,8 +42,8 @@ func Fits(key []byte) bool {
 	return len(key) > 0 && len(key) <= KeyMax && (len(key) <= BinaryKeyMax || IsText(key))
 }
 
-// appendKey appends a key as it stands in a command, which has the flag b if it is binary: then
-// it is in base64. It appends nothing if no command can have the key.
+// appendKey appends a key to a command. A binary key is written in base64, and its command has the flag b. If no command
+// can have the key, ok is false and nothing is appended.
 func appendKey(dst, key []byte) (_ []byte, binary, ok bool) {
 	switch {
 	case !Fits(key):
@@ -56,9 +56,9 @@ func appendKey(dst, key []byte) (_ []byte, binary, ok bool) {
 
 // AppendSet appends the beginning of a command that stores length bytes of data under a key.
 //
-// A dump has all items, and is sent to a memcached as it is. Under a key that no command can
-// have, memcached is to store nothing, and it is to take none of the data for commands. So the
-// key is in a flag there, K, that it does not know: it leaves out the data of such a command
+// A dump has all items, and can be sent to a memcached as it is. If no command can have the key of an item,
+// memcached must not store it, and must not take its data for commands. The command of such an item has the
+// key in a flag K, which memcached does not know: it skips the data of such a command
 // (proto_text.c: process_mset_command, _meta_flag_preparse).
 func AppendSet(dst, key []byte, length int) []byte {
 	dst, binary, ok := appendKey(append(dst, "ms "...), key)

@@ -1,18 +1,18 @@
 package meta
 
 const (
-	// never is a date later than any item's: "T" and "R" take none that is later.
-	never = "2147483647"
-	// late is a date before it.
-	late = "2147483646"
+	// latest is the latest date that the flags T and R can have.
+	latest = "2147483647"
+	// beforeLatest is the date before it.
+	beforeLatest = "2147483646"
 )
 
-// AppendMarks appends the commands that give an item its marks, stale and won, behind the one that has
-// stored it without; nothing, if it has none, or if no command can have its key: then there is no item.
+// AppendMarks appends the commands that make an item stale and won, behind the one that stores it. It appends nothing for an
+// item that is neither, or if no command can have its key: such an item is not stored.
 //
-// An item becomes stale by "md" with the flag I. A stale one's token goes to the first "mg" (proto_text.c:
-// process_mget_command); that of another goes to one that finds it to expire before the date of its flag R.
-// One that does not expire gets a date for that, which "T0" takes away again.
+// "md" with the flag I makes an item stale. The token of a stale item is won by the first "mg" (proto_text.c:
+// process_mget_command); that of another item by an "mg" whose flag R is a date after it expires. An item that does not
+// expire gets a date to expire for that, and "T0" takes it away.
 func AppendMarks(dst, key []byte, stale, won, expires bool) []byte {
 	if stale {
 		dst, _ = appendCommand(dst, "md ", key, " I q")
@@ -22,9 +22,9 @@ func AppendMarks(dst, key []byte, stale, won, expires bool) []byte {
 	case stale:
 		dst, _ = appendCommand(dst, "mg ", key, " u")
 	case expires:
-		dst, _ = appendCommand(dst, "mg ", key, " u R"+never)
+		dst, _ = appendCommand(dst, "mg ", key, " u R"+latest)
 	default:
-		dst, _ = appendCommand(dst, "mg ", key, " u T"+late+" R"+never)
+		dst, _ = appendCommand(dst, "mg ", key, " u T"+beforeLatest+" R"+latest)
 		dst, _ = appendCommand(dst, "mg ", key, " u T0")
 	}
 	return dst

@@ -5,17 +5,16 @@ import (
 	"strconv"
 )
 
-// Text is what may be sent to memcached. The zero value is nothing.
+// Text is what may be sent to memcached. The zero value is empty.
 type Text struct{ bytes []byte }
 
-// Bytes are the text, which is not to be changed.
+// Bytes returns the text, which the caller must not change.
 func (t Text) Bytes() []byte { return t.bytes }
 
-// constant is text that is written down in a program: what is no constant cannot be passed for
-// one by another package.
+// constant is a constant of a program: another package can pass no variable for it.
 type constant string
 
-// Commands are some that have no key.
+// Commands makes the text of commands without keys.
 func Commands(c constant) Text { return Text{[]byte(c)} }
 
 // Set is what an item is stored with.
@@ -23,13 +22,13 @@ type Set struct {
 	Flags uint32 // client flags
 	TTL   int64  // memcached's exptime; 0: never expires
 	CAS   uint64 // the CAS unique that it gets; 0: memcached draws one
-	// AskCAS has the answer say which one it got.
+	// AskCAS asks for the CAS unique that it got.
 	AskCAS bool
 	Mode   Mode
-	Quiet  bool // there is no answer if it is stored
+	Quiet  bool // memcached does not answer if it is stored
 }
 
-// Mode is when it is stored; 0: always.
+// Mode says when the item is stored; 0: always.
 type Mode byte
 
 // The modes (protocol.txt: "Meta Set").
@@ -38,31 +37,31 @@ const (
 	Replace Mode = 'R'
 )
 
-// bufferSize is how many bytes of commands are sent at once, about.
+// bufferSize is about how many bytes of commands are sent at once.
 const bufferSize = 64 << 10
 
-// errKey is no input's fault: keys that do not fit have been sorted out before.
+// errKey is an error of the library: rows whose keys do not fit are rejected before.
 var errKey = errors.New("a key that no command can have")
 
-// A Writer collects commands, and sends them. The first error stays, and ends the writing.
+// A Writer collects commands and sends them. After the first error, which End returns, it sends nothing.
 type Writer struct {
 	send   func(Text) error
 	buffer []byte
 	err    error
 }
 
-// NewWriter makes a writer; send gets the commands, and does not keep them.
+// NewWriter makes a writer. send gets the commands, which are valid until it returns.
 func NewWriter(send func(Text) error) *Writer { return &Writer{send: send} }
 
-// Get asks for an item (mg); flags say for what of it.
+// Get asks for an item (mg); flags say what to return.
 func (w *Writer) Get(key []byte, flags constant) { w.command("mg ", key, flags) }
 
-// Delete asks for a key to be deleted (md).
+// Delete deletes a key (md).
 func (w *Writer) Delete(key []byte) { w.command("md ", key, "") }
 
-// Debug asks for a line about an item, which does not count as a use (me). From 1.6.40 on
-// memcached sees the flag b only where another word follows it, whatever that is
-// (proto_text.c: process_meta_command).
+// Debug asks for a line about an item (me), which does not count as a use. From 1.6.40 on
+// memcached sees the flag b only if another word follows it (proto_text.c: process_meta_command): there
+// it is twice.
 func (w *Writer) Debug(key []byte) {
 	if IsText(key) {
 		w.command("me ", key, "")
@@ -71,8 +70,8 @@ func (w *Writer) Debug(key []byte) {
 	}
 }
 
-// Invalidate asks for an item to be stale (md with the flag I). If compare is not 0, one that has
-// another CAS unique stays as it is; if keep is not 0, the item gets that one, and otherwise the next.
+// Invalidate makes an item stale (md with the flag I); if compare is not 0, only one with that CAS unique. The item gets
+// the CAS unique keep, or, if that is 0, the next one.
 func (w *Writer) Invalidate(key []byte, compare, keep uint64) {
 	flags := []byte(" I")
 	if compare != 0 {
@@ -95,7 +94,8 @@ func (w *Writer) command(name string, key []byte, flags constant) {
 	w.flushIfFull()
 }
 
-// appendCommand appends a command about a key, with its line's end; nothing, if no command can have the key.
+// appendCommand appends a command with a key, and a line end. If no command can have the key, ok is false and nothing is
+// appended.
 func appendCommand(dst []byte, name string, key []byte, flags constant) (_ []byte, ok bool) {
 	from := len(dst)
 	dst, binary, ok := appendKey(append(dst, name...), key)
@@ -144,14 +144,14 @@ func (w *Writer) Set(key, value []byte, s Set) {
 	w.flushIfFull()
 }
 
-// End sends what is left, with a no-op (mn) behind it.
+// End sends the rest, and a no-op (mn) behind it. It returns the first error.
 func (w *Writer) End() error {
 	w.buffer = append(w.buffer, "mn\r\n"...)
 	w.flush()
 	return w.err
 }
 
-// fail takes a command out that has begun at from.
+// fail drops a command that begins at from.
 func (w *Writer) fail(from int) {
 	w.buffer = w.buffer[:from]
 	if w.err == nil {

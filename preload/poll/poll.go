@@ -1,6 +1,6 @@
-// Package poll waits for descriptors without a thread for each that waits. A thread in poll(2)
-// is one that Go makes another for, and Go never ends a thread that has nothing to do: here one
-// epoll(7) is asked by one goroutine for all.
+// Package poll waits for descriptors without a thread for each wait. For a thread in poll(2)
+// Go makes another one, and it never ends an idle thread. Here one goroutine waits in
+// epoll(7) for all.
 //
 // It is for descriptors whose poll never blocks in the kernel: sockets, pipes, eventfds.
 package poll
@@ -15,18 +15,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller is the process's; its descriptor is opened by Open and stays.
+// poller is the process's poller. Open opens its descriptor, which is never closed.
 var poller struct {
 	mu      sync.Mutex
-	fd      int // good when waiting is made
+	fd      int // valid when waiting is not nil
 	next    uint64
-	waiting map[uint64]chan struct{} // by what the kernel reports of a descriptor
+	waiting map[uint64]chan struct{} // by the number that the events of a Wait carry
 }
 
-// Open opens the epoll descriptor, the only one that this package keeps, with a number from from on, if there is
-// one. Wait does it, too: whoever wants to choose the moment and the number calls Open before. After an error it
-// may be called again.
-func Open(from int) error {
+// Open opens the epoll descriptor, the only one that this package keeps, with a number that is not below first, if one is
+// free. Wait opens it, too; Open chooses when, and the number. After an error it may be called again.
+func Open(first int) error {
 	poller.mu.Lock()
 	defer poller.mu.Unlock()
 	if poller.waiting != nil {
@@ -36,7 +35,7 @@ func Open(from int) error {
 	if err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	if high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, from); err == nil {
+	if high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, first); err == nil {
 		unix.Close(fd)
 		fd = high
 	}
@@ -45,14 +44,14 @@ func Open(from int) error {
 	return nil
 }
 
-// dispatch wakes who waits for what happens at the epoll descriptor fd, for ever.
+// dispatch wakes the Waits for the events of the epoll descriptor fd, for ever.
 func dispatch(fd int) {
 	events := make([]unix.EpollEvent, 64)
 	for {
-		n, _ := unix.EpollWait(fd, events, -1) // EINTR is all that it may say: n is -1 then
+		n, _ := unix.EpollWait(fd, events, -1) // the only error is EINTR, with n -1
 		poller.mu.Lock()
 		for _, e := range events[:max(n, 0)] {
-			// The number is used once: what comes late for somebody who has left wakes nobody.
+			// A number is used once: an event that comes too late for its Wait is dropped.
 			if wake, ok := poller.waiting[number(e)]; ok {
 				close(wake)
 				delete(poller.waiting, number(e))
@@ -62,15 +61,15 @@ func dispatch(fd int) {
 	}
 }
 
-// number is what an event carries as epoll_data; unix.EpollEvent has it in two halves.
+// number is the epoll_data of an event; unix.EpollEvent has it in two halves.
 func number(e unix.EpollEvent) uint64 { return uint64(uint32(e.Pad))<<32 | uint64(uint32(e.Fd)) }
 
 // Wait is poll(2): it waits until a descriptor of set is ready, at most for limit, for ever if
-// limit is negative, and returns how many are. A descriptor below 0 is none. It also ends, with what is ready then,
-// when something comes from wake, or wake is closed; nil never wakes. A signal does not end it.
+// limit is negative, and returns how many are. Descriptors below 0 are left out. It also ends, with what is ready then,
+// when wake has a value or is closed; nil never wakes. A signal does not end it.
 //
-// The descriptors stay the caller's, who must not close them meanwhile, nor wait for one of them
-// in two calls at a time.
+// The caller owns the descriptors, and must not close one meanwhile, nor wait for it in two calls at the same
+// time.
 func Wait(set []unix.PollFd, wake <-chan struct{}, limit time.Duration) (int, error) {
 	var expired <-chan time.Time
 	if limit > 0 {
@@ -91,7 +90,7 @@ func Wait(set []unix.PollFd, wake <-chan struct{}, limit time.Duration) (int, er
 			return 0, err
 		}
 		select {
-		case <-ready: // look says what it was; somebody else may have taken it, too
+		case <-ready: // look finds what is ready, if that has not changed
 			leave()
 		case <-wake:
 			leave()
@@ -104,16 +103,16 @@ func Wait(set []unix.PollFd, wake <-chan struct{}, limit time.Duration) (int, er
 }
 
 const (
-	// short is how long a thread waits itself before the poller does for it: most waits of a load or a dump
-	// are shorter than that, and to be woken by the poller costs as much.
+	// short is how long a thread waits in poll(2) before the poller waits for it: most waits of a load or a dump
+	// are shorter, and waking by the poller takes as long.
 	short = time.Millisecond
-	// shortMax is how many threads do so at once, for Go makes another one for each.
+	// shortMax is how many threads do so at once: Go makes another thread for each.
 	shortMax = 2
 )
 
 var waitingShortly atomic.Int32
 
-// lookShortly fills in what is ready within a moment, or now where enough others wait like that.
+// lookShortly fills in what is ready within short, or now if shortMax others wait like that.
 func lookShortly(set []unix.PollFd) (int, error) {
 	defer waitingShortly.Add(-1)
 	if waitingShortly.Add(1) > shortMax {
@@ -122,7 +121,7 @@ func lookShortly(set []unix.PollFd) (int, error) {
 	return look(set, int(short.Milliseconds()))
 }
 
-// look fills in what is ready, now or within some milliseconds.
+// look fills in what is ready within milliseconds, which may be 0.
 func look(set []unix.PollFd, milliseconds int) (int, error) {
 	for {
 		n, err := unix.Poll(set, milliseconds)
@@ -132,8 +131,8 @@ func look(set []unix.PollFd, milliseconds int) (int, error) {
 	}
 }
 
-// watch returns a channel that is closed when a descriptor of set is ready; leave ends the
-// watching.
+// watch returns a channel that is closed when a descriptor of set is ready. leave, which is called once, stops
+// that.
 func watch(set []unix.PollFd) (ready <-chan struct{}, leave func(), err error) {
 	if err := Open(0); err != nil {
 		return nil, nil, err
@@ -141,8 +140,8 @@ func watch(set []unix.PollFd) (ready <-chan struct{}, leave func(), err error) {
 	wake := make(chan struct{})
 	poller.mu.Lock()
 	poller.next++
-	me, epoll := poller.next, poller.fd
-	poller.waiting[me] = wake
+	number, epoll := poller.next, poller.fd
+	poller.waiting[number] = wake
 	poller.mu.Unlock()
 	watched := 0
 	leave = func() {
@@ -152,13 +151,13 @@ func watch(set []unix.PollFd) (ready <-chan struct{}, leave func(), err error) {
 			}
 		}
 		poller.mu.Lock()
-		delete(poller.waiting, me)
+		delete(poller.waiting, number)
 		poller.mu.Unlock()
 	}
 	for _, p := range set {
 		if p.Fd >= 0 {
 			// The bits of poll(2) and epoll(7) are the same.
-			event := unix.EpollEvent{Events: uint32(p.Events) | unix.EPOLLONESHOT, Fd: int32(uint32(me)), Pad: int32(uint32(me >> 32))}
+			event := unix.EpollEvent{Events: uint32(p.Events) | unix.EPOLLONESHOT, Fd: int32(uint32(number)), Pad: int32(uint32(number >> 32))}
 			if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, int(p.Fd), &event); err != nil {
 				leave()
 				return nil, nil, os.NewSyscallError("epoll_ctl", err)
@@ -169,7 +168,7 @@ func watch(set []unix.PollFd) (ready <-chan struct{}, leave func(), err error) {
 	return wake, leave, nil
 }
 
-// Readable waits until fd has something to read, however long that takes.
+// Readable waits until fd has something to read.
 func Readable(fd int) error {
 	_, err := Wait([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, nil, -1)
 	return err

@@ -1,6 +1,6 @@
-// Package slabs estimates how much of memcached's memory (-m) items take: memcached gives
-// pages of memory to classes of items by their size, and an item takes a chunk of its
-// class, whatever is left over.
+// Package slabs estimates how much of memcached's memory (-m) items take: memcached divides
+// its memory into pages, which it gives to slab classes. An item takes a whole chunk of the class of its
+// size.
 package slabs
 
 import (
@@ -29,13 +29,13 @@ const (
 	classesMax = 63      // MAX_NUMBER_OF_SLAB_CLASSES - 1 (memcached.h)
 )
 
-// ErrUnknown says that the classes cannot be told.
+// ErrUnknown says that the slab classes are not known.
 var ErrUnknown = errors.New("memcached's slab classes are not known")
 
-// Memory is memcached's, as it was when it was asked, with items that are to come.
+// Memory is memcached's memory as it was when memcached was asked, with items added.
 type Memory struct {
 	Classes []Class
-	// Limit is -m in bytes, 0 for none; Free, how much of it belongs to no class.
+	// Limit is -m in bytes, 0: there is none; Free is how many bytes of it belong to no class.
 	Limit, Free uint64
 }
 
@@ -44,13 +44,13 @@ type Class struct {
 	ID    int
 	Size  uint64 // bytes of a chunk
 	Free  uint64 // chunks that are free
-	Items uint64 // chunks for the items to come
+	Items uint64 // chunks for the items that were added
 }
 
 // perPage is how many chunks a page has.
 func (c *Class) perPage() uint64 { return pageSize / c.Size }
 
-// Pages is how many pages the class will need, beyond those that it has.
+// Pages is how many more pages the class needs for the items that were added.
 func (c *Class) Pages() uint64 {
 	if c.Items <= c.Free {
 		return 0
@@ -58,12 +58,12 @@ func (c *Class) Pages() uint64 {
 	return (c.Items - c.Free + c.perPage() - 1) / c.perPage()
 }
 
-// New makes the classes as memcached does (slabs.c: slabs_init), and compares them with
-// those that it shows.
+// New computes the classes as memcached does (slabs.c: slabs_init), and compares them with
+// those of its statistics. The error is ErrUnknown, wrapped with the reason.
 func New(stats Stats) (*Memory, error) {
 	factor, err := strconv.ParseFloat(stats.Settings["growth_factor"], 64)
 	if err != nil || factor <= 1 {
-		return nil, fmt.Errorf("%w: it states the growth factor %.20q", ErrUnknown, stats.Settings["growth_factor"])
+		return nil, fmt.Errorf("%w: it says that the growth factor is %.20q", ErrUnknown, stats.Settings["growth_factor"])
 	}
 	var number [5]uint64
 	for i, of := range []struct {
@@ -74,12 +74,12 @@ func New(stats Stats) (*Memory, error) {
 		{stats.Slabs, "total_malloced"}, {stats.General, "slab_global_page_pool"},
 	} {
 		if number[i], err = strconv.ParseUint(of.from[of.name], 10, 63); err != nil && i < 4 {
-			return nil, fmt.Errorf("%w: it states the %s %.20q", ErrUnknown, of.name, of.from[of.name])
+			return nil, fmt.Errorf("%w: it says that the %s is %.20q", ErrUnknown, of.name, of.from[of.name])
 		}
 	}
 	chunk, largest, limit, malloced, pool := number[0], number[1], number[2], number[3], number[4]
 	if largest < header || largest > pageSize || chunk == 0 || chunk > largest {
-		return nil, fmt.Errorf("%w: its chunks have from %d to %d bytes", ErrUnknown, chunk, largest)
+		return nil, fmt.Errorf("%w: it says that its chunks have from %d to %d bytes", ErrUnknown, chunk, largest)
 	}
 	m := &Memory{Limit: limit, Free: pool * pageSize}
 	if limit > malloced {
@@ -94,7 +94,7 @@ func New(stats Stats) (*Memory, error) {
 	return m, m.compare(stats.Slabs)
 }
 
-// compare takes over what the classes in use have free, if they are the same.
+// compare compares the classes in use with those that memcached shows, and takes over how many chunks these have free.
 func (m *Memory) compare(shown map[string]string) error {
 	for id := 1; id <= classesMax; id++ {
 		size, ok := shown[fmt.Sprintf("%d:chunk_size", id)]
@@ -106,15 +106,15 @@ func (m *Memory) compare(shown map[string]string) error {
 		}
 		free, err := strconv.ParseUint(shown[fmt.Sprintf("%d:free_chunks", id)], 10, 63)
 		if err != nil {
-			return fmt.Errorf("%w: of class %d it states no free chunks", ErrUnknown, id)
+			return fmt.Errorf("%w: it does not say how many chunks of class %d are free", ErrUnknown, id)
 		}
 		m.Classes[id-1].Free = free
 	}
 	return nil
 }
 
-// Add counts n items of so many bytes. A large item is a chain of the largest chunks, and
-// one for the rest (items.c: do_item_alloc).
+// Add adds n items of size bytes. A large item is a chain of the largest chunks, with
+// one chunk for the rest (items.c: do_item_alloc).
 func (m *Memory) Add(size, n uint64) {
 	last := &m.Classes[len(m.Classes)-1]
 	if size > last.Size {
@@ -131,7 +131,7 @@ func (m *Memory) Add(size, n uint64) {
 	m.Classes[min(i, len(m.Classes)-1)].Items += n
 }
 
-// Clear makes memcached's memory one without items.
+// Clear removes the items that were added, and makes the memory empty and unlimited.
 func (m *Memory) Clear() {
 	m.Limit, m.Free = 0, 0
 	for i := range m.Classes {
@@ -139,14 +139,14 @@ func (m *Memory) Clear() {
 	}
 }
 
-// Multiply makes each item that was added stand for so many.
+// Multiply multiplies the number of items that were added.
 func (m *Memory) Multiply(by float64) {
 	for i := range m.Classes {
 		m.Classes[i].Items = uint64(math.Ceil(float64(m.Classes[i].Items) * by))
 	}
 }
 
-// Needed is how many bytes of pages the classes will need, beyond those that they have.
+// Needed is how many bytes of pages the classes need for the items, besides those that they have.
 func (m *Memory) Needed() uint64 {
 	var pages uint64
 	for i := range m.Classes {
@@ -155,10 +155,10 @@ func (m *Memory) Needed() uint64 {
 	return pages * pageSize
 }
 
-// Fits says that there is room for the items without any being evicted.
+// Fits reports whether the items have room and none has to be evicted.
 func (m *Memory) Fits() bool { return m.Limit == 0 || m.Needed() <= m.Free }
 
-// Megabytes is the -m with which they would fit.
+// Megabytes is the smallest -m with which they fit.
 func (m *Memory) Megabytes() uint64 {
 	limit := m.Limit
 	if needed := m.Needed(); needed > m.Free {
@@ -167,7 +167,7 @@ func (m *Memory) Megabytes() uint64 {
 	return (limit + pageSize - 1) / pageSize
 }
 
-// Trial is a store that stores nothing: it counts what would be stored in Memory, if that
+// Trial is a store that stores nothing. It adds the items that would be stored to Memory, if that
 // is not nil.
 type Trial struct {
 	batch.Store
@@ -177,7 +177,7 @@ type Trial struct {
 // Open begins a load.
 func (t Trial) Open() (batch.Sink, error) { return t, nil }
 
-// Submit settles the rows as the store would that has room for them.
+// Submit settles the rows as a store with room for all of them would.
 func (t Trial) Submit(b *batch.Batch) {
 	for i := range b.Len() {
 		row := b.Row(i)
@@ -198,7 +198,7 @@ func (t Trial) Submit(b *batch.Batch) {
 	b.Finish(nil)
 }
 
-// Look is not for a trial: it finds nothing.
+// Look finds nothing.
 func (t Trial) Look(b *batch.Batch) {
 	for i := range b.Len() {
 		b.Settle(i, batch.Missing)
