@@ -108,7 +108,7 @@ func TestNothingToResume(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-			}, "of 128 rows of the load that broke off 10 are"},
+			}, "of 128 rows of the interrupted load 10 are"},
 			"changed in place": {0, func(t *testing.T, _ *server, file *os.File) {
 				info, err := file.Stat()
 				if err != nil {

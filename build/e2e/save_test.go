@@ -266,7 +266,7 @@ func TestSaveKeepsWhatWasNotLoaded(t *testing.T) {
 	if kept := content(t, path+"~"); strings.Count(kept, "ms ") != 99 || !strings.HasSuffix(kept, "\r\nmn\r\n") {
 		t.Errorf("beside it: %q", kept)
 	}
-	if !strings.Contains(again.output.String(), "is kept: the cache is saved beside it") ||
+	if !strings.Contains(again.output.String(), "is kept: the cache is saved in ") ||
 		!strings.Contains(again.output.String(), "saved: 99 items in "+path+"~ (") {
 		t.Errorf("memcached's stderr: %q", again.output.String())
 	}

@@ -9,7 +9,7 @@ import (
 	"memcached-backdoor/preload/dump"
 )
 
-// dump carries a dump out and reports it.
+// dump dumps the cache to the output of a call, and answers it.
 func (s *Server) dump(call *door.Call, request door.Request) error {
 	source, err := s.engine.Source()
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *Server) dump(call *door.Call, request door.Request) error {
 	return call.Finish(door.Reply{Dump: outcome})
 }
 
-// dumpFailure is the error that a dump ended with, and what it had done before.
+// dumpFailure makes a call's error of that of a dump, with what the dump had done.
 func dumpFailure(err error, outcome *door.Dump) *door.Error {
 	if wrong, ok := errors.AsType[*dump.OptionError](err); ok {
 		return &door.Error{Code: door.CodeRequest, Message: wrong.Message, Hint: wrong.Hint}
@@ -52,7 +52,7 @@ func dumpFailure(err error, outcome *door.Dump) *door.Error {
 	return e
 }
 
-// quoted are keys as a terminal can show them.
+// quoted quotes keys, cut to keyShown bytes, so that a terminal can show them.
 func quoted(keys []string) []string {
 	var shown []string
 	for _, key := range keys {

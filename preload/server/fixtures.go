@@ -13,11 +13,11 @@ import (
 	"memcached-backdoor/preload/startup"
 )
 
-// rejectsSaid is how many rejected rows of all fixtures are said one by one: few enough
-// for a pipe that nobody reads while memcached starts (pipe(7): 64 KB).
-const rejectsSaid = 100
+// rejectsLogged is how many rejected rows of all fixtures are logged one by one: they fit into
+// a pipe that is not read while memcached starts (pipe(7): 64 KB).
+const rejectsLogged = 100
 
-// strictLimit is how long strict fixtures wait for a proof, the failure of which would end memcached.
+// strictLimit is how long strict fixtures wait for a proof, without which memcached would end.
 const strictLimit = 5 * time.Minute
 
 // A fixtureLoad is the loading of the fixtures.
@@ -27,13 +27,13 @@ type fixtureLoad struct {
 	files    []fixtures.File
 	total    door.Preload
 	complete bool // so far
-	said     int  // rejected rows
+	logged   int  // rejected rows
 	sample   *load.Sample
-	gone     *load.Gone // nil: no row is
+	gone     *load.Gone // nil: no row is gone
 }
 
-// findFixtures looks for the fixtures. It returns nil if there is nothing to load, and nobody waits then,
-// not even for the engine.
+// findFixtures finds the fixtures. It returns nil if there is nothing to load: connections are not held back then, not even
+// until the engine is found.
 func (s *Server) findFixtures() *fixtureLoad {
 	if s.fixtures.Paths == "" {
 		close(s.fixturesLoaded)
@@ -60,8 +60,7 @@ func (p *fixtureLoad) run() {
 	}
 }
 
-// finish lets memcached accept connections, or, where the fixtures are strict and not complete,
-// makes it end.
+// finish lets memcached accept connections; or makes it end, if the fixtures are strict and not complete.
 func (p *fixtureLoad) finish() {
 	if p.complete {
 		p.server.fixtures.Complete()
@@ -73,7 +72,7 @@ func (p *fixtureLoad) finish() {
 	close(p.server.fixturesLoaded)
 }
 
-// problem says why a row or more is not there.
+// problem logs the reason for which rows are not in the cache.
 func (p *fixtureLoad) problem(format string, args ...any) {
 	p.complete = false
 	p.say(format, args...)
@@ -81,14 +80,14 @@ func (p *fixtureLoad) problem(format string, args ...any) {
 
 func (p *fixtureLoad) say(format string, args ...any) { startup.Say("fixtures: "+format, args...) }
 
-// rescue makes a panic a problem: deferred.
+// rescue makes a panic a problem. It is deferred.
 func (p *fixtureLoad) rescue() {
 	if r := recover(); r != nil {
 		p.problem("panic: %v\n%s", r, debug.Stack())
 	}
 }
 
-// find looks for the files.
+// find finds the files.
 func (p *fixtureLoad) find() {
 	defer p.rescue()
 	found := fixtures.Find(p.server.fixtures.Paths, p.server.fixtures.Directory, startup.SaveFile())
@@ -104,7 +103,7 @@ func (p *fixtureLoad) find() {
 	p.files = found.Files
 }
 
-// load loads all that can be, and returns where; nil, it cannot at all.
+// load loads the files, and returns the store; nil: there is none.
 func (p *fixtureLoad) load() (store batch.Store) {
 	defer p.rescue()
 	fault.BeforeFixtures()
@@ -150,7 +149,7 @@ func (p *fixtureLoad) file(store batch.Store, file fixtures.File) {
 	options := load.Options{
 		Record:      record.Options{Format: file.Format},
 		Sample:      p.sample,
-		RejectsKept: rejectsSaid - p.said,
+		RejectsKept: rejectsLogged - p.logged,
 		Progress:    p.publish,
 	}
 	counts, err := p.server.counted(false, func() (load.Counts, error) { return load.Load(store, source, options) })
@@ -160,7 +159,7 @@ func (p *fixtureLoad) file(store batch.Store, file fixtures.File) {
 	for _, r := range report(&counts, 0).Rejects {
 		p.problem("%s:%d: %s%s", file.Path, r.Line, r.Reason, r.KeyNote())
 	}
-	p.said += len(counts.Rejects)
+	p.logged += len(counts.Rejects)
 	if more := counts.Rejected - uint64(len(counts.Rejects)); more > 0 {
 		p.problem("%s: %s more rejected", file.Path, door.Count(more, "row"))
 	}
@@ -172,7 +171,7 @@ func (p *fixtureLoad) file(store batch.Store, file fixtures.File) {
 	}
 }
 
-// with is the total with a file's counts.
+// with is the total and a file's counts.
 func (p *fixtureLoad) with(c *load.Counts) door.Preload {
 	t := p.total
 	t.Rows += c.Rows
@@ -183,13 +182,13 @@ func (p *fixtureLoad) with(c *load.Counts) door.Preload {
 	return t
 }
 
-// publish makes the status what it is with the counts of the file that is being loaded.
+// publish sets the fixtures' counts in the status: the total and those of the file that is being loaded.
 func (p *fixtureLoad) publish(c *load.Counts) {
 	t := p.with(c)
 	p.server.count(func(status *door.Status) { status.Preload = &t })
 }
 
-// lookForGone looks whether rows had to go to make room for others.
+// lookForGone looks for rows that are gone, such as evicted ones.
 func (p *fixtureLoad) lookForGone(store batch.Store) {
 	if g, err := p.sample.Look(store); err == nil && g != nil && g.Missing > 0 {
 		p.gone = g
@@ -197,8 +196,8 @@ func (p *fixtureLoad) lookForGone(store batch.Store) {
 	}
 }
 
-// hint says with which -m no row would be gone. memcached is asked for that, over a
-// connection, which it accepts by now.
+// hint logs the -m with which no row would be gone. It asks memcached over a connection, which
+// is accepted now.
 func (p *fixtureLoad) hint(store batch.Store) {
 	defer rescue("fixtures: ")
 	if needed := p.server.engine.Needed(store, p.gone, p.total.Stored); needed.Megabytes > 0 {
@@ -206,8 +205,8 @@ func (p *fixtureLoad) hint(store batch.Store) {
 	}
 }
 
-// awaitFixtures waits until the fixtures are loaded, so that rows of a call come behind them. Its
-// error is door.ErrGone, if the client goes.
+// awaitFixtures waits until the fixtures are loaded: rows of a call come after them. Its
+// error is door.ErrGone if the client has gone.
 func (s *Server) awaitFixtures(call *door.Call, detach bool) error {
 	for {
 		select {
@@ -225,5 +224,5 @@ func (s *Server) awaitFixtures(call *door.Call, detach bool) error {
 	}
 }
 
-// fixturesPoll is how often such a call looks.
+// fixturesPoll is the time between two looks of such a call.
 const fixturesPoll = 20 * time.Millisecond

@@ -27,19 +27,19 @@ func optionsOf(call *door.Call, request door.Request) load.Options {
 	return options
 }
 
-// load carries a load out and reports it.
+// load loads the rows of a call, and answers it.
 func (s *Server) load(call *door.Call, request door.Request, target engine.Target) error {
 	var store batch.Store = target
 	options := optionsOf(call, request)
-	file, isFile := call.Input.FileID() // as it was when it came: one that changes meanwhile is another
-	var earlier brokenLoad
+	file, isFile := call.Input.FileID() // as it was when it was received: one that changes meanwhile is another one
+	var resumed interruptedLoad
 	restarted := ""
 	if request.Resume {
 		if !isFile {
 			return call.Fail(&door.Error{Code: door.CodeRequest, Message: "only a load of a file can be resumed: the rows of a pipe are gone"})
 		}
-		earlier, restarted = s.broken.resume(file, options.Record, store)
-		options.From = earlier.at
+		resumed, restarted = s.interrupted.resume(file, options.Record, store)
+		options.From = resumed.position
 	}
 	var memory *slabs.Memory
 	var unknown error
@@ -64,7 +64,7 @@ func (s *Server) load(call *door.Call, request door.Request, target engine.Targe
 		outcome.Memory = memoryOf(memory, unknown)
 	} else {
 		if isFile {
-			s.broken.keep(file, earlier, options, &counts, err)
+			s.interrupted.update(file, resumed, options, &counts, err)
 		}
 		if err == nil && !counts.Canceled {
 			outcome.Gone = goneOf(s.engine.Gone(store, options.Sample, counts.Stored))
@@ -76,14 +76,14 @@ func (s *Server) load(call *door.Call, request door.Request, target engine.Targe
 	}
 	err = call.Finish(reply)
 	if errors.Is(err, door.ErrGone) {
-		// Nobody to tell: the log has it.
+		// The log gets the outcome instead.
 		startup.Say("a load of process %d, whose client has gone: %d rows read, %d stored, %d rejected, %d skipped",
 			call.Peer.PID, counts.Rows, counts.Stored, counts.Rejected, counts.Skipped)
 	}
 	return err
 }
 
-// counted counts a load in the status while it runs, and what it has done, if it is no dry run.
+// counted counts a load in the status while it runs, and then what it has done, unless it is a dry run.
 func (s *Server) counted(dryRun bool, run func() (load.Counts, error)) (counts load.Counts, err error) {
 	s.count(func(status *door.Status) { status.Active++ })
 	defer s.count(func(status *door.Status) {
@@ -98,7 +98,7 @@ func (s *Server) counted(dryRun bool, run func() (load.Counts, error)) (counts l
 	return run()
 }
 
-// source is a call as a load sees it.
+// source is the input of a call, as a load.Source.
 type source struct{ call *door.Call }
 
 func (s source) Wait(input bool, done int, limit time.Duration) (load.Ready, error) {

@@ -10,31 +10,31 @@ import (
 	"memcached-backdoor/preload/startup"
 )
 
-// silentMax is how many connections may be there that have sent no request yet.
+// silentMax is how many calls without a request there may be.
 const silentMax = 16
 
-// places are those that calls take. A status takes none: it is answered also when all are taken.
+// places are the places of calls. A status takes none: it is answered also when all are taken.
 type places struct {
-	most int // at once
+	limit int // how many there are
 
 	mu     sync.Mutex
 	taken  int
-	silent []*door.Call  // the oldest first
-	spoke  chan struct{} // has one when the silent ones may have become fewer
+	silent []*door.Call  // calls without a request, the oldest first
+	spoke  chan struct{} // has a value after a call has left silent
 }
 
-// newPlaces has places for so many calls at once.
-func newPlaces(most int) places { return places{most: most, spoke: make(chan struct{}, 1)} }
+// newPlaces makes places for limit calls at once.
+func newPlaces(limit int) places { return places{limit: limit, spoke: make(chan struct{}, 1)} }
 
-// arrive takes in a call that has no request yet.
+// arrive adds a call to the silent ones.
 func (p *places) arrive(call *door.Call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.silent = append(p.silent, call)
 }
 
-// awaitRoom waits until there is room for another call without a request: the one that has been silent for
-// longest has to make it, for which it has a moment.
+// awaitRoom waits until another call may be silent. The oldest silent one has to end, or to send its request, within
+// a moment (door.Call.Hurry).
 func (p *places) awaitRoom() {
 	for {
 		oldest := p.tooMany()
@@ -48,7 +48,7 @@ func (p *places) awaitRoom() {
 	}
 }
 
-// tooMany returns the oldest call without a request, if there are too many.
+// tooMany returns the oldest silent call, if there are too many, or nil.
 func (p *places) tooMany() *door.Call {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -64,7 +64,7 @@ func (p *places) isSilent(call *door.Call) bool {
 	return slices.Contains(p.silent, call)
 }
 
-// speak takes call out of the silent ones, if it is still one of them.
+// speak removes a call from the silent ones, if it is still one of them.
 func (p *places) speak(call *door.Call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,10 +79,10 @@ func (p *places) speak(call *door.Call) {
 func (p *places) enter() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.taken >= p.most {
+	if p.taken >= p.limit {
 		return &door.Error{
 			Code:    door.CodeBusy,
-			Message: fmt.Sprintf("%d calls are under way, and there are no descriptors for more", p.most),
+			Message: fmt.Sprintf("%d calls are running, and there are no descriptors for more", p.limit),
 			Hint:    "try again when some are done, or start memcached with a larger -c",
 		}
 	}
@@ -96,19 +96,19 @@ func (p *places) leave() {
 	p.taken--
 }
 
-// calls is how many have a place.
+// calls is how many calls have a place.
 func (p *places) calls() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.taken
 }
 
-// callsAtOnce is for how many calls the reserved descriptors suffice: at least 4 and at most 128 (startup/fd.c).
+// callsAtOnce is how many calls the reserved descriptors are enough for: at least 4 and at most 128 (startup/fd.c).
 func callsAtOnce(e *engine.Engine) int {
 	return min(max(startup.DescriptorsForCalls()/descriptorsPerCall(e), 4), 128)
 }
 
-// descriptorsPerCall is how many a load takes at most: the call, its input, an eventfd and two files for rejects,
+// descriptorsPerCall is how many descriptors a load has at most: the call, its input, an eventfd and two files for rejects,
 // and by protocol both ends of a connection.
 func descriptorsPerCall(e *engine.Engine) int {
 	if e.Reason() == nil {

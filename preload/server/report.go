@@ -16,7 +16,7 @@ import (
 // keyShown is how many bytes of a rejected row's key a reply carries.
 const keyShown = 64
 
-// report gives the counts the form in which they travel.
+// report makes the counts of a reply.
 func report(c *load.Counts, took time.Duration) *door.Load {
 	l := &door.Load{
 		Rows:     c.Rows,
@@ -46,14 +46,14 @@ func report(c *load.Counts, took time.Duration) *door.Load {
 	return l
 }
 
-// failure is the error that a load ended with, and what it had done before.
+// failure makes a call's error of that of a load, with what the load had done.
 func failure(err error, outcome *door.Load) *door.Error {
 	e := &door.Error{Code: door.CodeInternal, Message: err.Error(), Load: outcome}
 	switch wrong, ok := errors.AsType[*record.OptionError](err); {
 	case ok:
 		e.Code, e.Hint = door.CodeRequest, wrong.Hint
 		if outcome.Rows == 0 {
-			e.Load = nil // no row was read at all
+			e.Load = nil // no row was read
 		}
 	case errors.Is(err, load.ErrRead):
 		e.Code = door.CodeRead
@@ -63,10 +63,10 @@ func failure(err error, outcome *door.Load) *door.Error {
 	return e
 }
 
-// oneLine is an error for a field of a reply.
+// oneLine is the text of an error on one line, for a field of a reply.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// memoryOf gives what a trial has counted the form in which it travels.
+// memoryOf makes the memory of a reply from what a trial has added, or from the error that there is instead.
 func memoryOf(m *slabs.Memory, err error) *door.Memory {
 	if err != nil {
 		return &door.Memory{Unknown: oneLine(err)}
@@ -83,7 +83,7 @@ func memoryOf(m *slabs.Memory, err error) *door.Memory {
 	return d
 }
 
-// goneOf gives rows that are gone the form in which they travel.
+// goneOf makes the gone rows of a reply.
 func goneOf(g *engine.Gone) *door.Gone {
 	if g == nil {
 		return nil

@@ -11,74 +11,74 @@ import (
 	"memcached-backdoor/preload/record"
 )
 
-// brokenMax is how many loads are kept in mind that were broken off.
-const brokenMax = 64
+// interruptedMax is how many interrupted loads are remembered.
+const interruptedMax = 64
 
-// broken are the loads of files that were broken off. They are kept here, beside the cache,
-// because they live as long: what they have stored is gone when memcached is.
-type broken struct {
+// interruptedLoads are the loads of files that were interrupted. They are not saved anywhere: what they have stored is gone
+// when this memcached ends.
+type interruptedLoads struct {
 	mu    sync.Mutex
-	loads []brokenLoad // the oldest first
+	loads []interruptedLoad // the oldest first
 }
 
-type brokenLoad struct {
+type interruptedLoad struct {
 	file      door.FileID
 	options   record.Options
-	at        load.Position
+	position  load.Position // where it is to be resumed
 	witnesses load.Witnesses
 }
 
-// take returns a load of the same file with the same options that broke off, and
-// forgets it; or why there is none.
-func (b *broken) take(file door.FileID, options record.Options) (l brokenLoad, why string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for i, l := range b.loads {
+// remove removes and returns the load of a file with options; or returns the reason for which there is none.
+func (i *interruptedLoads) remove(file door.FileID, options record.Options) (l interruptedLoad, reason string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for at, l := range i.loads {
 		if l.file.Dev != file.Dev || l.file.Ino != file.Ino || l.options != options {
 			continue
 		}
-		b.loads = append(b.loads[:i], b.loads[i+1:]...)
+		i.loads = append(i.loads[:at], i.loads[at+1:]...)
 		if l.file != file {
-			return brokenLoad{}, "the file has changed since its load broke off"
+			return interruptedLoad{}, "the file has changed since its load was interrupted"
 		}
 		return l, ""
 	}
-	return brokenLoad{}, "no load of this file with these options was broken off in this memcached"
+	return interruptedLoad{}, "no load of this file with these options was interrupted in this memcached"
 }
 
-// put keeps in mind that a load broke off.
-func (b *broken) put(l brokenLoad) {
-	b.take(l.file, l.options)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.loads) == brokenMax {
-		b.loads = b.loads[1:]
+// add adds a load, in the place of one of the same file with the same options.
+func (i *interruptedLoads) add(l interruptedLoad) {
+	i.remove(l.file, l.options)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.loads) == interruptedMax {
+		i.loads = i.loads[1:]
 	}
-	b.loads = append(b.loads, l)
+	i.loads = append(i.loads, l)
 }
 
-// resume returns where to go on with a file; or why that is at the beginning. What a load has stored must still be
-// there: rows that were flushed, evicted or deleted meanwhile would be missing in the end, and nothing would say so.
-func (b *broken) resume(file door.FileID, options record.Options, store batch.Store) (l brokenLoad, why string) {
-	if l, why = b.take(file, options); why != "" {
-		return brokenLoad{}, why
+// resume returns the load of a file that is to be resumed; or the reason for which the file is to be loaded from its beginning.
+// What the load has stored must still be in the cache: if rows were flushed, evicted or deleted meanwhile, they would be
+// missing in the end, and no count would show it.
+func (i *interruptedLoads) resume(file door.FileID, options record.Options, store batch.Store) (l interruptedLoad, reason string) {
+	if l, reason = i.remove(file, options); reason != "" {
+		return interruptedLoad{}, reason
 	}
 	looked, missing, err := l.witnesses.Missing(store)
 	switch {
 	case err != nil:
-		return brokenLoad{}, "the rows that were stored cannot be looked for: " + err.Error()
+		return interruptedLoad{}, "the rows that were stored cannot be looked for: " + err.Error()
 	case missing > 0:
-		return brokenLoad{}, fmt.Sprintf("of %d rows of the load that broke off %d are no longer in the cache", looked, missing)
+		return interruptedLoad{}, fmt.Sprintf("of %d rows of the interrupted load %d are no longer in the cache", looked, missing)
 	}
 	return l, ""
 }
 
-// keep keeps in mind where a load of a file broke off, if it did; earlier is the one that it went on with.
-func (b *broken) keep(file door.FileID, earlier brokenLoad, options load.Options, counts *load.Counts, err error) {
-	at := cmp.Or(counts.Position, options.From) // that, if it did not come to begin
+// update remembers a load of a file if it was interrupted, and else forgets it; resumed is the load that it has resumed.
+func (i *interruptedLoads) update(file door.FileID, resumed interruptedLoad, options load.Options, counts *load.Counts, err error) {
+	position := cmp.Or(counts.Position, options.From) // the latter if no row was accounted for
 	if done := err == nil && !counts.Canceled && !counts.Limited; done {
-		b.take(file, options.Record)
-	} else if at != (load.Position{}) {
-		b.put(brokenLoad{file, options.Record, at, options.Sample.Witnesses(earlier.witnesses)})
+		i.remove(file, options.Record)
+	} else if position != (load.Position{}) {
+		i.add(interruptedLoad{file, options.Record, position, options.Sample.Witnesses(resumed.witnesses)})
 	}
 }

@@ -26,7 +26,7 @@ func (s *Server) saveOnExit() {
 	defer rescue("saving: ")
 	path, limit := startup.SaveFile(), startup.SaveLimit()
 	if limit == 0 {
-		startup.Say("MEMCACHED_BACKDOOR_SAVE_LIMIT is not a number of seconds, from 1: 60 are taken")
+		startup.Say("MEMCACHED_BACKDOOR_SAVE_LIMIT is not a number of seconds from 1 on: the limit is 60 s")
 		limit = time.Minute
 	}
 	if err := unix.Access(filepath.Dir(path), unix.W_OK); err != nil {
@@ -36,8 +36,8 @@ func (s *Server) saveOnExit() {
 		startup.Say("the cache cannot be saved: %s", reason)
 	}
 	startup.AwaitEnd()
-	// Whichever comes first says what became of the save, and lets memcached end: its end, or that of its time, for a disk
-	// may keep a write for ever.
+	// The end of the save lets memcached end, or the limit does, for a write to a disk may never return. The first of the
+	// two logs the outcome.
 	var once sync.Once
 	end := func(report func()) {
 		once.Do(func() {
@@ -54,12 +54,12 @@ func (s *Server) saveOnExit() {
 	end(func() { reportSave(saved, counts, err, time.Since(began)) })
 }
 
-// reportSave says what became of a save.
+// reportSave logs the outcome of a save.
 func reportSave(path string, counts dump.Counts, err error, took time.Duration) {
 	switch {
 	case err != nil:
 		if e, ok := errors.AsType[*fs.PathError](err); ok {
-			err = fmt.Errorf("%s: %w", e.Op, e.Err) // the file that it names is gone
+			err = fmt.Errorf("%s: %w", e.Op, e.Err) // without the path, of a file that is removed
 		}
 		if none, ok := errors.AsType[*engine.Unavailable](err); ok && none.Hint != "" {
 			err = fmt.Errorf("%w; hint: %s", err, none.Hint)
@@ -73,8 +73,8 @@ func reportSave(path string, counts dump.Counts, err error, took time.Duration) 
 	}
 }
 
-// save writes a dump beside path, or beside the one that it returns instead, which takes its place
-// when it is on the disk.
+// save writes a dump to a file in the directory of path, and renames it to path when it is on the disk; or to the
+// path that it returns.
 func (s *Server) save(path string, deadline time.Time) (saved string, counts dump.Counts, err error) {
 	select {
 	case <-s.fixturesLoaded:
@@ -82,15 +82,15 @@ func (s *Server) save(path string, deadline time.Time) (saved string, counts dum
 		return path, counts, errors.New("the fixtures are still being loaded")
 	}
 	if s.fixturesFailed(path) {
-		path += "~" // what could not be loaded is kept
-		startup.Say("%s was not loaded, and is kept: the cache is saved beside it, in %s", startup.SaveFile(), path)
+		path += "~" // the file that was not loaded is kept
+		startup.Say("%s was not loaded, and is kept: the cache is saved in %s", startup.SaveFile(), path)
 	}
 	source, err := s.engine.Source()
 	if err != nil {
 		return path, counts, err
 	}
-	// One that a killed memcached has left goes, and so does whatever somebody else has put
-	// there: into a file of his, with a mode of his, the cache does not belong.
+	// It may have been left by a memcached that was killed, or made by another user: the cache is not written into a
+	// file with another owner and mode.
 	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".part")
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return path, counts, err
@@ -114,7 +114,7 @@ func (s *Server) save(path string, deadline time.Time) (saved string, counts dum
 		os.Remove(part)
 		return path, counts, err
 	}
-	// The name is to survive a crash, too; the file is there in any case.
+	// The name, too, is to survive a crash. If that fails, the file is still there.
 	if dir, err := os.Open(filepath.Dir(path)); err == nil {
 		_ = dir.Sync()
 		dir.Close()
@@ -122,19 +122,19 @@ func (s *Server) save(path string, deadline time.Time) (saved string, counts dum
 	return path, counts, nil
 }
 
-// fixturesFailed says that there is something at path which was to be loaded and was not.
+// fixturesFailed reports whether there is a file at path, and fixtures were not loaded completely.
 func (s *Server) fixturesFailed(path string) bool {
 	s.mu.Lock()
-	preload := s.status.Preload
+	loaded := s.status.Fixtures
 	s.mu.Unlock()
-	if preload == nil || preload.Complete {
+	if loaded == nil || loaded.Complete {
 		return false
 	}
 	_, err := os.Lstat(path)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// punctual is a Writer up to a deadline.
+// punctual is a Writer that fails after a deadline.
 type punctual struct {
 	io.Writer
 	deadline time.Time

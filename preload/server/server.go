@@ -1,4 +1,4 @@
-// Package server answers the door's calls: it loads, dumps, reports, and resumes; and it loads the fixtures at
+// Package server answers the door's calls: it loads, dumps, reports and resumes. It loads the fixtures at
 // the start and saves the cache at the end.
 package server
 
@@ -19,11 +19,11 @@ import (
 
 // A Server is the library at work in one memcached.
 type Server struct {
-	version string
-	engine  *engine.Engine
-	opened  time.Time
-	places  places
-	broken  broken
+	version     string
+	engine      *engine.Engine
+	opened      time.Time
+	places      places
+	interrupted interruptedLoads
 
 	fixtures       startup.Fixtures
 	fixturesLoaded chan struct{} // closed when they are
@@ -31,7 +31,7 @@ type Server struct {
 	mu     sync.Mutex
 	status door.Status // the counters of it
 
-	ended chan struct{} // has one when a call has ended that tidy has not seen
+	ended chan struct{} // has a value after a call has ended, until tidy takes it
 }
 
 // Program is memcached's program.
@@ -42,14 +42,14 @@ type Program struct {
 }
 
 // Serve finds the engine, loads the fixtures, and answers the calls of a listening socket until the process
-// ends. socket is the server's from then on; -1: there is no door.
+// ends. It owns the socket; -1: there is no door.
 func Serve(socket int, program Program, version string) {
 	defer rescue("no door: ")
-	// The Go runtime opens two descriptors at the first timer (runtime/netpoll.go): now, before memcached's
-	// clients want them, and not at a moment of its own.
+	// The Go runtime opens two descriptors for its first timer (runtime/netpoll.go). It does so now, before memcached's
+	// clients need them.
 	time.Sleep(time.Nanosecond)
 	first := startup.FirstDescriptor()
-	for poll.Open(first) != nil { // one more of the library's; without it no call can be waited for
+	for poll.Open(first) != nil { // it opens another one, without which no call can be waited for
 		time.Sleep(openPause)
 	}
 	s := &Server{
@@ -82,7 +82,7 @@ func Serve(socket int, program Program, version string) {
 // openPause is the time between two tries to open a descriptor.
 const openPause = 100 * time.Millisecond
 
-// serve accepts calls. first is the first descriptor that they may have.
+// serve accepts calls, whose descriptors have numbers from first on.
 func (s *Server) serve(socket, first int) {
 	listener, err := door.NewListener(socket)
 	if err != nil {
@@ -118,12 +118,12 @@ func (s *Server) count(change func(*door.Status)) {
 	change(&s.status)
 }
 
-// kinds are the engine's names on the wire.
+// kinds has the name of each engine on the wire.
 var kinds = map[engine.Kind]door.Engine{
 	engine.None: door.EngineNone, engine.Native: door.EngineNative, engine.Protocol: door.EngineProtocol,
 }
 
-// unavailable makes a call's error of an engine's that is missing.
+// unavailable makes an [*door.Error] of an [*engine.Unavailable]; it returns any other error as it is.
 func unavailable(err error) error {
 	missing, ok := errors.AsType[*engine.Unavailable](err)
 	if !ok {
@@ -136,7 +136,7 @@ func unavailable(err error) error {
 	return &door.Error{Code: code, Message: missing.Reason, Hint: missing.Hint}
 }
 
-// describe makes the answer to a status request.
+// describe makes the reply to a status request.
 func (s *Server) describe() *door.Status {
 	target, none := s.engine.Target()
 	dumps, dumpsReason := s.engine.Dumps(target)
