@@ -16,47 +16,48 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
-// A Kind is one of the ways.
+// A Kind is a kind of engine.
 type Kind int
 
 const (
-	None     Kind = iota // no way at all
+	None     Kind = iota // neither of the two
 	Native               // memcached's own functions
 	Protocol             // commands of its protocol
 )
 
-// Unavailable is the reason why there is no native engine, or none at all.
+// Unavailable is the reason for which there is no native engine, or no engine.
 type Unavailable struct {
 	Reason, Hint string
-	Panic        bool // of the library: it is not memcached's fault
+	Panic        bool // the library has panicked: the reason is not in memcached
 }
 
 func (u *Unavailable) Error() string { return u.Reason }
 
-// An Engine is the engine of this memcached. A call keeps what it began with: both store the same items.
+// An Engine is the engine of this memcached. When it changes, a call keeps the one that it began with: both store the same
+// items.
 type Engine struct {
 	facts     *host.Facts        // nil if the program could not be read
-	listening []protocol.Address // memcached's
+	listening []protocol.Address // of memcached
 	options   Options
 
-	settled chan struct{} // closed when native and reason stay as they are
+	settled chan struct{} // closed when native and reason no longer change
 
 	mu     sync.Mutex   // guards native and reason
-	native *cache.Cache // nil if there is none, or not yet;
-	reason *Unavailable // then this says why
+	native *cache.Cache // nil: there is none, or not yet
+	reason *Unavailable // for that
 
-	opening  sync.Mutex      // guards protocol; held while memcached is asked, which may take long
-	protocol *protocol.Store // nil until it was asked for, and while it cannot be had
+	opening  sync.Mutex      // guards protocol; held while it is opened, which may take long
+	protocol *protocol.Store // nil: it is not opened
 }
 
-// become makes the engine the native one, or keeps the reason why it is not.
-func (e *Engine) become(native *cache.Cache, reason *Unavailable) {
+// set sets the native engine, or the reason for which there is none.
+func (e *Engine) set(native *cache.Cache, reason *Unavailable) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.native, e.reason = native, reason
 }
 
-// state returns the native engine or the reason why there is none.
+// state returns the native engine, or the reason for which there is none.
 func (e *Engine) state() (*cache.Cache, *Unavailable) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -66,7 +67,7 @@ func (e *Engine) state() (*cache.Cache, *Unavailable) {
 // Facts are what was found in memcached's program; nil if it could not be read.
 func (e *Engine) Facts() *host.Facts { return e.facts }
 
-// Reason is the reason why the engine is not the native one now, or nil.
+// Reason is the reason for which the engine is not the native one now, or nil.
 func (e *Engine) Reason() *Unavailable {
 	_, reason := e.state()
 	return reason
@@ -76,7 +77,7 @@ func (e *Engine) Reason() *Unavailable {
 type Target struct {
 	batch.Store // nil if Kind is None
 	Kind        Kind
-	Reason      string // why it is not the native engine
+	Reason      string // if it is not the native engine
 }
 
 // Target returns what stores rows now. The error is an [*Unavailable]; Kind and Reason are set then, too.
@@ -93,8 +94,8 @@ func (e *Engine) Target() (Target, error) {
 	return Target{store, Protocol, reason.Reason}, nil
 }
 
-// byProtocol returns memcached by its protocol, or the reason why it cannot be had: reason, which rules out
-// every other way, and what rules out this one.
+// byProtocol returns the protocol engine, or the reason for which there is no engine: that against the native one, and that
+// against this one.
 func (e *Engine) byProtocol(reason string) (*protocol.Store, *Unavailable) {
 	e.opening.Lock()
 	defer e.opening.Unlock()
@@ -115,18 +116,18 @@ func (e *Engine) byProtocol(reason string) (*protocol.Store, *Unavailable) {
 const norByProtocol = "; nor by protocol: "
 
 // listHint is for a memcached that is loaded natively and whose items cannot be read.
-const listHint = "loads are served; dump, keys, top, diff and a save at the end take memcached 1.6.10 or later"
+const listHint = "loads are served; dump, keys, top, diff and a save at the end need memcached 1.6.10 or later"
 
 // A Source is what items are read from.
 type Source struct {
 	walk.Store
 	Fetch  dump.Fetch // of items in extstore
 	Kind   Kind
-	Reason string // why it is not the native engine
+	Reason string // if it is not the native engine
 }
 
-// Source returns what items are read from: memcached's hash table, or, where that cannot be used, what
-// memcached itself lists and answers. The error is an [*Unavailable].
+// Source returns what items are read from: memcached's hash table, or, if that cannot be walked, memcached's
+// protocol. The error is an [*Unavailable].
 func (e *Engine) Source() (Source, error) {
 	s := Source{Kind: Native}
 	native, reason := e.state()
@@ -152,14 +153,14 @@ func (e *Engine) Source() (Source, error) {
 	return s, nil
 }
 
-// listed is a cache whose items are read by memcached's list of keys.
+// listed is the protocol engine, which reads items by memcached's list of keys.
 type listed struct {
 	*protocol.Store
-	reason string // why there is no other way
+	reason string // if the items cannot be read natively
 }
 
 func (l listed) Walk(o walk.Options) (walk.Walker, error) {
-	defer cache.HoldGrowth()() // of a native load: its functions may be proven meanwhile
+	defer cache.HoldGrowth()() // a native load may begin, when memcached's functions are proven, and ask for it
 	w, err := l.Store.Walk(o)
 	if none, ok := errors.AsType[*protocol.Unlisted](err); ok {
 		return nil, &Unavailable{Reason: l.reason + norByProtocol + none.Message, Hint: none.Hint}
@@ -167,7 +168,7 @@ func (l listed) Walk(o walk.Options) (walk.Walker, error) {
 	return w, err
 }
 
-// fetch asks memcached for the values of items.
+// fetch gets the values of items in extstore by protocol.
 func (e *Engine) fetch(items []*walk.Item) error {
 	store, none := e.byProtocol("some items are in extstore")
 	if none != nil {
@@ -177,7 +178,7 @@ func (e *Engine) fetch(items []*walk.Item) error {
 }
 
 // Announcement is the line for memcached's log at the start, "" for the native engine.
-// It connects to nothing.
+// It does not connect to memcached.
 func (e *Engine) Announcement() string {
 	_, reason := e.state()
 	if reason == nil {
@@ -189,7 +190,7 @@ func (e *Engine) Announcement() string {
 	return "loads go by memcached's protocol: " + reason.Reason
 }
 
-// Dumps says how items are read where t stores rows, and why that is not the native engine.
+// Dumps returns the kind of engine that reads items if t stores rows, and the reason if that is not the native one.
 func (e *Engine) Dumps(t Target) (kind Kind, reason string) {
 	native, ok := t.Store.(*cache.Cache)
 	if !ok || native.CanWalk() {
@@ -202,10 +203,10 @@ func (e *Engine) Dumps(t Target) (kind Kind, reason string) {
 	return Protocol, reason
 }
 
-// noWalk is the reason why the native engine cannot read items.
+// noWalk is the reason for which the native engine cannot read items.
 func (e *Engine) noWalk() string { return cmp.Or(e.facts.NoWalk(), cache.ErrNoWalk.Error()) }
 
-// NeverDumps is the reason why items can never be read here, or "". It connects to nothing.
+// NeverDumps is the reason for which items can never be read here, or "". It does not connect to memcached.
 func (e *Engine) NeverDumps() string {
 	native, reason := e.state()
 	noProtocol := e.facts.NoMeta()

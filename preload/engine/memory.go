@@ -10,7 +10,7 @@ import (
 	"memcached-backdoor/preload/slabs"
 )
 
-// Memory asks memcached, as any client can, how its memory is divided.
+// Memory asks memcached by protocol how its memory is divided.
 func (e *Engine) Memory() (*slabs.Memory, error) {
 	m, _, err := e.memory()
 	return m, err
@@ -30,12 +30,12 @@ func (e *Engine) memory() (*slabs.Memory, slabs.Stats, error) {
 type Gone struct {
 	Rows      uint64
 	Exact     bool   // else Rows is estimated from a sample
-	Megabytes uint64 // of -m that would have held all rows; 0: see Unknown
-	Unknown   string // why Megabytes is not known
+	Megabytes uint64 // the -m that would have held all rows; 0: not known
+	Unknown   string // the reason for that
 }
 
-// Gone says how many of the rows that were stored are gone; nil if none is, or they cannot be looked for: the
-// load is done, also if memcached stops before that.
+// Gone returns how many of the rows that were stored are gone; nil if none is, or if they cannot be looked for, which
+// does not make the load fail: memcached may be stopping.
 func (e *Engine) Gone(store batch.Store, sample *load.Sample, stored uint64) *Gone {
 	g, err := sample.Look(store)
 	if err != nil || g == nil || g.Missing == 0 {
@@ -44,10 +44,11 @@ func (e *Engine) Gone(store batch.Store, sample *load.Sample, stored uint64) *Go
 	return e.Needed(store, g, stored)
 }
 
-// margin is what -m is more than was counted: the sample's error, and a page that is divided otherwise.
+// margin is the factor by which -m is larger than what was counted: for the sample's error, and for pages that are divided
+// differently.
 const margin = 1.03
 
-// Needed says what would have held rows that are gone, of those stored.
+// Needed returns how many of stored rows are gone, and the -m that would have held them.
 func (e *Engine) Needed(store batch.Store, g *load.Gone, stored uint64) *Gone {
 	part := float64(g.Missing) / float64(g.Looked)
 	gone := &Gone{Rows: uint64(math.Round(float64(stored) * part)), Exact: g.All && g.Looked == stored}
@@ -60,7 +61,7 @@ func (e *Engine) Needed(store batch.Store, g *load.Gone, stored uint64) *Gone {
 		gone.Unknown = "memcached has evicted nothing: they were deleted or flushed, or have expired"
 		return gone
 	}
-	// Each row that was looked for stands for several.
+	// Each row that was looked for represents several.
 	m.Clear()
 	each := float64(stored) / float64(len(g.Rows))
 	left := 0.0 // bytes of the load's items

@@ -15,36 +15,35 @@ import (
 )
 
 const (
-	// proofLimit is how long calls and fixtures wait for a proof that is hindered before they use the
-	// protocol.
+	// proofLimit is how long calls and fixtures wait for a hindered proof before they use the protocol.
 	proofLimit = 3 * time.Second
 	// proofPause is the time between two tries, doubled each time up to proofPauseMost.
 	proofPause     = 10 * time.Millisecond
 	proofPauseMost = time.Minute
-	// proofMemory is the resident memory, in bytes, up to which memcached is forked again later: a fork of
-	// that much takes some 10 ms.
+	// proofMemory is the resident memory, in bytes, up to which memcached is forked again later: such a fork
+	// takes about 10 ms.
 	proofMemory = 128 << 20
 )
 
-// Options are what an engine is told about its process.
+// Options are what the engine has to know of the process.
 type Options struct {
 	Program int     // the open file of memcached's program, which Find closes; or a negative errno
 	Path    string  // of that file
 	Bias    uintptr // at which the program is loaded
 
-	WorkersReason string // why memcached's workers cannot run jobs, or ""
+	WorkersReason string // for which memcached's workers cannot run jobs, or ""
 
 	Say func(format string, args ...any) // writes a line to memcached's log
 }
 
-// Find finds the engine. A proof that is hindered is tried again in the background, for as long as it may come
-// out otherwise.
+// Find finds the engine. A hindered proof is tried again in the background until it succeeds or fails, or memcached has
+// become too large (proofMemory).
 func Find(o Options) *Engine {
 	e := &Engine{options: o, settled: make(chan struct{}), listening: protocol.Listening()}
 	defer e.rescue()
 	proof, reason := e.open(o)
 	if reason != nil {
-		e.become(nil, reason)
+		e.set(nil, reason)
 		close(e.settled)
 		return e
 	}
@@ -54,10 +53,10 @@ func Find(o Options) *Engine {
 	return e
 }
 
-// rescue makes a panic the reason that there is no native engine.
+// rescue makes a panic the reason for which there is no native engine. It is deferred.
 func (e *Engine) rescue() {
 	if r := recover(); r != nil {
-		e.become(nil, &Unavailable{Reason: fmt.Sprintf("panic while looking at memcached: %v", r), Panic: true})
+		e.set(nil, &Unavailable{Reason: fmt.Sprintf("panic while looking at memcached: %v", r), Panic: true})
 		close(e.settled)
 	}
 }
@@ -87,15 +86,15 @@ func (e *Engine) open(o Options) (*cache.Proof, *Unavailable) {
 	return cache.NewProof(facts, o.Bias), nil
 }
 
-// prove tries the proof until it is settled, and returns 0; or until a time, and returns the pause after which
+// prove tries the proof until it succeeds or fails, and returns 0; or until a time, and returns the pause after which
 // it is to be tried again.
 func (e *Engine) prove(proof *cache.Proof, pause time.Duration, until time.Time) time.Duration {
 	for {
 		native, err := fault.Try(proof)
 		if err == nil {
-			e.become(native, nil)
+			e.set(native, nil)
 		} else {
-			e.become(nil, e.unproven(err))
+			e.set(nil, e.unproven(err))
 		}
 		if !errors.Is(err, cache.ErrHindered) {
 			close(e.settled)
@@ -109,7 +108,7 @@ func (e *Engine) prove(proof *cache.Proof, pause time.Duration, until time.Time)
 	}
 }
 
-// proveLater continues prove while memcached serves, and says what comes of it.
+// proveLater continues the proof while memcached serves, and logs its outcome.
 func (e *Engine) proveLater(proof *cache.Proof, pause time.Duration) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -129,14 +128,14 @@ func (e *Engine) proveAgain(proof *cache.Proof, pause time.Duration) {
 	for pause > 0 {
 		time.Sleep(pause)
 		resident, err := residentMemory()
-		if err != nil { // no descriptor is left
+		if err != nil { // the process has no descriptor left
 			pause = min(2*pause, proofPauseMost)
 			continue
 		}
 		if resident > proofMemory {
 			_, reason := e.state()
-			e.become(nil, &Unavailable{
-				Reason: fmt.Sprintf("%s, but no more: memcached has %d MB by now, and a fork would hold it up", reason.Reason, resident>>20),
+			e.set(nil, &Unavailable{
+				Reason: fmt.Sprintf("%s, but no longer: memcached has %d MB now, and a fork would hold it up", reason.Reason, resident>>20),
 				Hint:   reason.Hint,
 			})
 			close(e.settled)
@@ -146,7 +145,7 @@ func (e *Engine) proveAgain(proof *cache.Proof, pause time.Duration) {
 	}
 }
 
-// residentMemory is memcached's, in bytes (proc(5): statm).
+// residentMemory is memcached's resident memory, in bytes (proc(5): statm).
 func residentMemory() (uint64, error) {
 	var size, resident uint64
 	text, err := os.ReadFile("/proc/self/statm")
@@ -156,7 +155,7 @@ func residentMemory() (uint64, error) {
 	return resident * uint64(os.Getpagesize()), err
 }
 
-// unproven makes the proof's error the reason why there is no native engine.
+// unproven makes the proof's error the reason for which there is no native engine.
 func (e *Engine) unproven(err error) *Unavailable {
 	reason := fmt.Sprintf("memcached %v, functions found by route %s: %v", e.facts.Version, e.facts.Route, err)
 	if errors.Is(err, cache.ErrHindered) {
@@ -165,7 +164,7 @@ func (e *Engine) unproven(err error) *Unavailable {
 	return &Unavailable{Reason: reason, Hint: "report it with this memcached's package and version"}
 }
 
-// IsSettled says whether the engine stays the one that it is.
+// IsSettled reports whether the engine no longer changes.
 func (e *Engine) IsSettled() bool {
 	select {
 	case <-e.settled:
@@ -175,7 +174,7 @@ func (e *Engine) IsSettled() bool {
 	}
 }
 
-// AwaitSettled waits until it is, for as long as limit.
+// AwaitSettled waits until the engine no longer changes, for limit at most.
 func (e *Engine) AwaitSettled(limit time.Duration) {
 	select {
 	case <-e.settled:
