@@ -7,15 +7,11 @@ import (
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/slabs"
 )
 
-const (
-	// month is the longest time to live that memcached takes for one, in seconds;
-	// a larger number is a date (memcached.c: realtime).
-	month = 60 * 60 * 24 * 30
-	// maxDate is the last date that it reads (proto_parser.c, flag T).
-	maxDate = 1<<31 - 1
-)
+// maxDate is the last date that memcached reads, in seconds since 1970 (proto_parser.c, flag T).
+const maxDate = 1<<31 - 1
 
 // exchange is a batch on its way: its rows are sent together, with a no-op behind
 // them, and then the answers are taken.
@@ -52,7 +48,7 @@ func (e *exchange) date(ttl uint32) int64 {
 	if ttl == batch.Past {
 		return -1
 	}
-	if ttl > month {
+	if ttl > meta.RelativeMax {
 		return int64(ttl) + e.conn.now()
 	}
 	return int64(ttl)
@@ -74,17 +70,13 @@ func (e *exchange) set(i int) meta.Set {
 	return s
 }
 
-const (
-	// overhead is what an item has beside key and value: header, CAS, the byte behind
-	// the key and "\r\n" (memcached.h: struct _stritem, from 1.6.10 on).
-	overhead = 48 + 8 + 1 + 2
-	// clientFlags is what it may have more: 4 bytes or 8 by the way it was built.
-	clientFlags = 8
-)
+// clientFlags is how many bytes more than slabs.ItemOverhead an item may have: 4 or 8 for client flags, by the way memcached
+// was built.
+const clientFlags = 8
 
 func (e *exchange) size(i int) uint64 {
 	value, _ := e.Value(i)
-	return uint64(overhead + e.Row(i).NKey + len(value))
+	return uint64(slabs.ItemOverhead + e.Row(i).NKey + len(value))
 }
 
 // tooLarge tells of a row that memcached would refuse.

@@ -17,6 +17,7 @@ import (
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/host"
 	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/slabs"
 )
 
 const (
@@ -71,7 +72,7 @@ func (s *Store) HasStale() bool { return true }
 
 // ItemSize is about what memcached makes of a row; the client flags may take 4 bytes more.
 func (s *Store) ItemSize(nkey int, flags uint32, nvalue int) uint64 {
-	size := overhead + nkey + nvalue
+	size := slabs.ItemOverhead + nkey + nvalue
 	if flags != 0 {
 		size += clientFlags / 2
 	}

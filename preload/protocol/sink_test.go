@@ -217,7 +217,7 @@ func TestConnectionEnds(t *testing.T) {
 // What is longer than a month is a date, by memcached's clock; what has expired is below 0.
 func TestTTL(t *testing.T) {
 	t.Parallel()
-	for ttl, want := range map[uint32]int64{0: 0, month: month, month + 1: month + 101, batch.Past: -1} {
+	for ttl, want := range map[uint32]int64{0: 0, meta.RelativeMax: meta.RelativeMax, meta.RelativeMax + 1: meta.RelativeMax + 101, batch.Past: -1} {
 		c := &conn{itemSizeMax: 1 << 20, clock: 100, greeted: time.Now()}
 		e := exchange{Batch: batchOf(t, batch.Row{Command: batch.Set, TTL: ttl}, "a\t1"), conn: c}
 		if err := e.prepare(); err != nil {

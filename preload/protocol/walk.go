@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/slabs"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -197,7 +198,7 @@ func listed(line []byte) (*walk.Item, error) {
 	if len(i.Key) == 0 {
 		return nil, errors.New("its list of keys has a line without one")
 	}
-	i.Size = max(i.Size-overhead-len(i.Key), 0) // about that of its value, until it is known
+	i.Size = max(i.Size-slabs.ItemOverhead-len(i.Key), 0) // about that of its value, until it is known
 	return i, nil
 }
 
