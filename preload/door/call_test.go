@@ -32,7 +32,7 @@ func next(t *testing.T, client int) (Reply, error) {
 	return r, nil
 }
 
-// stuff fills the connection from the library's side until no more goes in.
+// stuff fills the connection from the library's side until it is full.
 func stuff(t *testing.T, c *Call) (messages int) {
 	t.Helper()
 	for {
@@ -85,7 +85,7 @@ func TestWait(t *testing.T) {
 	if _, err := unix.Read(r, make([]byte, 8)); err != nil {
 		t.Fatal(err)
 	}
-	// The client is gone, and that must not make the rest a busy loop.
+	// The client has gone, and the rest must not become a busy loop.
 	expect("gone before", true, event, 2*time.Millisecond, Ready{Gone: true})
 	hangUp(t, client)
 	expect("gone altogether", true, event, 2*time.Millisecond, Ready{Gone: true})
@@ -183,7 +183,7 @@ func TestProgressToNobody(t *testing.T) {
 	c, client := call(t, `{"version":1,"op":"load","progress":true}`, int(file(t, "").Fd()))
 	hangUp(t, client)
 	if c.Progress(Reply{Load: &Load{}}) {
-		t.Error("progress was sent to nobody")
+		t.Error("progress was sent without a client")
 	}
 }
 
@@ -208,7 +208,7 @@ func TestFinish(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, client := pair(t)
-			// The client has cancelled, and waits for what comes of it.
+			// The client has canceled, and waits for the result.
 			if err := unix.Shutdown(client, unix.SHUT_WR); err != nil {
 				t.Fatal(err)
 			}
@@ -277,8 +277,8 @@ func TestFinishToWhoLeavesMeanwhile(t *testing.T) {
 	}
 }
 
-// TestFinishToNobody: the signal would end memcached.
-func TestFinishToNobody(t *testing.T) {
+// TestFinishWithoutClient: SIGPIPE would end memcached.
+func TestFinishWithoutClient(t *testing.T) {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, unix.SIGPIPE, unix.SIGUSR1)
 	defer signal.Stop(signals)

@@ -113,9 +113,9 @@ func TestCallTooLong(t *testing.T) {
 	}
 }
 
-// TestRefusedUnread: the door says no and hangs up before it has read the
-// request, which resets the connection. The no must arrive.
-func TestRefusedUnread(t *testing.T) {
+// TestRejectedUnread: the door sends an error and hangs up before it has read the
+// request, which resets the connection. The error must arrive.
+func TestRejectedUnread(t *testing.T) {
 	for _, early := range []bool{false, true} {
 		conn, c := connected(t)
 		request := func() {

@@ -64,7 +64,7 @@ func pair(t *testing.T) (*Call, int) {
 	}
 	c := newCall(fds[0])
 	if c == nil {
-		t.Fatal("newCall: nobody there")
+		t.Fatal("newCall: no client")
 	}
 	t.Cleanup(func() {
 		c.Close()
@@ -74,7 +74,7 @@ func pair(t *testing.T) (*Call, int) {
 }
 
 // hangUp closes an end of a pair or of a pipe. The number stays taken, by
-// another file, so that the cleanup closes nothing of anybody else's.
+// another file, so that the cleanup does not close that of another test.
 func hangUp(t *testing.T, fd int) {
 	t.Helper()
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -152,7 +152,7 @@ func wantError(t *testing.T, err error, code, text string) {
 	}
 }
 
-// limitOpenFiles lets this process open so many more descriptors and no more,
+// limitOpenFiles lets this process open n more descriptors and no more,
 // until the test ends or restore is called.
 func limitOpenFiles(t *testing.T, more int) (restore func()) {
 	t.Helper()
@@ -184,7 +184,7 @@ func limitOpenFiles(t *testing.T, more int) (restore func()) {
 	return restore
 }
 
-// background runs f on a thread of its own, and returns once that thread has
+// background runs f on another thread, and returns once that thread has
 // gone to sleep in the kernel or f has ended. The channel tells when f ends.
 func background(t *testing.T, f func()) <-chan struct{} {
 	t.Helper()

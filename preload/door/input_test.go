@@ -197,8 +197,8 @@ func TestInputRead(t *testing.T) {
 	}
 }
 
-// TestInputOffset: the offset is the client's too, so it may move by what was
-// read and no further: a client can go on where the library stopped.
+// TestInputOffset: the client has the same offset, so it may move by what was
+// read and no further: a client can continue where the library stopped.
 func TestInputOffset(t *testing.T) {
 	f := file(t, "0123456789")
 	c, _ := call(t, "", int(f.Fd()))
@@ -243,7 +243,7 @@ func TestInputEndless(t *testing.T) {
 	if n, err := c.Input.Read(p); n != len(p) || err != nil || !bytes.Equal(p, make([]byte, 100)) {
 		t.Fatalf("read %d, %v: %q", n, err, p)
 	}
-	// There is always something to read, and yet the client is not forgotten.
+	// There is always something to read, and the client is still watched.
 	hangUp(t, client)
 	if _, err := c.Input.Read(p); !errors.Is(err, ErrGone) {
 		t.Errorf("error is %v, want ErrGone", err)
@@ -269,7 +269,7 @@ func TestTryRead(t *testing.T) {
 			if ready, err := c.Wait(true, -1, -1); err != nil || !ready.Input {
 				t.Fatalf("Wait: %+v, %v", ready, err)
 			}
-			// Somebody who has the descriptor too is faster.
+			// Another reader is faster.
 			if n, err := unix.Read(test.from, make([]byte, 3)); n != 3 || err != nil {
 				t.Fatal(n, err)
 			}
@@ -287,7 +287,7 @@ func TestTryRead(t *testing.T) {
 	}
 }
 
-// TestReadWithoutNowait is for the kernels whose pipes know no RWF_NOWAIT.
+// TestReadWithoutNowait is for kernels whose pipes do not support RWF_NOWAIT.
 func TestReadWithoutNowait(t *testing.T) {
 	r, w := pipe(t)
 	c, client := call(t, "", r)

@@ -109,7 +109,7 @@ func TestNewListenerRefuses(t *testing.T) {
 }
 
 // TestAcceptWithoutDescriptors: memcached is out of descriptors for a while.
-// Accept must neither give up nor run hot, and take the call in the end.
+// Accept must neither fail nor use the processor, and take the call in the end.
 func TestAcceptWithoutDescriptors(t *testing.T) {
 	l, path := listen(t)
 	conn, err := Dial(path)

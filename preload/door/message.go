@@ -53,7 +53,7 @@ type Request struct {
 	Items  `op:"dump"`
 
 	// Rejects says that two more descriptors come, of regular files: the first gets
-	// the rejected rows as they stand in the input, the second a line about each: line,
+	// the rejected rows as they are in the input, the second a line about each: line,
 	// column, reason and key, separated by tabs.
 	Rejects bool `json:"rejects,omitempty" op:"load"`
 

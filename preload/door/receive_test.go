@@ -219,7 +219,7 @@ func TestReceiveLimit(t *testing.T) {
 	wantError(t, err, CodeRequest, "no request came within 10ms")
 }
 
-// Clients that say nothing, and are told one after the other to hurry, have their moment at the same time.
+// For silent clients that are hurried one after the other the time runs out together.
 func TestHurry(t *testing.T) {
 	const silent = 40
 	var calls []*Call

@@ -67,8 +67,8 @@ func stream(t *testing.T) (r, w *os.File) {
 	return r, w
 }
 
-// All that is written comes out, however much more it is than there is room for; also where a pipe cannot be asked not to
-// wait.
+// All that is written is read, also if it is much more than there is room for, and if a pipe does not support
+// RWF_NOWAIT.
 func TestStream(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	for name, open := range map[string]func(*testing.T) (r, w *os.File){"pipe": pipeOf, "old pipe": pipeOf, "socket": stream} {
@@ -108,13 +108,13 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// Nobody reads: the writing ends when the client goes, and not before.
+// Without a reader the writing ends when the client goes, and not before.
 func TestStreamStalled(t *testing.T) {
 	for name, open := range map[string]func(*testing.T) (r, w *os.File){"pipe": pipeOf, "socket": stream} {
 		t.Run(name, func(t *testing.T) {
 			_, w := open(t)
 			s, client := streamTo(t, w)
-			// There is no room for a byte more.
+			// The pipe is full.
 			for set := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}; ; {
 				if n, err := poll.Wait(set, nil, 0); err != nil {
 					t.Fatal(err)
@@ -183,7 +183,7 @@ func TestStreamRefuses(t *testing.T) {
 	for name, fd := range map[string]int{
 		"for reading": int(readOnly.Fd()), "device": int(device.Fd()), "datagrams": int(datagrams.Fd()), "path": path, "closed": 1 << 20,
 	} {
-		// A stream besides an error would close a descriptor that is the caller's, and closed already.
+		// A stream returned with an error would close a descriptor of the caller, which has closed it.
 		if s, err := newStream(fd, factsOf(fd), &Call{}); err == nil || s != nil {
 			t.Errorf("%s: %+v", name, s)
 		} else if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeDescriptor {

@@ -17,7 +17,7 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
-// items are a store that is walked through in parts of two.
+// items are a store whose walk meets two items at a time.
 type items []walk.Item
 
 func (s items) Walk(o walk.Options) (walk.Walker, error) { return &walker{s, o, 0}, nil }
@@ -77,7 +77,7 @@ func dumped(t *testing.T, store walk.Store, o Options) (string, Counts) {
 	return out.String(), counts
 }
 
-// read reads a text as a load would.
+// read parses a text as a load would.
 func read(t *testing.T, text string, o record.Options) (rows []string, complete bool) {
 	t.Helper()
 	o.ValueMax = 1 << 20
@@ -103,7 +103,7 @@ func shown(row *record.Row, data []byte) string {
 	return fmt.Sprintf("%s=%q f%d t%d %t %t", row.Key.Of(data), row.Value.Of(data), row.Flags, row.TTL, row.Stale, row.Won)
 }
 
-// What is dumped in any format is read again as what it was.
+// What is dumped in any format is read again unchanged.
 func TestDumpAgain(t *testing.T) {
 	wanted := func(store items, marked bool) (want []string) {
 		for _, i := range store {
@@ -122,7 +122,7 @@ func TestDumpAgain(t *testing.T) {
 		{CSV, record.Options{Format: record.CSV, Header: true, Key: "key", Value: "value", FlagsColumn: "flags", ExpiresColumn: "expires"}, slices.Concat(some, marks)},
 	} {
 		want := wanted(tt.store, tt.format != CSV)
-		// The times to live are dates meanwhile: they may be a second less.
+		// Times to live have become dates: they may be a second less.
 		for try := range 3 {
 			text, counts := dumped(t, tt.store, Options{Format: tt.format})
 			if unmarked := counts.Unmarked == uint64(len(marks)); unmarked != (tt.format == CSV) {
@@ -142,7 +142,7 @@ func TestDumpAgain(t *testing.T) {
 	}
 }
 
-// The format is memcached's, to the byte.
+// The format is that of memcached's commands, to the byte.
 func TestCommands(t *testing.T) {
 	now := time.Now().Unix()
 	for _, tt := range []struct {
@@ -165,13 +165,13 @@ func TestCommands(t *testing.T) {
 	if want := fmt.Sprintf("ms YSBi 1 b O%08xXZ q\r\nv\r\n%s", meta.Checksum([]byte("ms YSBi 1 b"), []byte("v"), []byte(behind)), behind); marked != want {
 		t.Errorf("%q, want %q", marked, want)
 	}
-	// CRC-32C of "123456789", as everybody has it (RFC 3720, appendix B.4, has others).
+	// CRC-32C of "123456789", as usually published (RFC 3720, appendix B.4, has others).
 	if sum := meta.Checksum([]byte("1234"), []byte("567"), []byte("89")); sum != 0xe3069283 {
 		t.Errorf("%08x", sum)
 	}
 }
 
-// Any single bit that is changed is noticed: no row is what it was not.
+// Any single bit that is flipped is noticed: no other row is read.
 func TestBits(t *testing.T) {
 	text, _ := dumped(t, slices.Concat(some, marks), Options{})
 	good, _ := read(t, text, record.Options{Format: record.Dump})
@@ -199,12 +199,12 @@ func TestBits(t *testing.T) {
 			data = data[row.Size:]
 		}
 		if whole == len(good) && !p.Incomplete() && !harmless(text, bit) {
-			t.Fatalf("bit %d of %q is changed, and nobody notices", bit, text[max(0, bit/8-20):][:30])
+			t.Fatalf("bit %d of %q is changed, and that is not noticed", bit, text[max(0, bit/8-20):][:30])
 		}
 	}
 }
 
-// harmless says that a bit is of a checksum, such as of its letters' case.
+// harmless reports whether a bit may be flipped, such as that of the case of a checksum's letter.
 func harmless(text string, bit int) bool {
 	line := text[strings.LastIndex(text[:bit/8+1], "\n")+1:]
 	at := bit/8 - (len(text) - len(line))
@@ -258,7 +258,7 @@ func TestPattern(t *testing.T) {
 	}
 }
 
-// Items in extstore are fetched; those that cannot be are counted and named, and the dump is not complete.
+// Items in extstore are fetched; those that cannot be are counted, with their keys, and the dump is truncated.
 func TestExternal(t *testing.T) {
 	store := items{
 		{Key: []byte("here"), Value: []byte("1"), TTL: -1},
@@ -295,7 +295,7 @@ func TestExternal(t *testing.T) {
 	}
 }
 
-// What readers of JSON and CSV make of it.
+// Readers of JSON and CSV read what was written.
 func TestOracles(t *testing.T) {
 	text, _ := dumped(t, some, Options{Format: JSONL})
 	for n, line := range strings.Split(strings.TrimSpace(text), "\n") {
@@ -316,14 +316,14 @@ func TestOracles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n, row := range rows[1:] {
-		// encoding/csv makes a line feed of a carriage return and a line feed.
+		// encoding/csv reads a carriage return and a line feed as a line feed.
 		if row[0] != string(some[n].Key) || row[1] != strings.ReplaceAll(string(some[n].Value), "\r\n", "\n") {
 			t.Errorf("%q", row)
 		}
 	}
 }
 
-// full is a disk on which there is no room.
+// full is a full disk.
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
@@ -344,7 +344,7 @@ func (w *brokenWalker) Next(each func(*walk.Item) error) error {
 	return w.walker.Next(each)
 }
 
-// That a dump cannot be written is told from that the cache cannot be read; counts add up in both.
+// An error of the writer is a WriteError, one of the cache is not; the counts add up with both.
 func TestErrors(t *testing.T) {
 	for _, tt := range []struct {
 		store walk.Store
@@ -360,7 +360,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// waiting is a store whose walk does not begin while there is somebody to wait for it.
+// waiting is a store whose walk does not begin while it has a client.
 type waiting struct{}
 
 func (waiting) Walk(o walk.Options) (walk.Walker, error) { return nil, o.Gone() }
@@ -373,7 +373,7 @@ func TestGoneBefore(t *testing.T) {
 	}
 }
 
-// room is a disk that has so many bytes left.
+// room is a disk with that number of bytes left.
 type room int
 
 func (r room) Write(p []byte) (int, error) {

@@ -8,7 +8,7 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
-// What a list says of an item is what it is.
+// A line of a list says what the item is.
 func TestList(t *testing.T) {
 	store := items{
 		{Key: []byte("plain"), Value: []byte("value"), TTL: -1, Idle: 61},
@@ -36,7 +36,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-// dated says that a date is one, or up to some seconds later; 0 is never.
+// dated reports whether a date is the expected one, or up to some seconds later; 0 is never.
 func dated(date, want, later int64) bool {
 	return date == want || want > 0 && date > want && date <= want+later
 }

@@ -49,7 +49,7 @@ func TestSeveralItemsRejects(t *testing.T) {
 	}
 }
 
-// trickle is a source that gives some bytes at a time, and whose client goes when it has been asked so often.
+// trickle is a source that returns some bytes at a time, and whose client goes after left calls of Wait.
 type trickle struct {
 	*strings.Reader
 	left *int // below 0: it stays

@@ -10,7 +10,7 @@ import (
 	"memcached-backdoor/preload/batch"
 )
 
-// taker is a store that takes every row at once: what remains is what a load costs outside of memcached.
+// taker is a store that settles every row at once: what is measured is the rest of a load.
 type taker struct{}
 
 func (taker) BinaryKeyMax() int                              { return 250 }

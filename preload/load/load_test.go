@@ -280,7 +280,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// The rows that are looked for at the end are all, or some of them, each as likely as the others.
+// The rows that are looked for at the end are all, or some of them, each with the same probability.
 func TestGone(t *testing.T) {
 	for _, tt := range []struct {
 		rows, gone int // of each 10
@@ -291,7 +291,7 @@ func TestGone(t *testing.T) {
 		var input strings.Builder
 		for i := range tt.rows {
 			suffix := ""
-			// The first are gone, as with a cache that evicts what is oldest.
+			// The first rows are gone, as in a cache that evicts the oldest items.
 			if i < tt.rows*tt.gone/10 {
 				suffix = "gone"
 			}
@@ -316,7 +316,7 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// A row that has expired takes its key's old value out, where memcached would.
+// A row that has expired takes out its key's old value if memcached would.
 func TestExpired(t *testing.T) {
 	stored, counts, err := loadText(t, "set a 0 -1 1\r\n1\r\nadd b 0 -1 1\r\n1\r\nreplace c 0 -1 1\r\n1\r\nset d 0 0 1\r\n1\r\n",
 		Options{Record: record.Options{Format: record.Memcached}})

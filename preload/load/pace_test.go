@@ -8,7 +8,7 @@ import (
 	"memcached-backdoor/preload/limits"
 )
 
-// run submits as a load does that always has rows, whose batches take so long each, and counts the rows until the end.
+// run submits as a load that always has rows does, whose batches take a time each, and counts the rows until the end.
 func run(p *pace, took, end time.Duration) (rows int) {
 	start := time.Unix(1_000_000, 0)
 	for now := start; ; {
@@ -24,7 +24,7 @@ func run(p *pace, took, end time.Duration) (rows int) {
 	}
 }
 
-// TestRate: never more than the rate where no time was lost, and not less without need.
+// TestRate: not more than the rate, and not less unless batches are late.
 func TestRate(t *testing.T) {
 	for _, rate := range []uint64{1, 7, 99, 100, 12_345, 1_000_000, 3_000_000} {
 		const seconds = 10
@@ -40,7 +40,7 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestRateIsNotSaved: a load that had nothing to do, as of a pipe that stood still, does not make up for it.
+// TestRateIsNotSaved: a load that had no input for a while does not make up for it.
 func TestRateIsNotSaved(t *testing.T) {
 	const rate = 1000
 	p := newPace(limits.Options{Rate: rate})
@@ -75,7 +75,7 @@ func TestGentle(t *testing.T) {
 	}
 }
 
-// TestNoPace: without being asked for it, nothing waits.
+// TestNoPace: without limits nothing waits.
 func TestNoPace(t *testing.T) {
 	p := newPace(limits.Options{})
 	now := time.Unix(1_000_000, 0)

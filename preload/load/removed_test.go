@@ -9,7 +9,7 @@ import (
 	"memcached-backdoor/preload/record"
 )
 
-// A reject whose key is known takes the key's old value out, in its turn, and is counted and written once, with its own
+// A reject whose key is known takes out the key's old value, in the order of the rows, and is counted and written once, with its
 // reason.
 func TestRejectsRemove(t *testing.T) {
 	columns := record.Options{Format: record.TSV, Key: "1", Value: "2", FlagsColumn: "3"}
@@ -52,13 +52,13 @@ func TestRejectsRemove(t *testing.T) {
 			t.Errorf("%s: %+v", tt.name, counts)
 		}
 	}
-	// They are known to be bad at once.
+	// They are known to be rejected at once.
 	if stored, counts, err := loadText(t, "a\t1\tx\nb\t1\tx\nc\t1\t1\n", Options{Record: columns, Limits: limits.Options{MaxErrors: "1"}}); err != nil || stored != "-a,-b," || !counts.Limited || counts.Rows != 2 {
 		t.Errorf("%q, %+v, %v", stored, counts, err)
 	}
 }
 
-// A row whose key a later one takes out is looked for no more: that it is missing says nothing of the cache.
+// A row whose key a later row takes out is not looked for: it is missing for that reason.
 func TestSampleForgetsRemoved(t *testing.T) {
 	sample := NewSample()
 	columns := record.Options{Format: record.TSV, Key: "1", Value: "2", FlagsColumn: "3"}
@@ -78,7 +78,7 @@ func TestSampleForgetsRemoved(t *testing.T) {
 	}
 }
 
-// A row that is among the first and among the others is one witness: a row that is gone is counted once.
+// A row that is among the first and among the others is one witness: if it is gone, it is counted once.
 func TestWitnessesAreDistinct(t *testing.T) {
 	sample := NewSample()
 	var rows strings.Builder

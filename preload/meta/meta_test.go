@@ -47,7 +47,7 @@ func TestWriter(t *testing.T) {
 	}
 }
 
-// Large values are sent between small ones in their turn, and what a connection answers ends the writing.
+// Large values are sent between small ones in order, and an error of the connection ends the writing.
 func TestWriterBuffer(t *testing.T) {
 	large := bytes.Repeat([]byte("x"), 3*bufferSize)
 	sent, err := written(t, func(w *Writer) {
@@ -73,7 +73,7 @@ func TestWriterBuffer(t *testing.T) {
 	}
 }
 
-// Of keys that no command can have nothing is sent, and that is an error.
+// A key that no command can have is an error, and nothing is sent.
 func TestUnfit(t *testing.T) {
 	for key, fits := range map[string]bool{
 		"": false, strings.Repeat("a", 250): true, strings.Repeat("a", 251): false,
@@ -93,7 +93,7 @@ func TestUnfit(t *testing.T) {
 	}
 }
 
-// Whatever the key, memcached reads the commands that were meant, about that key, and no other.
+// With any key, memcached reads the commands that were written, with that key, and no others.
 func FuzzCommands(f *testing.F) {
 	f.Add([]byte("a"), []byte("v"))
 	f.Add([]byte("x\r\nflush_all\r\nmn\r\n"), []byte("\r\n"))

@@ -29,14 +29,14 @@ func threads(t *testing.T) int {
 	return len(tasks)
 }
 
-// waiters is how many wait.
+// waiters is how many Waits there are.
 func waiters() int {
 	poller.mu.Lock()
 	defer poller.mu.Unlock()
 	return len(poller.waiting)
 }
 
-// A thousand that wait take no threads; each is woken by its own descriptor, and by that only.
+// A thousand Waits take no threads; each is woken by its descriptor only.
 func TestNoThreads(t *testing.T) {
 	const n = 1000
 	before := threads(t)
@@ -95,7 +95,7 @@ func TestWake(t *testing.T) {
 	}
 }
 
-// What cannot be watched is an error, and leaves nothing behind.
+// A descriptor that cannot be watched is an error, and leaves nothing behind.
 func TestErrors(t *testing.T) {
 	r, w := pipe(t)
 	set := []unix.PollFd{{Fd: int32(r), Events: unix.POLLIN}, {Fd: int32(r), Events: unix.POLLIN}}

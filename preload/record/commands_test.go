@@ -67,7 +67,7 @@ func TestMeta(t *testing.T) {
 			{kind: Item, key: "k", value: "v", command: Replace}, {kind: Item, key: "k", value: "v", command: Replace},
 		}},
 		{name: "what it says itself", options: options, input: ms(" F7 T60 MS"), want: []found{{kind: Item, key: "k", value: "v", ttl: 60, flags: 7}}},
-		{name: "no matter", input: ms("  q k O123 c  s "), want: []found{item("k", "v")}},
+		{name: "flags without a meaning here", input: ms("  q k O123 c  s "), want: []found{item("k", "v")}},
 		{name: "modes", input: ms(" MS") + ms(" Mset") + ms(" ME") + ms(" Me") + ms(" Madd") + ms(" MR") + ms(" Mr"), want: []found{
 			item("k", "v"), item("k", "v"),
 			{kind: Item, key: "k", value: "v", command: Add}, {kind: Item, key: "k", value: "v", command: Add}, {kind: Item, key: "k", value: "v", command: Add},

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestCut gives up rows of more than 40 bytes.
+// TestCut cuts rows of more than 40 bytes.
 func TestCut(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("0123456789", 10)
@@ -65,7 +65,7 @@ func TestCut(t *testing.T) {
 		{"memcached, long line", Options{Format: Memcached}, "get " + long + " set c 0 0 1\r\nset d 0 0 1\r\n4\r\n", []found{tooLong, item("d", "4")}},
 		{"memcached, command in the line", Options{Format: Memcached}, "get" + strings.Repeat(" ", 38) + "set c 0 0 9\r\nset d 0 0 1\r\n4\r\n", []found{tooLong, item("d", "4")}},
 
-		// Without its checksum nothing is believed: not even which key's old value is to go.
+		// Without its checksum nothing is believed, not even the key.
 		{"dump", Options{Format: Dump}, "ms b 100 O2c875e96 q\r\n" + long + "\r\nms c 1 O944ef0c5 q\r\n3\r\nmn\r\n", []found{tooLong, item("c", "3"), nothing}},
 		{"dump, at the end", Options{Format: Dump}, "ms b 101 O2c875e96 q\r\n" + long, []found{tooLong}},
 		{"dump, in what marks it", Options{Format: Dump}, "ms k 1 O2c6adbc8XZ q\r\nv\r\nmd k I q\r\nmg k u\r\nms c 1 O944ef0c5 q\r\n3\r\n", []found{tooLong, item("c", "3")}},
@@ -78,7 +78,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestCutAnywhere: wherever a row is cut, it ends where it does as a whole.
+// TestCutAnywhere: wherever a row is cut, it has the same end.
 func TestCutAnywhere(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -95,14 +95,14 @@ func TestCutAnywhere(t *testing.T) {
 		if test.format == Dump {
 			rowMax = 30
 		}
-		// A command is not known by half of its line.
+		// Half of its line is not enough to know a command.
 		for ; rowMax < len(test.input); rowMax++ {
 			checkCut(t, Options{Format: test.format}, rowMax, test.input)
 		}
 	}
 }
 
-// checkCut parses the input as it is and with rows cut, and returns what it is as it is.
+// checkCut parses the input without and with cut rows, and returns the former.
 func checkCut(t testing.TB, o Options, rowMax int, input string) []found {
 	t.Helper()
 	rows := parse(t, o, 0, input)
@@ -128,7 +128,7 @@ func checkCut(t testing.TB, o Options, rowMax int, input string) []found {
 	return all
 }
 
-// lastItems leaves all items of a row out but the last.
+// lastItems drops all items of a row except the last one.
 func lastItems(rows []found) []found {
 	return slices.DeleteFunc(slices.Clone(rows), func(row found) bool { return row.left > 0 })
 }

@@ -6,7 +6,7 @@ func marked(key string, stale, won bool) found {
 	return found{kind: Item, key: key, value: "v", marks: [2]bool{stale, won}}
 }
 
-// What a dump writes, and what is nearly that.
+// What a dump writes, and what differs a little from that.
 func TestDump(t *testing.T) {
 	t.Parallel()
 	run(t, Dump, []parserTest{
@@ -33,7 +33,7 @@ func TestDump(t *testing.T) {
 	})
 }
 
-// Only an input that ends with the end of a dump, and has nothing behind it, is complete.
+// Only an input that ends with the end of a dump, and nothing behind it, is complete.
 func TestIncomplete(t *testing.T) {
 	t.Parallel()
 	const row = "ms c 1 O944ef0c5 q\r\n3\r\n"

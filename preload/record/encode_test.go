@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// An encoder writes rows down as the tool does that a format is named after.
+// An encoder writes rows as the tool does that a format is named after.
 type encoder func(columns ...string) string
 
-// joined makes an encoder of rows of one of columns.
+// joined makes an encoder of rows of an encoder of columns.
 func joined(encode func(string) string, separator, end string) encoder {
 	return func(columns ...string) string {
 		var row []string
@@ -69,7 +69,7 @@ func encodeBytes(format string) func(s string) string {
 // encodeCSV is RFC 4180's, with quotes around everything.
 func encodeCSV(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
-// checkRoundTrip encodes texts and holds what is found to them, as values and in JSON.
+// checkRoundTrip encodes texts and compares them with what is parsed, as values and in JSON.
 func checkRoundTrip(t *testing.T, format Format, encode encoder, a, b string) {
 	t.Helper()
 	input := encode("k", a, b) + encode("l", b, a)

@@ -2,7 +2,7 @@ package record
 
 import "testing"
 
-// A file's name says its format by the format's own name, or another that is usual for it.
+// The format follows from the file extension: the format's name, or another that is usual for it.
 func TestFormatOf(t *testing.T) {
 	for _, f := range Formats {
 		if got, ok := FormatOf("/x.csv/a." + string(f)); got != f || !ok {

@@ -11,7 +11,7 @@ import (
 	"memcached-backdoor/preload/meta"
 )
 
-// found is a row that a parser has found, or a part of the input that is none.
+// found is a row that a parser has found, or a part of the input that is not a row.
 type found struct {
 	kind     Kind
 	key      string
@@ -57,12 +57,12 @@ type feeder struct {
 	piece  func() int
 }
 
-// itemsMax is how many items a row may make here; nobody asks for more of them.
+// itemsMax is how many items a row may make here; no more of them are made.
 const itemsMax = 100
 
 // feed parses the input as a load does that gets it in pieces; no row has room for more
-// than RowMax bytes and one.  Each call gets a copy of its own, so that nobody lives on the
-// bytes of the one before.
+// than RowMax bytes and one. Each call gets another copy, so that the parser cannot use the
+// bytes of the call before.
 func (f *feeder) feed() (rows []found) {
 	for {
 		if f.at == f.to && !f.grow() {
@@ -78,7 +78,7 @@ func (f *feeder) feed() (rows []found) {
 			if f.end() {
 				f.t.Fatalf("more is wanted behind the end: %q", data)
 			}
-			rows = append(rows, f.giveUp(data))
+			rows = append(rows, f.cutRow(data))
 			continue
 		}
 		rows = append(rows, f.found(kind, &row, data))
@@ -94,7 +94,7 @@ func (f *feeder) feed() (rows []found) {
 	}
 }
 
-// grow makes more of the input be there, if there is any and room for it.
+// grow adds more of the input, if there is more and room for it.
 func (f *feeder) grow() bool {
 	to := min(f.to+f.piece(), len(f.input), f.at+f.parser.RowMax()+1)
 	more := to > f.to
@@ -104,8 +104,8 @@ func (f *feeder) grow() bool {
 
 func (f *feeder) end() bool { return f.to == len(f.input) }
 
-// giveUp cuts a row and skips the rest of it.
-func (f *feeder) giveUp(data []byte) found {
+// cutRow cuts a row and skips the rest of it.
+func (f *feeder) cutRow(data []byte) found {
 	var row Row
 	kind := f.parser.Cut(data, &row)
 	row.Size, row.Content = len(data), len(data)
@@ -122,7 +122,7 @@ func (f *feeder) giveUp(data []byte) found {
 		f.at += n
 		g.size += n
 		if done {
-			g.content = g.size // nobody says
+			g.content = g.size // not known
 			return g
 		}
 		if f.end() && f.at == f.to {
@@ -131,7 +131,7 @@ func (f *feeder) giveUp(data []byte) found {
 	}
 }
 
-// found copies what a row is, once it is one that can be.
+// found checks a row and copies it.
 func (f *feeder) found(kind Kind, row *Row, data []byte) found {
 	f.t.Helper()
 	if row.Size <= 0 || row.Size > len(data) || row.Content < 0 || row.Content > row.Size {
@@ -191,8 +191,8 @@ func validKey(key string) bool {
 	return key != "" && len(key) <= meta.KeyMax && !slices.ContainsFunc([]rune(key), control)
 }
 
-// parse parses the input at once, byte by byte and in pieces, which is to be the same.
-// A long input has pieces instead of bytes.  rowMax is the parser's if it is 0.
+// parse parses the input at once, byte by byte and in pieces, with the same result.
+// A long input is parsed in pieces instead of bytes.  rowMax is the parser's if it is 0.
 func parse(t testing.TB, o Options, rowMax int, input string) []found {
 	t.Helper()
 	if o.ValueMax == 0 {
@@ -235,10 +235,10 @@ func parse(t testing.TB, o Options, rowMax int, input string) []found {
 	return rows
 }
 
-// tooMany says that the parsing has ended in a row that makes too many items.
+// tooMany reports whether the parsing has ended in a row that makes too many items.
 func tooMany(rows []found) bool { return len(rows) > 0 && rows[len(rows)-1].left > itemsMax }
 
-// same leaves the clock time to go on between two feeds.
+// same allows for the clock to advance between two feeds.
 func same(a, b found) bool {
 	if d := a.ttl - b.ttl; -2 <= d && d <= 2 {
 		b.ttl = a.ttl
@@ -254,7 +254,7 @@ type parserTest struct {
 	want    []found
 }
 
-// now is the time in run's tests, where the clock stands still.
+// now is the time in run's tests, whose clock does not advance.
 const now = 946684800
 
 // run runs tests; options without a format get this one.

@@ -13,7 +13,7 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
-// cache is one with a single item.
+// cache is a cache with one item.
 type cache struct{ item walk.Item }
 
 func (c *cache) Walk(walk.Options) (walk.Walker, error) { return &single{item: c.item}, nil }
@@ -34,7 +34,7 @@ func (s *single) Next(each func(*walk.Item) error) error {
 func (s *single) Part() float64 { return 1 }
 func (s *single) Close()        {}
 
-// sealed says that an item stands in the input with its checksum, as package dump writes it.
+// sealed reports whether the input has an item with its checksum, as package dump writes it.
 func sealed(input string, row found) bool {
 	for at := 0; ; {
 		n := strings.Index(input[at:], "ms ")
@@ -69,7 +69,7 @@ func sealed(input string, row found) bool {
 	}
 }
 
-// FuzzDump holds the format to what writes it: what is dumped is read again, and nothing is an item whose checksum is another.
+// FuzzDump: what is dumped is read again, and nothing is an item whose checksum does not match.
 func FuzzDump(f *testing.F) {
 	for i, input := range []string{
 		"", "mn\r\n", "ms c 1 O944ef0c5 q\r\n3\r\nmn\r\n", "ms b 1 F7 Oa04a6e77 q\r\n2\r\nms c 1 O944ef0c4 q\r\n3\r\n",
@@ -112,7 +112,7 @@ func FuzzDump(f *testing.F) {
 				t.Fatalf("%q: %+v", out.String(), row)
 			}
 		}
-		// One bit of it that is another.
+		// One bit of it is flipped.
 		damaged := out.Bytes()
 		damaged[int(size)*len(damaged)/256] ^= 1 << (bit % 8)
 		for _, row := range parse(t, options, 0, string(damaged)) {

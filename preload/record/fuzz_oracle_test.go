@@ -26,7 +26,7 @@ func FuzzCSV(f *testing.F) {
 	})
 }
 
-// checkCSV holds the fields of the rows to those that encoding/csv finds.
+// checkCSV compares the fields of the rows with those that encoding/csv finds.
 func checkCSV(t *testing.T, input string) {
 	t.Helper()
 	reader := csv.NewReader(strings.NewReader(input))
@@ -90,7 +90,7 @@ func FuzzJSONL(f *testing.F) {
 	})
 }
 
-// checkJSON holds a row to what encoding/json makes of its line.
+// checkJSON compares a row with what encoding/json makes of its line.
 func checkJSON(t *testing.T, line string, row found, whole bool) {
 	t.Helper()
 	text := strings.Trim(line, " \t\r")
@@ -136,7 +136,7 @@ func checkJSON(t *testing.T, line string, row found, whole bool) {
 	}
 }
 
-// checkMock holds an item to what the members of a mock say; it returns the key and the value that it is to have then.
+// checkMock compares an item with what the members of a mock say, and returns the key and the value that it should have.
 func checkMock(t *testing.T, line string, object map[string]json.RawMessage, row found, key, value string) (string, string) {
 	t.Helper()
 	number := func(name string) (n uint64, there bool) {
@@ -183,7 +183,7 @@ func checkMock(t *testing.T, line string, object map[string]json.RawMessage, row
 }
 
 // memberText is the text of a member, unless it is null or encoding/json has replaced
-// something in it that is no text.
+// something in it that is not UTF-8.
 func memberText(object map[string]json.RawMessage, name string) (string, bool) {
 	raw := string(object[name])
 	if raw == "" || raw == "null" {

@@ -9,7 +9,7 @@ import (
 	"memcached-backdoor/preload/meta"
 )
 
-// inputMax is how long an input is that is fed byte by byte, at most.
+// inputMax is the length of the longest input that is fed byte by byte.
 const inputMax = 1 << 10
 
 // mark is a byte order mark.
@@ -22,7 +22,7 @@ func seedInputs(f *testing.F, inputs ...string) {
 	}
 }
 
-// seedTexts adds inputs with further texts to be encoded.
+// seedTexts adds inputs with texts to be encoded.
 func seedTexts(f *testing.F, inputs ...string) {
 	texts := []string{"", "v", "\x00\t\n\\\r\b\f\v", `\N`, `\.`, "NULL", `\\n`, "é\"\"\r\n,", "\xff\\", "a\\"}
 	for i, input := range inputs {
@@ -52,7 +52,7 @@ func FuzzTSV(f *testing.F) {
 	})
 }
 
-// checkLines checks a format whose rows are lines that cut takes apart.
+// checkLines checks a format whose rows are lines that cut parses.
 func checkLines(t *testing.T, format Format, input string, size uint8, cut func(string) (key, value string, ok bool)) {
 	t.Helper()
 	if len(input) > inputMax {
@@ -124,7 +124,7 @@ func FuzzCommands(f *testing.F) {
 		}
 		options := Options{Format: Memcached}
 		rowMax := 64 + int(size)
-		// A line that is longer has no command that is known.
+		// Of a longer line the command is not known.
 		long := func(line string) bool { return len(line) > rowMax }
 		if lines := strings.SplitAfter(input, "\n"); strings.Contains(input, "\n") && !anyOf(lines, long) {
 			checkCut(t, options, rowMax, input)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Rejects have their keys where these are known for sure, and only there.
+// Rejects are Known if their keys are valid beyond doubt, and only then.
 func TestKnown(t *testing.T) {
 	t.Parallel()
 	numbers := func(format Format) Options {
@@ -76,7 +76,7 @@ func TestKnown(t *testing.T) {
 		{Options{Format: Memcached}, meta(" MA"), BadFlag, ""},
 		{Options{Format: Dump}, "ms k 1 Fx O5b9a5d4e q\r\nv\r\n", BadChecksum, ""},
 		{Options{Format: Dump}, "ms k 9 O00000000 q\r\nv\r\n", BadChunk, ""},
-		// What is too long to be seen as a whole.
+		// Rows that are cut.
 		{Options{Format: Memcached, ValueMax: 10}, "set k 0 0 100\r\n" + long + "\r\n", "", "k"},
 		{Options{Format: Memcached, ValueMax: 10}, "set k x 0 100\r\n" + long + "\r\n", BadFlags, "k"},
 		{Options{Format: Memcached, ValueMax: 10}, "set k 0 -1 100\r\n" + long + "\r\n", TooLong, "k"},
@@ -115,7 +115,7 @@ func TestKnown(t *testing.T) {
 	}
 }
 
-// Of rows that are good, and of what is no row, nothing is known in that sense; and a mark before the row moves no key.
+// Good rows, and what is not a row, are not Known; and a byte order mark before the row does not move the key.
 func TestKnownElsewhere(t *testing.T) {
 	t.Parallel()
 	p, err := New(Options{Format: CSV, Key: "1", Value: "2", FlagsColumn: "3", ValueMax: 100})

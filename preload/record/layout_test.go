@@ -52,7 +52,7 @@ func TestNull(t *testing.T) {
 	}
 }
 
-// TestNullInKey: the key of a template with a NULL in it is none.
+// TestNullInKey: a template with a NULL in it makes no key.
 func TestNullInKey(t *testing.T) {
 	t.Parallel()
 	run(t, PSQL, []parserTest{

@@ -11,7 +11,7 @@ import (
 	"memcached-backdoor/preload/meta"
 )
 
-// items are the items of a row: n of them, as make makes them.
+// items are n items of a row, which make makes.
 func items(n int, make func(n int) found) (all []found) {
 	for i := 1; i <= n; i++ {
 		row := make(i)
@@ -91,7 +91,7 @@ func TestDurations(t *testing.T) {
 	}
 }
 
-// TestCutMock: a row that is too long has the key of no item.
+// TestCutMock: a row with a count that is cut has no key.
 func TestCutMock(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 100)
@@ -112,7 +112,7 @@ func valueOf(t *testing.T, row string) string {
 	return rows[0].value
 }
 
-// Filler depends on seed and key alone, whatever made the key, and is today what it was.
+// A synthetic value depends on seed and key only, and does not change between versions.
 func TestFiller(t *testing.T) {
 	t.Parallel()
 	const plain = `{"key":"k1","size":1000,"seed":7}`

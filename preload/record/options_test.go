@@ -75,7 +75,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestRowMax: a row with a value that fits is never given up, however it is written down.
+// TestRowMax: a row with a value that fits is never cut, in any format.
 func TestRowMax(t *testing.T) {
 	t.Parallel()
 	const most = 40000

@@ -20,7 +20,7 @@ func TestHeader(t *testing.T) {
 		{name: "two of the same name", options: named, input: "id,bio,id\n1,x,2\n", want: []found{failed(`the header has two columns "id"`)}},
 		{name: "two of the same name, in an object", options: Options{Header: true, Key: "1", Value: "json"}, input: "k,id,id\n",
 			want: []found{failed(`the header has two columns "id"`)}},
-		{name: "two of a name that nobody asks for", options: named, input: "id,bio,a,a\n1,x,2,3\n", want: []found{nothing, item("1", "x")}},
+		{name: "two of a name that is not used", options: named, input: "id,bio,a,a\n1,x,2,3\n", want: []found{nothing, item("1", "x")}},
 		{name: "name with a quote", options: Options{Header: true, Key: `i"d`, Value: "{b,io}"}, input: "\"i\"\"d\",\"b,io\"\n1,x\n", want: []found{nothing, item("1", "x")}},
 		{name: "template", options: Options{Header: true, Key: "u:{id}", Value: "{bio} {1}"}, input: "id,bio\n1,x\n", want: []found{nothing, item("u:1", "x 1")}},
 		{name: "ttl and flags", options: Options{Header: true, Key: "id", Value: "bio", TTLColumn: "ttl", FlagsColumn: "f"}, input: "f,id,ttl,bio\n7,1,60,x\n",
@@ -37,13 +37,13 @@ func TestHeader(t *testing.T) {
 		{name: "no such name", options: named, input: "id,age\n1,x\n", want: []found{failed(`there is no column "bio"`)}},
 		{name: "no such number", options: Options{Header: true, Key: "1", Value: "3"}, input: "id,age\n", want: []found{failed(`there is no column "3"`)}},
 		{name: "no such ttl", options: Options{Header: true, TTLColumn: "ttl"}, input: "id,bio\n", want: []found{failed(`there is no column "ttl"`)}},
-		{name: "it makes no sense", options: Options{Header: true, Key: "1", Value: "2"}, input: "id,b\"io\n1,x\n2,y\n",
+		{name: "it is malformed", options: Options{Header: true, Key: "1", Value: "2"}, input: "id,b\"io\n1,x\n2,y\n",
 			want: []found{failed("the header is malformed at byte 5: " + string(BareQuote))}},
 		{name: "nothing", options: named, input: ""},
 	})
 	run(t, MySQL, []parserTest{
 		{name: "mysql", options: named, input: "id\tbio\n1\tx\\n\n", want: []found{nothing, item("1", "x\n")}},
-		// MariaDB escapes no names (client/mysql.cc: print_tab_data).
+		// MariaDB does not escape names (client/mysql.cc: print_tab_data).
 		{name: "backslash in a name", options: Options{Header: true, Key: `i\td`, Value: "2"}, input: "i\\td\tb\\io\n1\tx\n", want: []found{nothing, item("1", "x")}},
 		{name: "a name like NULL", options: Options{Header: true, Key: "NULL", Value: "2", Null: NullSkip}, input: "NULL\tbio\n1\tx\n", want: []found{nothing, item("1", "x")}},
 	})
@@ -52,7 +52,7 @@ func TestHeader(t *testing.T) {
 	})
 }
 
-// TestHeaderHint: what a header lacks is said with what it has.
+// TestHeaderHint: the hint to a missing column is what the header has.
 func TestHeaderHint(t *testing.T) {
 	t.Parallel()
 	p, err := New(Options{Format: CSV, Header: true, Key: "id"})
@@ -71,7 +71,7 @@ func TestHeaderHint(t *testing.T) {
 	}
 }
 
-// TestHeaderRow: a load can tell it from other rows that are none.
+// TestHeaderRow: a load can tell the header from other input that is not a row.
 func TestHeaderRow(t *testing.T) {
 	t.Parallel()
 	p, err := New(Options{Format: CSV, Header: true})
@@ -105,7 +105,7 @@ func TestObject(t *testing.T) {
 			want: []found{nothing, {kind: Item, key: "1", value: `{"id":"1","ttl":"60"}`, ttl: 60}, skip(Expired)}},
 		{name: "bad UTF-8", options: whole, input: "id,bio\n1,a\xff\n2,\"b\"\n", want: []found{nothing, reject(NotUTF8, 3), item("2", `{"id":"2","bio":"b"}`)}},
 		{name: "bad UTF-8 in a name", options: whole, input: "id,b\xffo\n1,x\n", want: []found{failed("the header is malformed at byte 4: " + string(NotUTF8))}},
-		{name: "bad UTF-8 is no matter otherwise", options: Options{Header: true}, input: "id,b\xffo\n1,\xff\n", want: []found{nothing, item("1", "\xff")}},
+		{name: "bad UTF-8 is allowed otherwise", options: Options{Header: true}, input: "id,b\xffo\n1,\xff\n", want: []found{nothing, item("1", "\xff")}},
 		{name: "a column of this name", options: Options{Header: true, Value: "{json}"}, input: "id,json\n1,x\n", want: []found{nothing, item("1", "x")}},
 	})
 	run(t, PSQL, []parserTest{
@@ -125,7 +125,7 @@ func TestObject(t *testing.T) {
 	})
 }
 
-// checkObject holds an object to the columns that it is made of.
+// checkObject compares an object with the columns that it is made of.
 func checkObject(t testing.TB, object string, names []string, values []any) {
 	t.Helper()
 	var got map[string]any
