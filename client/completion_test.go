@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"memcached-backdoor/preload/dump"
 	"memcached-backdoor/preload/record"
 
 	"github.com/alecthomas/kong"
@@ -81,12 +83,13 @@ func TestChoices(t *testing.T) {
 	}
 }
 
-// TestChoicesAreAll: the words that stand in a tag are those that there are.
+// TestChoicesAreAll: the words in a tag are all that there are.
 func TestChoicesAreAll(t *testing.T) {
 	load := childOf(model(t).Node, "load")
 	for name, want := range map[string]string{
 		"--from": fmt.Sprint(record.Formats),
-		"--null": fmt.Sprint([]record.Null{record.NullSkip, record.NullEmpty, record.NullLiteral}),
+		"--null": fmt.Sprint(record.Nulls),
+		"--mode": fmt.Sprint(record.Modes),
 	} {
 		var got []string
 		for _, c := range values(valueless(load, name).Value, "") {
@@ -96,9 +99,8 @@ func TestChoicesAreAll(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, s, want)
 		}
 	}
-	for _, c := range values(valueless(load, "--mode").Value, "") {
-		var m mode
-		if err := m.UnmarshalText([]byte(c.word)); err != nil {
+	for _, c := range values(valueless(childOf(model(t).Node, "dump"), "--format").Value, "") {
+		if _, err := dump.Dump(cache{}, io.Discard, dump.Options{Format: dump.Format(c.word)}, dump.Hooks{}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -68,7 +68,7 @@ func printStatus(s *door.Status) error {
 		{"uptime", time.Duration(s.Uptime * float64(time.Second)).Round(time.Second).String()},
 		{"calls", fmt.Sprintf("%d, of which %d loading now", s.Calls, s.Active)},
 		{"rows", fmt.Sprintf("%d stored, %d rejected, %d skipped", s.Stored, s.Rejected, s.Skipped)},
-		{"fixtures", fixturesLine(s.Preload)},
+		{"fixtures", fixturesLine(s.Fixtures)},
 	} {
 		if line[1] != "" {
 			fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
@@ -86,7 +86,7 @@ func dumpsLine(by door.Engine, reason string) string {
 }
 
 // fixturesLine says what was preloaded, "" if nothing was to be.
-func fixturesLine(p *door.Preload) string {
+func fixturesLine(p *door.Fixtures) string {
 	if p == nil {
 		return ""
 	}

@@ -40,7 +40,7 @@ func (c *waitCommand) Run(line *commandLine) error {
 	if err != nil {
 		return err
 	}
-	if p := status.Preload; p != nil && !p.Complete {
+	if p := status.Fixtures; p != nil && !p.Complete {
 		fmt.Fprintf(os.Stderr, "warning: not every row of the fixtures is in the cache: %s read: %d stored, %d rejected, %d skipped\n",
 			rows(p.Rows), p.Stored, p.Rejected, p.Skipped)
 		fmt.Fprintln(os.Stderr, "hint: memcached's standard error says which are not")
@@ -67,10 +67,10 @@ func (c *waitCommand) wait(line *commandLine) (*door.Status, error) {
 				late = a.err
 			case a.err != nil:
 				return nil, a.err
-			case a.value.Preload == nil || a.value.Preload.Done:
+			case a.value.Fixtures == nil || a.value.Fixtures.Done:
 				return a.value, nil
 			default:
-				late = fmt.Errorf("%w: %s so far", errLoading, rows(a.value.Preload.Rows))
+				late = fmt.Errorf("%w: %s so far", errLoading, rows(a.value.Fixtures.Rows))
 			}
 		case <-timeout:
 			return nil, fmt.Errorf("after %v: %w", time.Duration(c.Timeout), late)

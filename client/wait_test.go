@@ -13,7 +13,7 @@ func TestWaitForFixtures(t *testing.T) {
 	var asked atomic.Int32
 	path := serve(t, func(c *door.Call, _ door.Request) {
 		n := asked.Add(1)
-		c.Finish(door.Reply{Status: &door.Status{Preload: &door.Preload{Done: n == 3, Complete: n == 3, Files: 2, Rows: 10, Stored: 10}}})
+		c.Finish(door.Reply{Status: &door.Status{Fixtures: &door.Fixtures{Done: n == 3, Complete: n == 3, Files: 2, Rows: 10, Stored: 10}}})
 	})
 	runWith(t, path, "", "wait").ends(0, "", "")
 	if n := asked.Load(); n != 3 {
@@ -24,15 +24,15 @@ func TestWaitForFixtures(t *testing.T) {
 }
 
 func TestWaitReady(t *testing.T) {
-	incomplete := &door.Preload{Done: true, Files: 1, Rows: 3, Stored: 1, Rejected: 1, Skipped: 1, Seconds: 0.25}
+	incomplete := &door.Fixtures{Done: true, Files: 1, Rows: 3, Stored: 1, Rejected: 1, Skipped: 1, Seconds: 0.25}
 	for _, tt := range []struct {
-		preload *door.Preload
+		preload *door.Fixtures
 		stderr  string
 	}{
 		{nil, ""},
 		{incomplete, "warning: not every row of the fixtures is in the cache: 3 rows read: 1 stored, 1 rejected, 1 skipped\nhint: memcached's standard error says which are not\n"},
 	} {
-		path := answering(t, door.Reply{Status: &door.Status{PID: 7, Preload: tt.preload}})
+		path := answering(t, door.Reply{Status: &door.Status{PID: 7, Fixtures: tt.preload}})
 		p := runWith(t, path, "", "--json", "wait")
 		if err := p.Wait(); err != nil || p.errOut.String() != tt.stderr {
 			t.Errorf("%v, %q", err, &p.errOut)
@@ -45,7 +45,7 @@ func TestWaitReady(t *testing.T) {
 }
 
 func TestStatusOfFixtures(t *testing.T) {
-	for state, preload := range map[string]door.Preload{
+	for state, preload := range map[string]door.Fixtures{
 		"loading":  {},
 		"complete": {Done: true, Complete: true},
 		"incomplete: memcached's standard error says why": {Done: true},

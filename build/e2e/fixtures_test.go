@@ -37,15 +37,15 @@ func fixture(t testing.TB, name string, content []byte) string {
 }
 
 // awaitFixtures waits until they are loaded, and returns what has become of them.
-func (s *server) awaitFixtures() door.Preload {
+func (s *server) awaitFixtures() door.Fixtures {
 	s.t.Helper()
-	var preload door.Preload
+	var preload door.Fixtures
 	wait(s.t, "the fixtures", func() error {
 		status := s.waitDoor()
-		if status.Preload == nil {
+		if status.Fixtures == nil {
 			s.t.Fatalf("there are no fixtures: %+v", status)
 		}
-		preload = *status.Preload
+		preload = *status.Fixtures
 		if !preload.Done {
 			return fmt.Errorf("%+v", preload)
 		}
@@ -169,7 +169,7 @@ func TestFixturesOrder(t *testing.T) {
 		}
 		s.waitServing()
 		t.Cleanup(func() { killDaemon(t, pidfile) })
-		want := door.Preload{Done: true, Complete: true, Files: 9, Rows: 14, Stored: 14}
+		want := door.Fixtures{Done: true, Complete: true, Files: 9, Rows: 14, Stored: 14}
 		got := s.awaitFixtures()
 		if want.Seconds = got.Seconds; got != want {
 			t.Errorf("%+v, want %+v", got, want)
@@ -198,16 +198,16 @@ func TestFixturesMeanwhile(t *testing.T) {
 	t.Parallel()
 	const rows = 3_000_000
 	path := fixture(t, "rows.raw", rowsOf("k", rows))
-	loading := func() (*server, door.Preload) {
+	loading := func() (*server, door.Fixtures) {
 		s := withFixtures(t, stock(t), []string{path}, "-m", "2000")
 		s.start()
-		var preload door.Preload
+		var preload door.Fixtures
 		wait(t, "the first rows", func() error {
 			reply, err := call(s.door, door.Request{Op: door.OpStatus})
-			if err != nil || reply.Status.Preload.Rows == 0 {
+			if err != nil || reply.Status.Fixtures.Rows == 0 {
 				return fmt.Errorf("%+v, %w", reply, err)
 			}
-			preload = *reply.Status.Preload
+			preload = *reply.Status.Fixtures
 			return nil
 		})
 		return s, preload

@@ -333,7 +333,7 @@ func TestSaveWhileLoading(t *testing.T) {
 	s.start()
 	wait(t, "the first rows", func() error {
 		reply, err := call(s.door, door.Request{Op: door.OpStatus})
-		if err != nil || reply.Status.Preload.Rows == 0 {
+		if err != nil || reply.Status.Fixtures.Rows == 0 {
 			return fmt.Errorf("%+v, %w", reply, err)
 		}
 		return nil

@@ -307,11 +307,11 @@ type Status struct {
 	Skipped     uint64  `json:"skipped"`                // rows of all loads
 	Uptime      float64 `json:"uptime"`                 // seconds since the door opened
 
-	Preload *Preload `json:"preload,omitempty"` // nil: there are no fixtures
+	Fixtures *Fixtures `json:"preload,omitempty"` // nil: there are none
 }
 
-// Preload is what has become of the fixtures. The counts of the status include their rows.
-type Preload struct {
+// Fixtures is what has become of the fixtures. The counts of the status include their rows.
+type Fixtures struct {
 	Done     bool    `json:"done"`     // memcached accepts connections
 	Complete bool    `json:"complete"` // done, and every row is in the cache or was skipped; the reasons are on memcached's stderr
 	Files    uint64  `json:"files"`

@@ -117,7 +117,7 @@ func optionName(field reflect.StructField, v reflect.Value) string {
 
 func (r *Request) checkLoad() error {
 	if r.Mode != "" && !slices.Contains(record.Modes, r.Mode) {
-		return fail(CodeRequest, "the modes are "+record.List(record.Modes), "this library does not know the mode %q", clip(string(r.Mode)))
+		return fail(CodeRequest, "the modes are "+record.List(record.Modes, " and "), "this library does not know the mode %q", clip(string(r.Mode)))
 	}
 	if _, err := limits.ParseMaxErrors(r.MaxErrors); err != nil {
 		return fail(CodeRequest, "a number of rows, or a part of them, such as 5%", "%v", err)

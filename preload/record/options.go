@@ -36,6 +36,9 @@ const (
 	NullLiteral Null = "literal" // the value is the text that the format has for NULL
 )
 
+// Nulls are all of them.
+var Nulls = []Null{NullSkip, NullEmpty, NullLiteral}
+
 // defaultNull loses nothing by accident. In mysql's output a NULL looks like the text NULL, and many writers of CSV write
 // an empty text like a NULL.
 var defaultNull = map[Format]Null{
@@ -110,7 +113,7 @@ func New(o Options) (*Parser, error) {
 		o.Format = Raw
 	}
 	if !slices.Contains(Formats, o.Format) {
-		return nil, optionError("the formats are "+List(Formats), "there is no format %q", o.Format)
+		return nil, optionError("the formats are "+List(Formats, ", "), "there is no format %q", o.Format)
 	}
 	if err := o.check(); err != nil {
 		return nil, err
@@ -168,10 +171,8 @@ func rowMax(o Options) int {
 }
 
 func (o *Options) check() error {
-	switch o.Null {
-	case "", NullSkip, NullEmpty, NullLiteral:
-	default:
-		return optionError("NULL can be skip, empty or literal", "there is no %q for NULL", o.Null)
+	if o.Null != "" && !slices.Contains(Nulls, o.Null) {
+		return optionError("NULL can be "+List(Nulls, " or "), "there is no %q for NULL", o.Null)
 	}
 	if o.Format == Raw || o.Format == Memcached || o.Format == Dump {
 		for _, option := range []struct {
@@ -201,11 +202,18 @@ func (o *Options) check() error {
 	return nil
 }
 
-// List lists names for a message.
-func List[T ~string](names []T) string {
-	s := make([]string, len(names))
+// List lists two names or more for a message; last is what separates the last one, such as " and ".
+func List[T ~string](names []T, last string) string {
+	var s strings.Builder
 	for i, name := range names {
-		s[i] = string(name)
+		switch i {
+		case 0:
+		case len(names) - 1:
+			s.WriteString(last)
+		default:
+			s.WriteString(", ")
+		}
+		s.WriteString(string(name))
 	}
-	return strings.Join(s, ", ")
+	return s.String()
 }

@@ -25,7 +25,7 @@ type fixtureLoad struct {
 	server   *Server
 	began    time.Time
 	files    []fixtures.File
-	total    door.Preload
+	total    door.Fixtures
 	complete bool // so far
 	logged   int  // rejected rows
 	sample   *load.Sample
@@ -39,7 +39,7 @@ func (s *Server) findFixtures() *fixtureLoad {
 		close(s.fixturesLoaded)
 		return nil
 	}
-	s.status.Preload = &door.Preload{}
+	s.status.Fixtures = &door.Fixtures{}
 	p := &fixtureLoad{server: s, began: time.Now(), complete: true, sample: load.NewSample()}
 	p.find()
 	if len(p.files) > 0 {
@@ -172,7 +172,7 @@ func (p *fixtureLoad) file(store batch.Store, file fixtures.File) {
 }
 
 // with is the total and a file's counts.
-func (p *fixtureLoad) with(c *load.Counts) door.Preload {
+func (p *fixtureLoad) with(c *load.Counts) door.Fixtures {
 	t := p.total
 	t.Rows += c.Rows
 	t.Stored += c.Stored
@@ -185,7 +185,7 @@ func (p *fixtureLoad) with(c *load.Counts) door.Preload {
 // publish sets the fixtures' counts in the status: the total and those of the file that is being loaded.
 func (p *fixtureLoad) publish(c *load.Counts) {
 	t := p.with(c)
-	p.server.count(func(status *door.Status) { status.Preload = &t })
+	p.server.count(func(status *door.Status) { status.Fixtures = &t })
 }
 
 // lookForGone looks for rows that are gone, such as evicted ones.
