@@ -91,8 +91,8 @@ func discard(fds []int) {
 	t.endsSoon()
 }
 
-// closeFiles closes descriptors, after the task that uses them, if that is not nil, has returned. It waits for leaveLimit
-// at most, and then leaves them behind.
+// closeFiles closes descriptors, after the task that uses them, if that is not nil, has returned. It waits for
+// leaveLimit at most, and then leaves them behind.
 func closeFiles(user *task, fds ...int) error {
 	t := start(func() (int, error) {
 		if user != nil {
@@ -143,8 +143,8 @@ type facts struct {
 
 func (f *facts) kind() uint32 { return f.stat.Mode & unix.S_IFMT }
 
-// streamFacts returns the facts of a pipe or a socket; ok is false for others. It does not ask a file system, which fstat(2)
-// does for a pipe with a path.
+// streamFacts returns the facts of a pipe or a socket; ok is false for others. It does not ask a file system, which
+// fstat(2) does for a pipe with a path.
 func streamFacts(fd int) (f facts, ok bool) {
 	if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
 		f.stat.Mode = unix.S_IFSOCK
@@ -178,8 +178,8 @@ func fileFacts(fd int) (f facts) {
 	return f
 }
 
-// examine returns the facts of descriptors, and moves them to numbers from Listener.FirstDescriptor on, which are in fds
-// then. With an error it may return a task that still uses them.
+// examine returns the facts of descriptors, and moves them to numbers from Listener.FirstDescriptor on, which are in
+// fds then. With an error it may return a task that still uses them.
 func (c *Call) examine(fds []int) ([]facts, *task, error) {
 	all := make([]facts, len(fds))
 	var files []int
@@ -214,8 +214,8 @@ func (c *Call) examine(fds []int) ([]facts, *task, error) {
 	return all, nil, nil
 }
 
-// readFile reads once from a file, and may block. If the file can be polled, it first waits for something to read. With a
-// client that is not below 0, it returns ErrGone when that has gone.
+// readFile reads once from a file, and may block. If the file can be polled, it first waits for something to read. With
+// a client that is not below 0, it returns ErrGone when that has gone.
 func readFile(fd, client int, p []byte) (int, error) {
 	set := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(client), Events: unix.POLLRDHUP}}
 	for {

@@ -104,8 +104,8 @@ func checkSocket(fd int) error {
 	return nil
 }
 
-// ready reports whether TryRead has something to read now, an error included. If not, it may have when the channel ended is
-// closed, or, if that is nil, when the descriptor is readable.
+// ready reports whether TryRead has something to read now, an error included. If not, it may have when the channel
+// ended is closed, or, if that is nil, when the descriptor is readable.
 func (in *Input) ready() (now bool, ended <-chan struct{}) {
 	switch {
 	case in.fd < 0:
@@ -143,8 +143,8 @@ func (in *Input) begin(n int) {
 	})
 }
 
-// collect takes over the bytes of a read that has ended, if those of the read before are taken, and begins the next one. It
-// reports whether there are bytes or an error.
+// collect takes over the bytes of a read that has ended, if those of the read before are taken, and begins the next
+// one. It reports whether there are bytes or an error.
 func (in *Input) collect() bool {
 	if in.task != nil && len(in.data) == 0 && in.task.ended() {
 		n, err := max(in.task.n, 0), in.task.err
@@ -209,10 +209,9 @@ func (in *Input) Read(p []byte) (int, error) {
 	}
 }
 
-// TryRead reads what there is and does not wait: the error is [ErrNoInput] if
-// there is nothing yet, [io.EOF] at the end. It is called when [Call.Wait] says that
-// there is input. The first call for a file begins to read, and has nothing yet. Another reader of the same pipe may have
-// been faster.
+// TryRead reads what there is and does not wait: the error is [ErrNoInput] if there is nothing yet, [io.EOF] at the
+// end. It is called when [Call.Wait] says that there is input. The first call for a file begins to read, and has
+// nothing yet. Another reader of the same pipe may have been faster.
 func (in *Input) TryRead(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -265,8 +264,8 @@ func (in *Input) read(p []byte) (int, error) {
 	return 0, err
 }
 
-// noNowait reports whether the error says that RWF_NOWAIT is not supported: by the file (pipes before Linux 6.4), by the
-// kernel, or by a sandbox that forbids the call.
+// noNowait reports whether the error says that RWF_NOWAIT is not supported: by the file (pipes before Linux 6.4), by
+// the kernel, or by a sandbox that forbids the call.
 func noNowait(err error) bool {
 	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM)
 }

@@ -60,9 +60,9 @@ func checkListening(fd int) error {
 	return nil
 }
 
-// Accept waits for a client and returns its call, which the caller closes. It returns an error only when no call can come
-// any more: [ErrClosed] after Close, or the system call's error when fd is no longer a listening socket. After an error
-// that passes, such as EMFILE, it tries again; the clients stay in the backlog meanwhile.
+// Accept waits for a client and returns its call, which the caller closes. It returns an error only when no call can
+// come any more: [ErrClosed] after Close, or the system call's error when fd is no longer a listening socket. After an
+// error that passes, such as EMFILE, it tries again; the clients stay in the backlog meanwhile.
 func (l *Listener) Accept() (*Call, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,8 +93,8 @@ func moved(fd, first int) int {
 	return high
 }
 
-// duplicated returns a duplicate of a descriptor with a number that is not below first; or fd itself, if its number is not,
-// or no such number is free.
+// duplicated returns a duplicate of a descriptor with a number that is not below first; or fd itself, if its number is
+// not, or no such number is free.
 func duplicated(fd, first int) int {
 	if fd >= first {
 		return fd
@@ -106,7 +106,8 @@ func duplicated(fd, first int) int {
 	return high
 }
 
-// wait waits until accept4, which failed with an error, is to be tried again. It returns the error if that does not pass.
+// wait waits until accept4, which failed with an error, is to be tried again. It returns the error if that does not
+// pass.
 func (l *Listener) wait(failed error) error {
 	set := []unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLIN}}
 	limit := time.Duration(-1)

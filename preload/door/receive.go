@@ -10,12 +10,13 @@ import (
 	"memcached-backdoor/preload/poll"
 )
 
-// hurryLimit is how long a client that was accepted has to send its request when others wait; on a busy machine, too, that
-// takes milliseconds. The time does not begin with Hurry: a hundred silent clients would have it one after the other.
+// hurryLimit is how long a client that was accepted has to send its request when others wait; on a busy machine, too,
+// that takes milliseconds. The time does not begin with Hurry: a hundred silent clients would have it one after the
+// other.
 const hurryLimit = 250 * time.Millisecond
 
-// roomForDescriptors is how many descriptors a message can have at least: more than a request may have, so that too many
-// are reported as too many; but few, for each takes a number from memcached until it is closed.
+// roomForDescriptors is how many descriptors a message can have at least: more than a request may have, so that too
+// many are reported as too many; but few, for each takes a number from memcached until it is closed.
 const roomForDescriptors = 4
 
 // roomForControl has room for credentials, too: they come first if the maker of the socket has set SO_PASSCRED.

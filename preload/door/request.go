@@ -104,7 +104,8 @@ func (r *Request) checkOptions() error {
 	return nil
 }
 
-// optionName is the name in JSON of a field that is set; of one that has options, that of the first of them that is set.
+// optionName is the name in JSON of a field that is set; of one that has options, that of the first of them that is
+// set.
 func optionName(field reflect.StructField, v reflect.Value) string {
 	for i := 0; field.Anonymous && i < v.NumField(); i++ {
 		if !v.Field(i).IsZero() {

@@ -52,8 +52,8 @@ func newStream(fd int, f facts, call *Call) (*Stream, error) {
 	return nil, fail(CodeDescriptor, hint, "the descriptor is of a kind that a dump cannot be written to (mode %#o)", f.stat.Mode)
 }
 
-// Write writes all of p. It waits for a slow reader until the client has gone: the error is [ErrGone] then, the task keeps
-// p, and every later Write fails.
+// Write writes all of p. It waits for a slow reader until the client has gone: the error is [ErrGone] then, the task
+// keeps p, and every later Write fails.
 func (s *Stream) Write(p []byte) (written int, err error) {
 	for written < len(p) {
 		if err := s.wait(); err != nil {

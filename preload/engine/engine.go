@@ -33,8 +33,8 @@ type Unavailable struct {
 
 func (u *Unavailable) Error() string { return u.Reason }
 
-// An Engine is the engine of this memcached. When it changes, a call keeps the one that it began with: both store the same
-// items.
+// An Engine is the engine of this memcached. When it changes, a call keeps the one that it began with: both store the
+// same items.
 type Engine struct {
 	facts     *host.Facts        // nil if the program could not be read
 	listening []protocol.Address // of memcached
@@ -94,8 +94,8 @@ func (e *Engine) Target() (Target, error) {
 	return Target{store, Protocol, reason.Reason}, nil
 }
 
-// byProtocol returns the protocol engine, or the reason for which there is no engine: that against the native one, and that
-// against this one.
+// byProtocol returns the protocol engine, or the reason for which there is no engine: that against the native one, and
+// that against this one.
 func (e *Engine) byProtocol(reason string) (*protocol.Store, *Unavailable) {
 	e.opening.Lock()
 	defer e.opening.Unlock()

@@ -44,8 +44,8 @@ func (e *Engine) Gone(store batch.Store, sample *load.Sample, stored uint64) *Go
 	return e.Needed(store, g, stored)
 }
 
-// margin is the factor by which -m is larger than what was counted: for the sample's error, and for pages that are divided
-// differently.
+// margin is the factor by which -m is larger than what was counted: for the sample's error, and for pages that are
+// divided differently.
 const margin = 1.03
 
 // Needed returns how many of stored rows are gone, and the -m that would have held them.

@@ -9,8 +9,8 @@ import (
 	"memcached-backdoor/preload/record"
 )
 
-// A reject whose key is known takes out the key's old value, in the order of the rows, and is counted and written once, with its
-// reason.
+// A reject whose key is known takes out the key's old value, in the order of the rows, and is counted and written once,
+// with its reason.
 func TestRejectsRemove(t *testing.T) {
 	columns := record.Options{Format: record.TSV, Key: "1", Value: "2", FlagsColumn: "3"}
 	commands := record.Options{Format: record.Memcached}

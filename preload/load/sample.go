@@ -188,8 +188,8 @@ func lookFor(store batch.Store, rows []Sampled) (looked, missing uint64, err err
 	return outcomes.Sum(), outcomes[batch.Missing], err
 }
 
-// Witnesses are rows of an interrupted load, and of those that it resumed. While all of them are in the cache, it was not
-// emptied: what takes out rows takes out the first ones, too, or many.
+// Witnesses are rows of an interrupted load, and of those that it resumed. While all of them are in the cache, it was
+// not emptied: what takes out rows takes out the first ones, too, or many.
 type Witnesses []*Sampled
 
 // Witnesses are the first rows that were stored, and some others, and those of earlier loads. No two have the same key.

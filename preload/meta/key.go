@@ -42,8 +42,8 @@ func Fits(key []byte) bool {
 	return len(key) > 0 && len(key) <= KeyMax && (len(key) <= BinaryKeyMax || IsText(key))
 }
 
-// appendKey appends a key to a command. A binary key is written in base64, and its command has the flag b. If no command
-// can have the key, ok is false and nothing is appended.
+// appendKey appends a key to a command. A binary key is written in base64, and its command has the flag b. If no
+// command can have the key, ok is false and nothing is appended.
 func appendKey(dst, key []byte) (_ []byte, binary, ok bool) {
 	switch {
 	case !Fits(key):

@@ -7,8 +7,8 @@ const (
 	beforeLatest = "2147483646"
 )
 
-// AppendMarks appends the commands that make an item stale and won, behind the one that stores it. It appends nothing for an
-// item that is neither, or if no command can have its key: such an item is not stored.
+// AppendMarks appends the commands that make an item stale and won, behind the one that stores it. It appends nothing
+// for an item that is neither, or if no command can have its key: such an item is not stored.
 //
 // "md" with the flag I makes an item stale. The token of a stale item is won by the first "mg" (proto_text.c:
 // process_mget_command); that of another item by an "mg" whose flag R is a date after it expires. An item that does not

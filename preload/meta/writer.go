@@ -70,8 +70,8 @@ func (w *Writer) Debug(key []byte) {
 	}
 }
 
-// Invalidate makes an item stale (md with the flag I); if compare is not 0, only one with that CAS unique. The item gets
-// the CAS unique keep, or, if that is 0, the next one.
+// Invalidate makes an item stale (md with the flag I); if compare is not 0, only one with that CAS unique. The item
+// gets the CAS unique keep, or, if that is 0, the next one.
 func (w *Writer) Invalidate(key []byte, compare, keep uint64) {
 	flags := []byte(" I")
 	if compare != 0 {
@@ -94,8 +94,8 @@ func (w *Writer) command(name string, key []byte, flags constant) {
 	w.flushIfFull()
 }
 
-// appendCommand appends a command with a key, and a line end. If no command can have the key, ok is false and nothing is
-// appended.
+// appendCommand appends a command with a key, and a line end. If no command can have the key, ok is false and nothing
+// is appended.
 func appendCommand(dst []byte, name string, key []byte, flags constant) (_ []byte, ok bool) {
 	from := len(dst)
 	dst, binary, ok := appendKey(append(dst, name...), key)

@@ -23,8 +23,8 @@ var poller struct {
 	waiting map[uint64]chan struct{} // by the number that the events of a Wait carry
 }
 
-// Open opens the epoll descriptor, the only one that this package keeps, with a number that is not below first, if one is
-// free. Wait opens it, too; Open chooses when, and the number. After an error it may be called again.
+// Open opens the epoll descriptor, the only one that this package keeps, with a number that is not below first, if one
+// is free. Wait opens it, too; Open chooses when, and the number. After an error it may be called again.
 func Open(first int) error {
 	poller.mu.Lock()
 	defer poller.mu.Unlock()

@@ -70,8 +70,8 @@ func (e *exchange) set(i int) meta.Set {
 	return s
 }
 
-// clientFlags is how many bytes more than slabs.ItemOverhead an item may have: 4 or 8 for client flags, by the way memcached
-// was built.
+// clientFlags is how many bytes more than slabs.ItemOverhead an item may have: 4 or 8 for client flags, by the way
+// memcached was built.
 const clientFlags = 8
 
 func (e *exchange) size(i int) uint64 {

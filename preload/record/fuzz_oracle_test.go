@@ -136,7 +136,8 @@ func checkJSON(t *testing.T, line string, row found, whole bool) {
 	}
 }
 
-// checkMock compares an item with what the members of a mock say, and returns the key and the value that it should have.
+// checkMock compares an item with what the members of a mock say, and returns the key and the value that it should
+// have.
 func checkMock(t *testing.T, line string, object map[string]json.RawMessage, row found, key, value string) (string, string) {
 	t.Helper()
 	number := func(name string) (n uint64, there bool) {

@@ -21,8 +21,8 @@ const (
 	NoPlace     Reason = "there is no {n} in the key of a row with a count"
 )
 
-// mockMembers are the members of mocks, which are items as no database has them: expired, stale or won, with a chosen CAS
-// unique, with a synthetic value, and several from one row.
+// mockMembers are the members of mocks, which are items as no database has them: expired, stale or won, with a chosen
+// CAS unique, with a synthetic value, and several from one row.
 var mockMembers = []string{"expired", "cas", "size", "seed", "count", "stale", "won"}
 
 // Their indexes.

@@ -11,8 +11,8 @@ func present(fields []field, column int) bool {
 	return column >= 0 && !fields[column].absent && !fields[column].null
 }
 
-// word returns the text of a column that has a number, and its offset; -1: the column is absent, NULL or empty. The word is
-// empty if it cannot be a number.
+// word returns the text of a column that has a number, and its offset; -1: the column is absent, NULL or empty. The
+// word is empty if it cannot be a number.
 func (l *layout) word(data []byte, fields []field, column int) (word []byte, at int) {
 	if !present(fields, column) || fields[column].at == fields[column].end {
 		return nil, -1

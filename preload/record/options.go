@@ -39,8 +39,8 @@ const (
 // Nulls are all of them.
 var Nulls = []Null{NullSkip, NullEmpty, NullLiteral}
 
-// defaultNull loses nothing by accident. In mysql's output a NULL looks like the text NULL, and many writers of CSV write
-// an empty text like a NULL.
+// defaultNull loses nothing by accident. In mysql's output a NULL looks like the text NULL, and many writers of CSV
+// write an empty text like a NULL.
 var defaultNull = map[Format]Null{
 	MySQL: NullLiteral, PSQL: NullSkip, CSV: NullEmpty, TSV: NullEmpty, JSONL: NullSkip,
 }

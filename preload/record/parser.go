@@ -76,8 +76,8 @@ func byteOrderMark(data []byte) int {
 	return 0
 }
 
-// Cut parses data, the beginning of a row that has more than RowMax bytes. If its key is known, it is an Item whose value
-// is Oversize. Skip is called next, with what is behind data.
+// Cut parses data, the beginning of a row that has more than RowMax bytes. If its key is known, it is an Item whose
+// value is Oversize. Skip is called next, with what is behind data.
 func (p *Parser) Cut(data []byte, row *Row) Kind {
 	*row = Row{}
 	mark := 0

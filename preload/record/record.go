@@ -1,5 +1,5 @@
-// Package record parses rows: where a row ends, what its key and its value are, or the reason to reject it. It knows the
-// formats of the tools that write rows, and nothing of their source and their store.
+// Package record parses rows: where a row ends, what its key and its value are, or the reason to reject it. It knows
+// the formats of the tools that write rows, and nothing of their source and their store.
 package record
 
 import "memcached-backdoor/preload/meta"
@@ -11,7 +11,8 @@ const TTLMax = 1<<31 - 1
 // Past is the time to live of an item that has expired when it is stored (package batch: Past).
 const Past = 1<<32 - 1
 
-// A Reason is the reason for which a row is not stored, for a person to read. There are few of them, and each is counted.
+// A Reason is the reason for which a row is not stored, for a person to read. There are few of them, and each is
+// counted.
 type Reason string
 
 // The reasons to reject a row of any format.
@@ -64,8 +65,8 @@ const (
 	Failed
 )
 
-// Bytes are a key or a value: Len bytes at offset At of the parser's input, or Made, which is not nil if they are not in
-// the input as they are. Made is valid until the parser is called again.
+// Bytes are a key or a value: Len bytes at offset At of the parser's input, or Made, which is not nil if they are not
+// in the input as they are. Made is valid until the parser is called again.
 type Bytes struct {
 	At, Len int
 	Made    []byte

@@ -79,8 +79,8 @@ func (t *table) parse(content []byte, row *Row) Kind {
 	return kind
 }
 
-// pair reports whether neither the key nor the value is an option: the row then has two columns for them, and no others but
-// those that are options.
+// pair reports whether neither the key nor the value is an option: the row then has two columns for them, and no others
+// but those that are options.
 func (t *table) pair() bool { return t.options.Key == "" && t.options.Value == "" }
 
 func (t *table) choose() []field {

@@ -33,8 +33,8 @@ type copyText struct {
 	escapeDropped bool // what was dropped ends with a backslash that escapes what follows
 }
 
-// next looks for a line feed that is not escaped. A carriage return before it belongs to the line end, for in data it is
-// always written \r.
+// next looks for a line feed that is not escaped. A carriage return before it belongs to the line end, for in data it
+// is always written \r.
 func (c *copyText) next(data []byte, eof bool) (content, size int) {
 	for {
 		content, size = c.lines.next(data, eof)

@@ -38,8 +38,8 @@ func (s *Server) answer(call *door.Call) {
 	}
 }
 
-// dispatch receives the request and answers it, with an error after a panic. It returns an error if the client did not get
-// the answer.
+// dispatch receives the request and answers it, with an error after a panic. It returns an error if the client did not
+// get the answer.
 func (s *Server) dispatch(call *door.Call) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

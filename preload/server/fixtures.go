@@ -32,8 +32,8 @@ type fixtureLoad struct {
 	gone     *load.Gone // nil: no row is gone
 }
 
-// findFixtures finds the fixtures. It returns nil if there is nothing to load: connections are not held back then, not even
-// until the engine is found.
+// findFixtures finds the fixtures. It returns nil if there is nothing to load: connections are not held back then, not
+// even until the engine is found.
 func (s *Server) findFixtures() *fixtureLoad {
 	if s.fixtures.Paths == "" {
 		close(s.fixturesLoaded)

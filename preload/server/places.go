@@ -108,8 +108,8 @@ func callsAtOnce(e *engine.Engine) int {
 	return min(max(startup.DescriptorsForCalls()/descriptorsPerCall(e), 4), 128)
 }
 
-// descriptorsPerCall is how many descriptors a load has at most: the call, its input, an eventfd and two files for rejects,
-// and by protocol both ends of a connection.
+// descriptorsPerCall is how many descriptors a load has at most: the call, its input, an eventfd and two files for
+// rejects, and by protocol both ends of a connection.
 func descriptorsPerCall(e *engine.Engine) int {
 	if e.Reason() == nil {
 		return 5

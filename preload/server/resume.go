@@ -14,8 +14,8 @@ import (
 // interruptedMax is how many interrupted loads are remembered.
 const interruptedMax = 64
 
-// interruptedLoads are the loads of files that were interrupted. They are not saved anywhere: what they have stored is gone
-// when this memcached ends.
+// interruptedLoads are the loads of files that were interrupted. They are not saved anywhere: what they have stored is
+// gone when this memcached ends.
 type interruptedLoads struct {
 	mu    sync.Mutex
 	loads []interruptedLoad // the oldest first
@@ -56,9 +56,9 @@ func (i *interruptedLoads) add(l interruptedLoad) {
 	i.loads = append(i.loads, l)
 }
 
-// resume returns the load of a file that is to be resumed; or the reason for which the file is to be loaded from its beginning.
-// What the load has stored must still be in the cache: if rows were flushed, evicted or deleted meanwhile, they would be
-// missing in the end, and no count would show it.
+// resume returns the load of a file that is to be resumed; or the reason for which the file is to be loaded from its
+// beginning. What the load has stored must still be in the cache: if rows were flushed, evicted or deleted meanwhile,
+// they would be missing in the end, and no count would show it.
 func (i *interruptedLoads) resume(file door.FileID, options record.Options, store batch.Store) (l interruptedLoad, reason string) {
 	if l, reason = i.remove(file, options); reason != "" {
 		return interruptedLoad{}, reason
@@ -73,7 +73,8 @@ func (i *interruptedLoads) resume(file door.FileID, options record.Options, stor
 	return l, ""
 }
 
-// update remembers a load of a file if it was interrupted, and else forgets it; resumed is the load that it has resumed.
+// update remembers a load of a file if it was interrupted, and else forgets it; resumed is the load that it has
+// resumed.
 func (i *interruptedLoads) update(file door.FileID, resumed interruptedLoad, options load.Options, counts *load.Counts, err error) {
 	position := cmp.Or(counts.Position, options.From) // the latter if no row was accounted for
 	if done := err == nil && !counts.Canceled && !counts.Limited; done {

@@ -13,8 +13,8 @@ import (
 // that makes others, those that accept calls, wait for descriptors and serve, and two more.
 var idleThreads = runtime.GOMAXPROCS(0) + 7
 
-// endIdleThreads ends threads of Go that are more than idleThreads and one for each of busy goroutines. Go itself never ends
-// them. memcached's threads are not concerned.
+// endIdleThreads ends threads of Go that are more than idleThreads and one for each of busy goroutines. Go itself never
+// ends them. memcached's threads are not concerned.
 func endIdleThreads(busy int) {
 	sample := []metrics.Sample{{Name: "/sched/threads/total:threads"}}
 	metrics.Read(sample)
