@@ -50,8 +50,7 @@ func (c *dumpCommand) Run(line *commandLine) error {
 		_, err = to.finish(err)
 		return err
 	}
-	d := dumping{caller: newCaller(line, signals, shown, 0), request: c.request(dump.Format(c.Format))}
-	d.request.MinTTL, d.request.KeysOnly = int64(c.MinTTL), c.KeysOnly
+	d := dumping{caller: newCaller(line, signals, shown, 0), request: c.request()}
 	counts, err := d.dump(to)
 	if counts == nil {
 		return err
@@ -60,6 +59,13 @@ func (c *dumpCommand) Run(line *commandLine) error {
 		err = errItemsLost
 	}
 	return printDump(counts, to, line.JSON, err)
+}
+
+// request is what the door is asked for.
+func (c *dumpCommand) request() door.Request {
+	request := c.selecting.request(dump.Format(c.Format))
+	request.MinTTL, request.KeysOnly = int64(c.MinTTL), c.KeysOnly
+	return request
 }
 
 // progress is how progress is shown: not by a line among those of the dump.
