@@ -47,7 +47,7 @@ func (c *caller) dial() (*door.Conn, error) {
 		case <-c.over:
 			return nil, c.late(errSilent)
 		case <-look.C:
-			c.say("memcached to take the call: as many others wait as can (its backlog is full)")
+			c.say("memcached to take the call: its backlog is full of other calls")
 		}
 	}
 }
@@ -89,7 +89,7 @@ func (c *caller) say(what string) {
 	fmt.Fprintln(os.Stderr, "warning: waiting for "+what)
 }
 
-// awaited is what memcached has to do before a call goes on; "" is nothing but the work itself.
+// awaited is what memcached has to do before a call continues; "" is nothing but the work itself.
 func awaited(conn *door.Conn) string {
 	p := peerOf(conn.Peer())
 	why := p.stopped()
@@ -100,7 +100,7 @@ func awaited(conn *door.Conn) string {
 		}
 		return "memcached" + p.name() + " to take the call" + why
 	case why != "":
-		return "memcached" + p.name() + " to go on" + why
+		return "memcached" + p.name() + " to continue" + why
 	}
 	return ""
 }

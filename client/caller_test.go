@@ -54,7 +54,7 @@ func TestBacklogFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, path, nil, "status", "--timeout", "2500ms").ends(10, "",
-		"warning: waiting for memcached to take the call: as many others wait as can (its backlog is full)\n"+silentHint)
+		"warning: waiting for memcached to take the call: its backlog is full of other calls\n"+silentHint)
 }
 
 // A call that is under way when the time is over is one that needs longer, and is told so.

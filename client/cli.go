@@ -19,21 +19,21 @@ import (
 // for a value is told to the shells by the tag complete: words, or FILE.
 type commandLine struct {
 	Load    loadCommand    `cmd:"" default:"withargs" help:"Store the rows of standard input, or of files. The default."`
-	Fill    fillCommand    `cmd:"" help:"Fill the cache with items that stand for nothing."`
+	Fill    fillCommand    `cmd:"" help:"Fill the cache with synthetic items."`
 	Dump    dumpCommand    `cmd:"" help:"Write all items of the cache to a file, or to standard output."`
 	Restore restoreCommand `cmd:"" help:"Store the items of dumps, from files or standard input."`
-	Keys    keysCommand    `cmd:"" help:"Say what the cache is full of: its items by the beginnings of their keys."`
-	Top     topCommand     `cmd:"" help:"List the largest items of the cache, or those that live longest or have not been used for longest."`
-	Diff    diffCommand    `cmd:"" help:"Say in what a dump and the cache differ: a line for each key that the cache does not have any more (-), that the dump does not have (+), or whose value, flags or time to live is another (~)."`
-	Status  statusCommand  `cmd:"" help:"Say what memcached and the library in it are, and what has been loaded."`
+	Keys    keysCommand    `cmd:"" help:"Show what the cache is full of: items and bytes by prefixes of the keys."`
+	Top     topCommand     `cmd:"" help:"List the largest items, or those that live longest, or that have not been used for longest."`
+	Diff    diffCommand    `cmd:"" help:"Compare a dump with the cache: a line for each key that is only in the dump (-), only in the cache (+), or has another value, flags or time to live (~)."`
+	Status  statusCommand  `cmd:"" help:"Show what memcached and the library in it are, and what has been loaded."`
 	Wait    waitCommand    `cmd:"" help:"Wait until the door answers and the fixtures are loaded (MEMCACHED_BACKDOOR_PRELOAD), for scripts and health checks."`
-	Check   checkCommand   `cmd:"" help:"Say, without starting it, what the library would do in a memcached."`
+	Check   checkCommand   `cmd:"" help:"Show what the library would do in a memcached, without starting it."`
 
 	Completion completionCommand `cmd:"" help:"Print a script that lets a shell complete the command line."`
 	Man        manCommand        `cmd:"" help:"Print the manual page."`
 	Complete   completeCommand   `cmd:"" hidden:"" name:"__complete" help:"Print what a word can become."`
 
-	Door    string           `placeholder:"PATH" complete:"FILE" help:"Where the door is: otherwise $$MEMCACHED_BACKDOOR, /var/run/memcached_backdoor or $$XDG_RUNTIME_DIR/memcached_backdoor."`
+	Door    string           `placeholder:"PATH" complete:"FILE" help:"Where the door is. Default: $$MEMCACHED_BACKDOOR, /var/run/memcached_backdoor or $$XDG_RUNTIME_DIR/memcached_backdoor."`
 	JSON    bool             `name:"json" help:"Print the outcome as one JSON document."`
 	Version kong.VersionFlag `help:"Print the version and what it was built from, and exit."`
 }
@@ -49,17 +49,17 @@ func (line *commandLine) doorPath() string {
 type loadCommand struct {
 	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Files to read, one after the other; - is standard input."`
 
-	From   string `group:"Input:" placeholder:"FORMAT" complete:"raw,mysql,psql,csv,tsv,jsonl,memcached,dump" help:"Format of the rows: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns between tabs; jsonl, a JSON object a line; memcached, set, add and ms commands; dump, what dump writes. Otherwise the end of the file's name says it, or it is raw."`
+	From   string `group:"Input:" placeholder:"FORMAT" complete:"raw,mysql,psql,csv,tsv,jsonl,memcached,dump" help:"Format of the rows: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns separated by tabs; jsonl, a JSON object per line; memcached, set, add and ms commands; dump, what dump writes. Default: by the file extension, else raw."`
 	Header bool   `group:"Input:" help:"The first row has the names of the columns."`
-	Null   string `group:"Input:" placeholder:"WHAT" complete:"skip,empty,literal" help:"What becomes of a NULL: skip leaves the row out (default of psql and jsonl), empty stores an empty value (of csv and tsv), literal what stands there (of mysql)."`
+	Null   string `group:"Input:" placeholder:"WHAT" complete:"skip,empty,literal" help:"What becomes of a NULL: skip leaves the row out (default of psql and jsonl), empty stores an empty value (of csv and tsv), literal stores the text that stands for it (of mysql)."`
 
-	Resume bool `group:"Input:" help:"Go on behind what an earlier load of the same file, with the same options, had stored when it was broken off; at the beginning where there was none, the file has changed, or what was stored is no longer in the cache."`
+	Resume bool `group:"Input:" help:"Continue where an earlier load of the same file, with the same options, broke off; from the beginning if there was none, if the file has changed, or if what was stored is no longer in the cache."`
 
-	Key           string `group:"Columns:" placeholder:"COLUMN" help:"The key: a column's name or number, or a template such as 'user:{id}'. Otherwise the first column, or the member key."`
-	Value         string `group:"Columns:" placeholder:"COLUMN" help:"The value: a column, a template, or json, the whole row as an object. Otherwise the second column, or the member value or value_base64."`
-	TTLColumn     string `group:"Columns:" name:"ttl-column" placeholder:"COLUMN" help:"Time to live in seconds, or a duration such as 1500ms or 24h; 0 for ever."`
-	ExpiresColumn string `group:"Columns:" placeholder:"COLUMN" help:"Date at which the item expires, in seconds since 1970, 0 for never."`
-	FlagsColumn   string `group:"Columns:" placeholder:"COLUMN" help:"memcached's client flags."`
+	Key           string `group:"Columns:" placeholder:"COLUMN" help:"The key: a column's name or number, or a template such as 'user:{id}'. Default: the first column, or the member key."`
+	Value         string `group:"Columns:" placeholder:"COLUMN" help:"The value: a column, a template, or json, the whole row as an object. Default: the second column, or the member value or value_base64."`
+	TTLColumn     string `group:"Columns:" name:"ttl-column" placeholder:"COLUMN" help:"Column of the time to live: seconds, or a duration such as 1500ms or 24h; 0 means for ever."`
+	ExpiresColumn string `group:"Columns:" placeholder:"COLUMN" help:"Column of the date at which the item expires: seconds since 1970; 0 means never."`
+	FlagsColumn   string `group:"Columns:" placeholder:"COLUMN" help:"Column of memcached's client flags."`
 
 	marking
 	storing
@@ -68,39 +68,39 @@ type loadCommand struct {
 
 // marking is what rows are stored with that say nothing themselves.
 type marking struct {
-	TTL   timeToLive `group:"Rows:" name:"ttl" placeholder:"TIME" help:"Time to live of each row from when it is stored: seconds, or a duration such as 10m, 24h or 30d; 0, the default, is for ever."`
+	TTL   timeToLive `group:"Rows:" name:"ttl" placeholder:"TIME" help:"Time to live of each row, from the moment it is stored: seconds, or a duration such as 10m, 24h or 30d. Default: 0, for ever."`
 	Flags uint32     `group:"Rows:" placeholder:"NUMBER" help:"memcached's client flags of each row."`
 }
 
 // storing is how rows are stored, wherever they come from.
 type storing struct {
-	Mode mode `group:"Rows:" placeholder:"MODE" complete:"set,add,replace" help:"Which rows are stored: set, every one; add, new keys only; replace, keys that are there only. Otherwise set, or what the rows of the format memcached say."`
+	Mode mode `group:"Rows:" placeholder:"MODE" complete:"set,add,replace" help:"Which rows are stored: set, every one; add, new keys only; replace, existing keys only. Default: set, or what the rows of the format memcached say."`
 
-	Rate   rowRate `group:"Pace:" placeholder:"ROWS" help:"Store so many rows a second at most."`
-	Gentle bool    `group:"Pace:" help:"Take a tenth of the time of one of memcached's threads at most."`
-	Detach bool    `group:"Pace:" help:"Let memcached finish even when the client ends before it."`
+	Rate   rowRate `group:"Pace:" placeholder:"ROWS" help:"The most rows to store per second."`
+	Gentle bool    `group:"Pace:" help:"Take at most a tenth of the time of one of memcached's threads."`
+	Detach bool    `group:"Pace:" help:"Let memcached finish even if the client ends first."`
 
-	DryRun bool `group:"Output:" help:"Do everything but store, and say what memory the rows would need."`
+	DryRun bool `group:"Output:" help:"Do everything but store, and show what memory the rows would need."`
 	watching
 }
 
 // watching is how the user can see how far a call is.
 type watching struct {
-	Progress string `group:"Output:" enum:"auto,none,json" default:"auto" placeholder:"HOW" help:"Progress on standard error: auto, a line if it is a terminal; none; json, an event a line."`
+	Progress string `group:"Output:" enum:"auto,none,json" default:"auto" placeholder:"HOW" help:"Progress on standard error: auto, a line if it is a terminal; none; json, an event per line."`
 }
 
 // refusing is what becomes of rows that cannot be stored.
 type refusing struct {
-	Rejects   string `group:"Output:" placeholder:"FILE" complete:"FILE" help:"Write the rejected rows to FILE as they are, and line, column, reason and key of each to FILE.log. Neither stays if it is empty."`
-	MaxErrors string `group:"Output:" placeholder:"ROWS" help:"End the load when more rows than that are rejected: a number, or a part of those that were read, such as 5%."`
+	Rejects   string `group:"Output:" placeholder:"FILE" complete:"FILE" help:"Write the rejected rows to FILE as they are, and line, column, reason and key of each to FILE.log. An empty file is removed."`
+	MaxErrors string `group:"Output:" placeholder:"ROWS" help:"End the load when more rows are rejected than this: a number, or a percentage of the rows read, such as 5%."`
 }
 
 type fillCommand struct {
-	Count itemCount `group:"Items:" placeholder:"NUMBER" xor:"amount" help:"How many items there are to be."`
-	Bytes byteCount `group:"Items:" placeholder:"SIZE" xor:"amount" help:"Or how many bytes their values are to have in all, about: a number, or one with k, M or G behind it, for thousands, millions and so on."`
-	Key   itemKey   `group:"Items:" placeholder:"KEY" default:"fill:{n}" help:"Their keys, in which {n} is a number from 1. Otherwise fill:{n}."`
-	Size  sizeRange `group:"Items:" placeholder:"SIZE" default:"100" help:"How many bytes a value has: a size, or two with a - between them, such as 100-2k, and then it is drawn for each item. Otherwise 100."`
-	Seed  uint64    `group:"Items:" placeholder:"NUMBER" default:"1" help:"What the values are drawn from: the same number, the same values. Otherwise 1."`
+	Count itemCount `group:"Items:" placeholder:"NUMBER" xor:"amount" help:"The number of items."`
+	Bytes byteCount `group:"Items:" placeholder:"SIZE" xor:"amount" help:"Or the size of all values together, about: a number of bytes, or one with k, M or G for thousands, millions or billions."`
+	Key   itemKey   `group:"Items:" placeholder:"KEY" default:"fill:{n}" help:"The keys; {n} is the item's number, from 1. Default: fill:{n}."`
+	Size  sizeRange `group:"Items:" placeholder:"SIZE" default:"100" help:"The size of a value in bytes, or a range such as 100-2k, from which the size of each item is drawn. Default: 100."`
+	Seed  uint64    `group:"Items:" placeholder:"NUMBER" default:"1" help:"The seed of the values: the same seed makes the same values. Default: 1."`
 
 	marking
 	storing
@@ -108,13 +108,13 @@ type fillCommand struct {
 
 // waiting is how long the user waits for an answer.
 type waiting struct {
-	Timeout patience `group:"Waiting:" placeholder:"TIME" help:"How long to wait for the answer: seconds, or a duration such as 500ms or 2m. Otherwise for ever."`
+	Timeout patience `group:"Waiting:" placeholder:"TIME" help:"How long to wait for the answer: seconds, or a duration such as 500ms or 2m. Default: for ever."`
 }
 
 type statusCommand struct{ waiting }
 
 type checkCommand struct {
-	Binary string `arg:"" name:"BINARY" complete:"FILE" help:"The program file of memcached; without a slash it is looked for in PATH."`
+	Binary string `arg:"" name:"BINARY" complete:"FILE" help:"The program file of memcached; a name without a slash is looked up in PATH."`
 }
 
 // mode is what happens to keys that are there, or are not; "" is what the rows say.

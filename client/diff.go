@@ -14,7 +14,7 @@ import (
 type diffCommand struct {
 	Dump string `arg:"" name:"DUMP" complete:"FILE" help:"The dump, which is read twice; - is standard input, if that is a file."`
 
-	TTLTolerance timeToLive `group:"Items:" name:"ttl-tolerance" placeholder:"TIME" default:"2s" help:"By how much an item may expire earlier or later: seconds, or a duration such as 10m. Otherwise 2s, since dates are known to a second."`
+	TTLTolerance timeToLive `group:"Items:" name:"ttl-tolerance" placeholder:"TIME" default:"2s" help:"How much earlier or later an item may expire: seconds, or a duration such as 10m. Default: 2s, since dates are known to a second."`
 	selecting
 }
 

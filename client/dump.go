@@ -12,20 +12,20 @@ import (
 )
 
 type dumpCommand struct {
-	File string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"The file to write, which appears when it is complete. Otherwise, or if it is -, standard output."`
+	File string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"The file to write, which appears when it is complete; - is standard output. Default: standard output."`
 
-	Format string `group:"Items:" placeholder:"FORMAT" complete:"ms,jsonl,csv,list" help:"How the items are written: ms, memcached's own commands with a checksum each, which restore reads; jsonl, an object a line; csv, with a header; list, a line of the key, its value's size, flags, the dates when it expires and was used, and whether it is stale or won. Otherwise ms."`
+	Format string `group:"Items:" placeholder:"FORMAT" complete:"ms,jsonl,csv,list" help:"How the items are written: ms, memcached's own commands with a checksum each, which restore reads; jsonl, an object per line; csv, with a header; list, a line of the key, its value's size, flags, the dates when it expires and was used, and whether it is stale or won. Default: ms."`
 	selecting
 	MinTTL   timeToLive `group:"Items:" name:"min-ttl" placeholder:"TIME" help:"Only items that do not expire within that time: seconds, or a duration such as 10m or 24h."`
-	KeysOnly bool       `group:"Items:" help:"No values: a key a line, or with the formats jsonl and csv also its value's size, flags and date."`
+	KeysOnly bool       `group:"Items:" help:"No values: a key per line, or with the formats jsonl and csv also its value's size, flags and date."`
 
 	watching
 }
 
 // selecting says which items of the cache are meant.
 type selecting struct {
-	Prefix string `group:"Items:" placeholder:"TEXT" help:"Only items whose keys begin with that."`
-	Match  string `group:"Items:" placeholder:"PATTERN" help:"Only items whose keys are like that: * stands for any bytes, ? for one."`
+	Prefix string `group:"Items:" placeholder:"TEXT" help:"Only items whose keys begin with this."`
+	Match  string `group:"Items:" placeholder:"PATTERN" help:"Only items whose keys match: * stands for any bytes, ? for one."`
 }
 
 // request asks the door for the items, in a format.

@@ -91,7 +91,7 @@ var (
 	errNoOutcome = errors.New("interrupted; memcached did not say what it had stored by then")
 
 	// errDetached ends the client, but not the load.
-	errDetached = errors.New("interrupted; the load goes on in memcached")
+	errDetached = errors.New("interrupted; the load continues in memcached")
 
 	errLostLoad   = errors.New("memcached went away; what was stored before is in an unknown state")
 	errLostDump   = errors.New("memcached went away during the dump")

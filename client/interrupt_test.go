@@ -107,7 +107,7 @@ func TestInterruptedDetached(t *testing.T) {
 	p := start(t, path, func(c *exec.Cmd) { c.Stdin = r }, "--detach")
 	take(t, called)
 	p.signal(os.Interrupt)
-	p.ends(130, "", "error: interrupted; the load goes on in memcached\n")
+	p.ends(130, "", "error: interrupted; the load continues in memcached\n")
 	fmt.Fprint(w, "a\t1\n")
 	w.Close()
 	if got := take(t, loaded); got != "a\t1\n" {

@@ -14,17 +14,17 @@ import (
 )
 
 type keysCommand struct {
-	Delimiter delimiter   `group:"Table:" placeholder:"TEXT" default:":" help:"What stands between the parts of a key. Otherwise a colon."`
-	Depth     partCount   `group:"Table:" placeholder:"NUMBER" default:"1" help:"How many parts, with the delimiters behind them, make a prefix. Otherwise 1."`
-	Sort      prefixOrder `group:"Table:" placeholder:"WHAT" default:"bytes" enum:"bytes,keys,ttl,prefix" help:"What is first: bytes, the prefix with the largest values in all; keys, that with the most keys; ttl, that whose keys expire first; prefix, the alphabet. Otherwise bytes."`
-	Limit     uint64      `group:"Table:" placeholder:"LINES" default:"20" help:"How many prefixes are shown; 0, all of them. What the others have is added up. Otherwise 20."`
+	Delimiter delimiter   `group:"Table:" placeholder:"TEXT" default:":" help:"The delimiter between the parts of a key. Default: a colon."`
+	Depth     partCount   `group:"Table:" placeholder:"NUMBER" default:"1" help:"The number of parts, with their delimiters, that make a prefix. Default: 1."`
+	Sort      prefixOrder `group:"Table:" placeholder:"WHAT" default:"bytes" enum:"bytes,keys,ttl,prefix" help:"The order: bytes, most bytes of values first; keys, most keys first; ttl, the first to expire first; prefix, alphabetical. Default: bytes."`
+	Limit     uint64      `group:"Table:" placeholder:"LINES" default:"20" help:"The number of prefixes shown; 0 means all. The others are added up. Default: 20."`
 
 	selecting
 	watching
 	waiting
 }
 
-// delimiter is what stands between the parts of a key.
+// delimiter separates the parts of a key.
 type delimiter string
 
 // UnmarshalText takes any text but none.
@@ -95,12 +95,12 @@ func (c *keysCommand) prefixOf(key []byte) []byte {
 // hint says what the table does not show by itself.
 func (c *keysCommand) hint(w io.Writer, t *prefixTable) {
 	if t.merged {
-		fmt.Fprintf(w, "warning: there are more than %d prefixes: again and again the smallest were put into the rest, so that what is shown is at least so much\n", prefixesMax)
+		fmt.Fprintf(w, "warning: there are more than %d prefixes: the smallest were added to the rest as they came, so the figures shown are lower bounds\n", prefixesMax)
 		fmt.Fprintln(w, "hint: --delimiter, --depth and --prefix make them fewer")
 	}
 	// Keys such as user_123 are usual, too.
 	if none := t.none.keys; none > 0 && none >= t.all.keys/2 {
-		fmt.Fprintf(w, "hint: %d of %s have no %q in them: --delimiter says what stands between the parts of a key\n",
+		fmt.Fprintf(w, "hint: %d of %s have no %q in them: --delimiter sets what separates the parts of a key\n",
 			none, door.Count(t.all.keys, "key"), string(c.Delimiter))
 	}
 }

@@ -57,7 +57,7 @@ func TestKeys(t *testing.T) {
 			"     2  1.5 kB         1h        2h             0  (none)\n" +
 			"     1   500 B          -         -             1  user:2:\n" +
 			"3 items: 3 shown, 0 in the rest (2.0 kB of values, 0.00 s, native)\n",
-			"hint: 2 of 3 keys have no \":2:\" in them: --delimiter says what stands between the parts of a key\n"},
+			"hint: 2 of 3 keys have no \":2:\" in them: --delimiter sets what separates the parts of a key\n"},
 		{"--prefix nothing", header + "0 items: 0 shown, 0 in the rest (0 B of values, 0.00 s, native)\n", ""},
 	} {
 		runWith(t, path, "", append([]string{"keys"}, strings.Fields(tt.args)...)...).ends(0, tt.out, tt.errOut)
@@ -131,7 +131,7 @@ func TestKeysMerged(t *testing.T) {
        1       1 B          -         -             1  0:
   200000  200.0 kB          -         -        200000  (the rest)
 200001 items: 1 shown, 200000 in the rest (200.0 kB of values, 0.00 s, native)
-`, `warning: there are more than 100000 prefixes: again and again the smallest were put into the rest, so that what is shown is at least so much
+`, `warning: there are more than 100000 prefixes: the smallest were added to the rest as they came, so the figures shown are lower bounds
 hint: --delimiter, --depth and --prefix make them fewer
 `)
 }

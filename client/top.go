@@ -15,8 +15,8 @@ import (
 )
 
 type topCommand struct {
-	By    string   `group:"Table:" placeholder:"WHAT" default:"size" enum:"size,ttl,idle" help:"Which items are listed: size, the largest; ttl, those that live longest, for ever before all; idle, those that were neither stored nor asked for for longest. Otherwise size."`
-	Limit topCount `group:"Table:" placeholder:"NUMBER" default:"10" help:"How many items are listed. Otherwise 10."`
+	By    string   `group:"Table:" placeholder:"WHAT" default:"size" enum:"size,ttl,idle" help:"Which items are listed: size, the largest; ttl, those that live longest, for ever first; idle, those that have not been stored or read for longest. Default: size."`
+	Limit topCount `group:"Table:" placeholder:"NUMBER" default:"10" help:"The number of items listed. Default: 10."`
 
 	selecting
 	watching

@@ -14,7 +14,7 @@ import (
 const waitLook = 20 * time.Millisecond
 
 type waitCommand struct {
-	Timeout patience `default:"60s" placeholder:"TIME" help:"How long to wait: seconds, or a duration such as 500ms or 2m."`
+	Timeout patience `default:"60s" placeholder:"TIME" help:"How long to wait: seconds, or a duration such as 500ms or 2m. Default: 60s."`
 }
 
 // patience is how long to wait.
