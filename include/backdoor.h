@@ -238,7 +238,7 @@ struct backdoor_proof_job {
     int pid;                              /* of the child, or a negative errno */
 };
 
-/* preload/cache/worker.c */
+/* preload/cache/enter.c, worker.c */
 
 /*
  * Makes the eventfd of a worker, with the number from or a higher one.  Called on memcached's main

@@ -26,7 +26,7 @@
 //  3. It restores handlers and mask (startup/signals.c), opens the program's file, reads the environment, and attaches the door
 //     (startup/listen.c), with the rights of the user who started memcached, before -u drops them.
 //  4. memcached parses its options, drops its rights, forks for -d, starts its workers. Each worker, before it enters
-//     its event loop, gets the library's event (startup/interpose.c, cache/worker.c).
+//     its event loop, gets the library's event (startup/interpose.c, cache/enter.c).
 //  5. memcached's main thread enters its loop: memcached_ready makes the thread that was kept back and one that enters
 //     Go, and main continues at once. With fixtures the gate is closed until they are loaded (startup/gate.c). If
 //     libevent is part of the program, or main gives up system calls (seccomp), the moment is another

@@ -9,6 +9,8 @@
 #define _GNU_SOURCE
 #include "isolate.h"
 
+#include "report.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -15,6 +15,7 @@
 #include "abi.h"
 #include "isolate.h"
 #include "locate.h"
+#include "report.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -27,25 +28,11 @@
 #define LARGEST_ITEM (1 << 30)
 
 static struct backdoor_worker *worker;
-static struct backdoor_proof_report proof;
-static struct backdoor_proof_report *report;
 static int64_t forked; /* the time of the fork, CLOCK_MONOTONIC in nanoseconds */
-
-/* The parent reads it when the child has ended. */
-static void write_report(void) {
-    memcpy(report, &proof, sizeof proof);
-}
-
-void hindered(const char *reason, int error) {
-    snprintf(proof.reason, sizeof proof.reason, "%s", reason);
-    proof.error = error;
-    write_report();
-    _exit(1);
-}
 
 static void begin_step(enum backdoor_proof_step step) {
     proof.step = step;
-    write_report();
+    report_write();
 }
 
 /* The child ends at the first expectation that does not hold, and reports its line. */
@@ -53,7 +40,7 @@ static void begin_step(enum backdoor_proof_step step) {
     do {                                                                                           \
         if (!(condition)) {                                                                        \
             proof.line = __LINE__;                                                                 \
-            write_report();                                                                        \
+            report_write();                                                                        \
             _exit(1);                                                                              \
         }                                                                                          \
     } while (0)
@@ -246,11 +233,12 @@ static void prove_chunks(const char *key) {
     mc_item_remove(it);
 }
 
-static _Noreturn void child(void) {
+static _Noreturn void child(struct backdoor_proof_report *page) {
+    report_to(page);
     static const char key[] = "backdoor:proof";
 
     begin_step(BACKDOOR_PROOF_FORKED);
-    isolate(report);
+    isolate(page);
     begin_step(BACKDOOR_PROOF_ALLOC);
     prove_alloc(key);
     begin_step(BACKDOOR_PROOF_STORE);
@@ -287,9 +275,8 @@ static enum backdoor_progress run_proof(struct backdoor_job *job, struct backdoo
     if (pid == 0) {
         mc_functions = proving->functions;
         worker = on;
-        report = proving->report;
         forked = now;
-        child();
+        child(proving->report);
     }
     proving->pid = pid > 0 ? pid : -errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);

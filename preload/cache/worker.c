@@ -2,12 +2,10 @@
  * memcached's workers, as jobs run on them.
  *
  * Each worker gets one event of the library's, an eventfd, in its libevent base.  While the eventfd
- * is readable, libevent calls turn_serve each time it has served the worker's connections.
+ * is readable, libevent calls back each time it has served the worker's connections.
  */
 #define _GNU_SOURCE
 #include "worker.h"
-
-#include "turn.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -21,8 +19,7 @@ static const struct timeval later = {0, 1000};
 /* libevent 2 (event2/event.h), as far as it is used here. */
 #define EV_READ 0x02
 #define EV_PERSIST 0x10
-typedef void event_callback(int fd, short events, void *arg);
-typedef void *event_new_fn(struct event_base *base, int fd, short events, event_callback *callback,
+typedef void *event_new_fn(struct event_base *base, int fd, short events, worker_callback *callback,
                            void *arg);
 typedef int event_add_fn(void *event, const struct timeval *timeout);
 typedef void event_free_fn(void *event);
@@ -31,7 +28,6 @@ struct backdoor_worker workers[MAX_WORKERS];
 
 static atomic_int requests; /* for a slot of workers[] */
 static event_add_fn *event_add;
-static __thread struct backdoor_worker *self;
 
 int worker_requests(void) {
     return atomic_load(&requests);
@@ -101,56 +97,29 @@ int backdoor_worker_eventfd(int from) {
     return high;
 }
 
-static bool enter(void *thread, struct event_base *base, int eventfd) {
+struct backdoor_worker *worker_claim_slot(void) {
+    int index = atomic_fetch_add(&requests, 1);
+    return index < MAX_WORKERS ? &workers[index] : NULL;
+}
+
+bool worker_attach(struct backdoor_worker *worker, struct event_base *base,
+                   worker_callback *callback) {
     event_new_fn *event_new = (event_new_fn *)dlsym(RTLD_DEFAULT, "event_new");
     event_add = (event_add_fn *)dlsym(RTLD_DEFAULT, "event_add");
     event_free_fn *event_free = (event_free_fn *)dlsym(RTLD_DEFAULT, "event_free");
     if (event_new == NULL || event_add == NULL || event_free == NULL) {
         return false;
     }
-    int index = atomic_fetch_add(&requests, 1);
-    if (index >= MAX_WORKERS) {
-        return false;
-    }
-    struct backdoor_worker *worker = &workers[index];
-    worker->thread = thread;
-    for (size_t i = 0; i < sizeof worker->conn / sizeof worker->conn[0]; i++) {
-        worker->conn[i] = thread;
-    }
-    worker->eventfd = eventfd;
     worker->timer = event_new(base, -1, 0, on_timer, worker);
-    void *event = event_new(base, worker->eventfd, EV_READ | EV_PERSIST, turn_serve, worker);
-    if (worker->timer == NULL || event == NULL || event_add(event, NULL) != 0) {
-        if (worker->timer != NULL) {
-            event_free(worker->timer);
-        }
-        if (event != NULL) {
-            event_free(event);
-        }
-        return false;
+    void *event = event_new(base, worker->eventfd, EV_READ | EV_PERSIST, callback, worker);
+    if (worker->timer != NULL && event != NULL && event_add(event, NULL) == 0) {
+        return true;
     }
-    self = worker;
-    __atomic_store_n(&worker->alive, true, __ATOMIC_SEQ_CST);
-    turn_offer(index);
-    return true;
-}
-
-void backdoor_worker_enter(void *thread, struct event_base *base, int eventfd) {
-    if (!enter(thread, base, eventfd)) {
-        close(eventfd);
+    if (worker->timer != NULL) {
+        event_free(worker->timer);
     }
-}
-
-/*
- * memcached has freed the worker's base, and the event with it.  The eventfd stays open: a
- * submitter may be posting to it, and the process is about to end.
- */
-void backdoor_worker_leave(void) {
-    struct backdoor_worker *worker = self;
-    if (worker == NULL) {
-        return;
+    if (event != NULL) {
+        event_free(event);
     }
-    self = NULL;
-    __atomic_store_n(&worker->alive, false, __ATOMIC_SEQ_CST);
-    turn_leave((int)(worker - workers));
+    return false;
 }

@@ -59,6 +59,19 @@ bool worker_is_alive(int index);
 /* The next worker after index that is alive; index itself if no other is; or -1. */
 int worker_next(int index);
 
+/* libevent's callback (event2/event.h: event_callback_fn). */
+typedef void worker_callback(int fd, short events, void *arg);
+
+/* The next slot, or NULL if none is left. */
+struct backdoor_worker *worker_claim_slot(void);
+
+/*
+ * Adds the worker's event to its base: callback is called with the worker whenever its eventfd is
+ * readable.  Returns false if libevent has no memory for it.
+ */
+bool worker_attach(struct backdoor_worker *worker, struct event_base *base,
+                   worker_callback *callback);
+
 void worker_wake(int index);
 
 /* Wakes the worker in a millisecond.  Returns false if that failed. */

@@ -4,7 +4,19 @@ package fault
 
 /*
 #cgo CFLAGS: -O2 -Wall
-#include "memory.h"
+#include <limits.h>
+#include <stdlib.h>
+
+static void write_behind(void) {
+    volatile char *volatile bytes = malloc(16); // the compiler does not know its size
+    bytes[16] = 1;
+    free((void *)bytes);
+}
+
+static void overflow(void) {
+    volatile int most = INT_MAX;
+    most = most + 1;
+}
 */
 import "C"
 
