@@ -121,7 +121,7 @@ func TestSave(t *testing.T) {
 				if err != nil || item.Flags != 7 {
 					t.Errorf("%+v, %v", item, err)
 				}
-				// Each memcached's clock is a second from the machine's at most (clock_test.go).
+				// Each memcached's clock is a second from the machine's at most (helper_clock_test.go).
 				if ttl := next.metaTTL("ttl"); ttl < 3500 || ttl > 3602 {
 					t.Errorf("it has %d s to live", ttl)
 				}
