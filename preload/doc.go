@@ -7,7 +7,8 @@
 //     is interposed. It has a README.
 //   - server answers the door's calls: load, dump, status, resume; it loads the fixtures and saves the cache.
 //   - engine decides how rows are stored and items read, natively or by protocol, and knows nothing of the door.
-//   - door, record, load, batch, dump, walk, fixtures: calls and messages, formats, and what passes between.
+//   - door, record, load, limits, batch, dump, walk, fixtures: calls and messages, formats, and what passes between; the
+//     options of record, limits and dump are those of a request.
 //   - cache is the native engine (C and Go on memcached's workers), host finds memcached's functions in its program,
 //     protocol and meta are the engine by protocol, slabs estimates memory.
 //   - entry, poll, pages, version: where the loader enters, waiting for descriptors, memory that C sees, the release.
@@ -33,7 +34,7 @@
 //     (startup/interpose.c), and workers cannot be reached.
 //  6. That thread serves the door (server.Serve): engine finds memcached's functions (host) and proves them in a forked
 //     child (cache); server loads the fixtures (fixtures) and takes calls (door). A load (load) reads rows (record)
-//     into batches (batch), says what memory they need (slabs) and where it broke off (server/resume.go); a dump (dump) walks
+//     into batches (batch), says what memory they need (slabs) and where it was interrupted (server/resume.go); a dump (dump) walks
 //     all items (walk) and writes them. If the functions cannot be used, both use a connection to memcached itself
 //     (protocol); engine decides.
 //  7. memcached ends as it decides, or, if it is told to, when its cache has been saved (startup/shutdown.c,
