@@ -63,13 +63,13 @@ func failure(err error, outcome *door.Load) *door.Error {
 	return e
 }
 
-// oneLine is the text of an error on one line, for a field of a reply.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+// oneLine puts the reasons of a joined error on one line, for a field of a reply.
+func oneLine(reasons string) string { return strings.ReplaceAll(reasons, "\n", "; ") }
 
 // memoryOf makes the memory of a reply from what a trial has added, or from the error that there is instead.
 func memoryOf(m *slabs.Memory, err error) *door.Memory {
 	if err != nil {
-		return &door.Memory{Unknown: oneLine(err)}
+		return &door.Memory{Unknown: oneLine(err.Error())}
 	}
 	d := &door.Memory{Fits: m.Fits(), Limit: m.Limit, Free: m.Free, Needed: m.Needed()}
 	if !d.Fits {
@@ -88,5 +88,5 @@ func goneOf(g *engine.Gone) *door.Gone {
 	if g == nil {
 		return nil
 	}
-	return &door.Gone{Rows: g.Rows, Exact: g.Exact, Megabytes: g.Megabytes, Unknown: g.Unknown}
+	return &door.Gone{Rows: g.Rows, Exact: g.Exact, Megabytes: g.Megabytes, Unknown: oneLine(g.Unknown)}
 }
