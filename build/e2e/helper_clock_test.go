@@ -7,7 +7,7 @@ import (
 
 // A clock is memcached's clock and the machine's at one moment, in seconds since 1970. memcached's is set from whole seconds when
 // it starts, which makes a second between them, and then ticks once a second, later where it has no processor
-// (memcached.c: clock_handler). The library counts as memcached would that ticks in time (cache/make.c: make_clock).
+// (memcached.c: clock_handler). The library counts as memcached would that ticks in time (cache/clock.c: clock_now).
 type clock struct{ memcached, machine int64 }
 
 func (s *server) clock() clock {

@@ -235,7 +235,7 @@ func TestHurry(t *testing.T) {
 			errs <- err
 		}()
 	}
-	for _, c := range calls { // places.go: awaitRoom
+	for _, c := range calls { // server/places.go: awaitRoom
 		c.Hurry()
 		wantError(t, <-errs, CodeBusy, "no request came, and other clients are waiting")
 	}

@@ -157,8 +157,8 @@ func open(file io.ReaderAt) (*program, error) {
 	return p, nil
 }
 
-// foreign tells why a program is not memcached, "" when it is: it has libevent and the literals that preload/host.c looks
-// for in the process that it is in, and states a version.
+// foreign tells why a program is not memcached, "" when it is: it has libevent and the literals that
+// startup/program.c searches the process for, and states a version.
 func (p *program) foreign(facts *Facts) string {
 	if !facts.Needs("libevent") && len(p.literals("EVENT_SHOW_METHOD")) == 0 {
 		return "it has no libevent, neither shared nor static"
