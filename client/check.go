@@ -236,7 +236,7 @@ func (c *checked) print(facts *host.Facts) error {
 		row("abi", c.ABI.String())
 	}
 	row("engine", string(c.Engine))
-	row("because", c.Reason)
+	row("reason", c.Reason)
 	if c.Engine == door.EngineProtocol {
 		row("hint", c.Hint) // of no engine it is said below the error
 	}

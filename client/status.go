@@ -61,7 +61,7 @@ func printStatus(s *door.Status) error {
 		{"library", s.Library},
 		{"route", s.Route},
 		{"engine", string(s.Engine)},
-		{"because", s.Reason},
+		{"reason", s.Reason},
 		{"dumps", dumpsLine(s.Dumps, s.DumpsReason)},
 		{"workers", fmt.Sprint(s.Workers)},
 		{"item size max", fmt.Sprintf("%d bytes", s.ItemSizeMax)},
