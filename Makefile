@@ -22,8 +22,8 @@ VERSION := $(RELEASE)$(addprefix -,$(SHORT))
 SET_VERSION = -X memcached-backdoor/preload/version.commit=$(SHORT)
 COMMIT := $(shell git show -s --format='-X main.commit=%H -X main.committed=%cI' 2>/dev/null)
 
-# Only the names in exports.map are visible; Go's pthread_create is ours (runtime.c), and so is
-# what the loader calls (preload/entry).
+# Only the names in exports.map are visible. Go's calls of pthread_create lead to startup/runtime.c, and the loader
+# enters the library in preload/entry.
 LINK := -Wl,--version-script=$(CURDIR)/preload/exports.map,--wrap=pthread_create
 LIBRARY = $(GO) build -trimpath -buildvcs=false -buildmode=c-shared \
 	-ldflags "$(SET_VERSION) -E backdoor_entry -extldflags '$(LINK)'"
