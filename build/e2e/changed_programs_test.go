@@ -91,7 +91,7 @@ func TestChangedPrograms(t *testing.T) {
 			s := start(t, changed(t, test.change))
 			status := s.waitDoor()
 			if status.Engine != test.engine || !strings.Contains(status.Reason, test.reason) || (test.reason == "") != (status.Reason == "") {
-				t.Errorf("engine %q because of %q, want %q, %q", status.Engine, status.Reason, test.engine, test.reason)
+				t.Errorf("engine %q, reason %q, want %q, %q", status.Engine, status.Reason, test.engine, test.reason)
 			}
 			const n = 20_000
 			stdout, stderr, exit := s.client(rowsOf("k", n))

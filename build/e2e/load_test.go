@@ -30,7 +30,7 @@ func TestRouteIsReported(t *testing.T) {
 			t.Errorf("status %+v", status)
 		}
 		if (status.Engine == door.EngineNative) != s.native() || status.Engine == door.EngineNone || (status.Reason == "") != s.native() {
-			t.Errorf("engine %q because of %q", status.Engine, status.Reason)
+			t.Errorf("engine %q, reason %q", status.Engine, status.Reason)
 		}
 		if got := server.output.String(); (got == "") != s.native() || strings.Count(got, "\n") > 1 {
 			t.Errorf("memcached wrote %q", got)
