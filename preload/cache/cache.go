@@ -31,7 +31,7 @@ var (
 )
 
 // Cache is memcached's cache, whose functions were found and proven.
-// It is a batch.Store, every load's batch.Sink, and a walk.Store.
+// It is a batch.Store, every load's batch.Sink, and a walk.Source.
 type Cache struct {
 	itemSizeMax uint64
 	hasCAS      bool

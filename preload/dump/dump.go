@@ -35,8 +35,8 @@ type Options struct {
 type Hooks struct {
 	// Fetch fetches the values of external items; without it they are lost.
 	Fetch Fetch
-	// Gone is called now and then; its error ends the dump.
-	Gone func() error
+	// ClientGone is called now and then. It returns an error if the client has gone; the error ends the dump.
+	ClientGone func() error
 	// Progress is called now and then with the counts so far, which it may read until it returns.
 	Progress func(*Counts)
 }
@@ -86,9 +86,9 @@ type dumper struct {
 	counts  Counts
 }
 
-// Dump writes the items of store to out. Its error is an *OptionError, a *WriteError, or that of the walk or of a
+// Dump writes the items of source to out. Its error is an *OptionError, a *WriteError, or that of the walk or of a
 // hook. With an error, too, the counts are true.
-func Dump(store walk.Store, out io.Writer, o Options, hooks Hooks) (Counts, error) {
+func Dump(source walk.Source, out io.Writer, o Options, hooks Hooks) (Counts, error) {
 	encoder, err := newEncoder(o)
 	if err != nil {
 		return Counts{}, err
@@ -97,7 +97,7 @@ func Dump(store walk.Store, out io.Writer, o Options, hooks Hooks) (Counts, erro
 		return Counts{}, &OptionError{Message: fmt.Sprintf("a prefix of %d bytes is longer than any key", len(o.Prefix))}
 	}
 	o.KeysOnly = o.KeysOnly || o.Format == List
-	walker, err := store.Walk(walk.Options{Prefix: o.Prefix, KeysOnly: o.KeysOnly, Gone: hooks.Gone})
+	walker, err := source.Walk(walk.Options{Prefix: o.Prefix, KeysOnly: o.KeysOnly, ClientGone: hooks.ClientGone})
 	if err != nil {
 		return Counts{}, err
 	}
@@ -111,8 +111,8 @@ func (d *dumper) run() error {
 	d.buffer = d.encoder.begin(d.buffer)
 	next := time.Now().Add(progressEvery)
 	for {
-		if d.hooks.Gone != nil {
-			if err := d.hooks.Gone(); err != nil {
+		if d.hooks.ClientGone != nil {
+			if err := d.hooks.ClientGone(); err != nil {
 				return err
 			}
 		}

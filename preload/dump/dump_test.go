@@ -17,7 +17,7 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
-// items are a store whose walk meets two items at a time.
+// items are a source whose walk meets two items at a time.
 type items []walk.Item
 
 func (s items) Walk(o walk.Options) (walk.Walker, error) { return &walker{s, o, 0}, nil }
@@ -64,10 +64,10 @@ var marks = items{
 	{Key: []byte("brief"), Value: []byte("value"), TTL: 3600, Flags: 7, Won: true},
 }
 
-func dumped(t *testing.T, store walk.Store, o Options) (string, Counts) {
+func dumped(t *testing.T, source walk.Source, o Options) (string, Counts) {
 	t.Helper()
 	var out bytes.Buffer
-	counts, err := Dump(store, &out, o, Hooks{})
+	counts, err := Dump(source, &out, o, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +105,8 @@ func shown(row *record.Row, data []byte) string {
 
 // What is dumped in any format is read again unchanged.
 func TestDumpAgain(t *testing.T) {
-	wanted := func(store items, marked bool) (want []string) {
-		for _, i := range store {
+	wanted := func(source items, marked bool) (want []string) {
+		for _, i := range source {
 			want = append(want, fmt.Sprintf("%s=%q f%d t%d %t %t", i.Key, i.Value, i.Flags, max(i.TTL, 0), marked && i.Stale, marked && i.Won))
 		}
 		return want
@@ -114,17 +114,17 @@ func TestDumpAgain(t *testing.T) {
 	for _, tt := range []struct {
 		format Format
 		record record.Options
-		store  items
+		source items
 	}{
 		{"", record.Options{Format: record.Dump}, slices.Concat(some, marks)},
 		{MS, record.Options{Format: record.Memcached}, some},
 		{JSONL, record.Options{Format: record.JSONL}, slices.Concat(some, marks)},
 		{CSV, record.Options{Format: record.CSV, Header: true, Key: "key", Value: "value", FlagsColumn: "flags", ExpiresColumn: "expires"}, slices.Concat(some, marks)},
 	} {
-		want := wanted(tt.store, tt.format != CSV)
+		want := wanted(tt.source, tt.format != CSV)
 		// Times to live have become dates: they may be a second less.
 		for try := range 3 {
-			text, counts := dumped(t, tt.store, Options{Format: tt.format})
+			text, counts := dumped(t, tt.source, Options{Format: tt.format})
 			if unmarked := counts.Unmarked == uint64(len(marks)); unmarked != (tt.format == CSV) {
 				t.Errorf("%s: %+v", tt.format, counts)
 			}
@@ -260,7 +260,7 @@ func TestPattern(t *testing.T) {
 
 // Items in extstore are fetched; those that cannot be are counted, with their keys, and the dump is truncated.
 func TestExternal(t *testing.T) {
-	store := items{
+	source := items{
 		{Key: []byte("here"), Value: []byte("1"), TTL: -1},
 		{Key: []byte("far"), TTL: -1, External: true},
 		{Key: []byte("lost"), TTL: -1, External: true},
@@ -278,7 +278,7 @@ func TestExternal(t *testing.T) {
 		}
 		return nil
 	}
-	counts, err := Dump(store, &out, Options{}, Hooks{Fetch: fetch})
+	counts, err := Dump(source, &out, Options{}, Hooks{Fetch: fetch})
 	if err != nil || counts.Items != 3 || counts.Written != 2 || counts.Lost != 1 || fmt.Sprint(counts.Keys) != "[lost]" {
 		t.Errorf("%+v, %v", counts, err)
 	}
@@ -286,11 +286,11 @@ func TestExternal(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 	failed := errors.New("failed")
-	counts, err = Dump(store, &out, Options{}, Hooks{Fetch: func([]*walk.Item) error { return failed }})
+	counts, err = Dump(source, &out, Options{}, Hooks{Fetch: func([]*walk.Item) error { return failed }})
 	if !errors.Is(err, failed) || counts.Items == 0 || counts.Unwritten() != counts.Items {
 		t.Errorf("%+v, %v", counts, err)
 	}
-	if got, counts := dumped(t, store, Options{KeysOnly: true}); got != "here\nfar\nlost\ndeleted\n" || counts.Lost != 0 {
+	if got, counts := dumped(t, source, Options{KeysOnly: true}); got != "here\nfar\nlost\ndeleted\n" || counts.Lost != 0 {
 		t.Errorf("%q, %+v", got, counts)
 	}
 }
@@ -328,7 +328,7 @@ type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
-// broken is a store that fails after its first items.
+// broken is a source that fails after its first items.
 type broken struct{ items }
 
 func (s broken) Walk(o walk.Options) (walk.Walker, error) {
@@ -347,12 +347,12 @@ func (w *brokenWalker) Next(each func(*walk.Item) error) error {
 // An error of the writer is a WriteError, one of the cache is not; the counts add up with both.
 func TestErrors(t *testing.T) {
 	for _, tt := range []struct {
-		store walk.Store
-		out   io.Writer
-		want  error
-		write bool
+		source walk.Source
+		out    io.Writer
+		want   error
+		write  bool
 	}{{some, full{}, io.ErrShortWrite, true}, {broken{some}, io.Discard, io.ErrUnexpectedEOF, false}} {
-		c, err := Dump(tt.store, tt.out, Options{}, Hooks{})
+		c, err := Dump(tt.source, tt.out, Options{}, Hooks{})
 		_, write := errors.AsType[*WriteError](err)
 		if !errors.Is(err, tt.want) || err.Error() != tt.want.Error() || write != tt.write || c.Items == 0 || c.Written != 0 || c.Unwritten() != c.Items {
 			t.Errorf("%v, of writing %t, %+v", err, write, c)
@@ -360,15 +360,15 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// waiting is a store whose walk does not begin while it has a client.
+// waiting is a source whose walk does not begin while it has a client.
 type waiting struct{}
 
-func (waiting) Walk(o walk.Options) (walk.Walker, error) { return nil, o.Gone() }
+func (waiting) Walk(o walk.Options) (walk.Walker, error) { return nil, o.ClientGone() }
 
 // A dump whose walk has not begun ends when its client has gone, too.
 func TestGoneBefore(t *testing.T) {
 	gone := errors.New("gone")
-	if c, err := Dump(waiting{}, io.Discard, Options{}, Hooks{Gone: func() error { return gone }}); err != gone || c.Items != 0 {
+	if c, err := Dump(waiting{}, io.Discard, Options{}, Hooks{ClientGone: func() error { return gone }}); err != gone || c.Items != 0 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

@@ -10,17 +10,17 @@ import (
 
 // A line of a list says what the item is.
 func TestList(t *testing.T) {
-	store := items{
+	source := items{
 		{Key: []byte("plain"), Value: []byte("value"), TTL: -1, Idle: 61},
 		{Key: []byte("100% \x00\n\xffключ"), Value: []byte{}, TTL: 0, Flags: 1<<32 - 1},
 		{Key: []byte(strings.Repeat("k", 250)), Value: make([]byte, 1<<20), TTL: 3600},
 		{Key: []byte("stale"), TTL: -1, Stale: true}, {Key: []byte("won"), TTL: -1, Won: true}, {Key: []byte("both"), TTL: -1, Stale: true, Won: true},
 	}
 	before := time.Now().Unix()
-	text, _ := dumped(t, store, Options{Format: List})
+	text, _ := dumped(t, source, Options{Format: List})
 	took := time.Now().Unix() - before
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	if len(lines) != len(store) {
+	if len(lines) != len(source) {
 		t.Fatalf("%q", text)
 	}
 	for n, line := range lines {
@@ -28,7 +28,7 @@ func TestList(t *testing.T) {
 		if err := got.Parse([]byte(line)); err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
-		want := &store[n]
+		want := &source[n]
 		if string(got.Key) != string(want.Key) || got.Size != uint64(len(want.Value)) || got.Flags != want.Flags ||
 			got.Stale != want.Stale || got.Won != want.Won || !dated(got.Used, before-want.Idle, took) || !dated(got.Expires, expires(want, before), took) {
 			t.Errorf("%q: %+v", line, got)

@@ -120,7 +120,7 @@ const listHint = "loads are served; dump, keys, top, diff and a save at the end 
 
 // A Source is what items are read from.
 type Source struct {
-	walk.Store
+	walk.Source
 	Fetch  dump.Fetch // of items in extstore
 	Kind   Kind
 	Reason string // if it is not the native engine
@@ -132,7 +132,7 @@ func (e *Engine) Source() (Source, error) {
 	s := Source{Kind: Native}
 	native, reason := e.state()
 	if reason == nil {
-		s.Store, s.Fetch = native, e.fetch
+		s.Source, s.Fetch = native, e.fetch
 		if native.CanWalk() {
 			return s, nil
 		}
@@ -149,7 +149,7 @@ func (e *Engine) Source() (Source, error) {
 		}
 		return s, none
 	}
-	s.Store, s.Fetch, s.Kind = listed{store, s.Reason}, store.Fetch, Protocol
+	s.Source, s.Fetch, s.Kind = listed{store, s.Reason}, store.Fetch, Protocol
 	return s, nil
 }
 

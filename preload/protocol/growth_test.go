@@ -170,7 +170,7 @@ func TestWalkEndsWaiting(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if w, err := listens(t, "1.6.18", tt.dialogues...).Walk(walk.Options{Gone: tt.gone}); !errors.Is(err, tt.err) || w != nil {
+			if w, err := listens(t, "1.6.18", tt.dialogues...).Walk(walk.Options{ClientGone: tt.gone}); !errors.Is(err, tt.err) || w != nil {
 				t.Errorf("%v, %v", w, err)
 			}
 		})

@@ -40,8 +40,8 @@ func (s *Store) Walk(o walk.Options) (walk.Walker, error) {
 		list.Close()
 		return nil, err
 	}
-	if o.Gone == nil {
-		o.Gone = func() error { return nil }
+	if o.ClientGone == nil {
+		o.ClientGone = func() error { return nil }
 	}
 	w := &walker{store: s, options: o, list: list}
 	if err := w.listKeys(); err != nil {
@@ -59,7 +59,7 @@ func (w *walker) listKeys() error {
 		if !busy || err == nil || time.Now().After(deadline) {
 			return err
 		}
-		if err := w.options.Gone(); err != nil {
+		if err := w.options.ClientGone(); err != nil {
 			return err
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -73,7 +73,7 @@ func (w *walker) crawl(deadline time.Time) (busy bool, err error) {
 		return false, fmt.Errorf("memcached at %v: %w", w.store.at, err)
 	}
 	defer c.close()
-	if err := c.awaitGrowth(deadline, w.options.Gone); err != nil {
+	if err := c.awaitGrowth(deadline, w.options.ClientGone); err != nil {
 		return false, err
 	}
 	if err := c.send(meta.Commands("lru_crawler metadump hash\r\n")); err != nil {

@@ -22,7 +22,7 @@ func (s *Server) dump(call *door.Call, request door.Request) error {
 			Bytes: c.Bytes, Part: c.Part, Seconds: time.Since(began).Seconds(), Engine: kinds[source.Kind], EngineReason: source.Reason,
 		}
 	}
-	hooks := dump.Hooks{Fetch: source.Fetch, Gone: call.Output.Gone}
+	hooks := dump.Hooks{Fetch: source.Fetch, ClientGone: call.Output.Gone}
 	if request.Progress {
 		hooks.Progress = func(c *dump.Counts) { call.Progress(door.Reply{Dump: report(c)}) }
 	}
