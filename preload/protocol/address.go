@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxDescriptors bounds the search for memcached's listening sockets, which are
+// maxDescriptors is the limit of the search for memcached's listening sockets, which are
 // among its first descriptors.
 const maxDescriptors = 1 << 16
 
-// Address is where a socket of this process takes connections.
+// Address is the address of a socket of this process that accepts connections.
 type Address struct{ unix.Sockaddr }
 
 func (a Address) String() string {
@@ -28,9 +28,9 @@ func (a Address) String() string {
 	return "an address"
 }
 
-// Listening lists where this process takes stream connections, in the order in
-// which they are to be tried: unix sockets, then the others.  The descriptors are
-// gone through, and not /proc/self/fd, which is not ours to read after -u.
+// Listening lists the addresses at which this process accepts stream connections, in the
+// order in which they are to be tried: unix sockets, then the others.  It tries all
+// descriptors, since /proc/self/fd may not be read after -u.
 //
 // It is called before the door is served: later there are descriptors of clients.
 func Listening() []Address {
@@ -59,8 +59,8 @@ func (a Address) order() int {
 	return 1
 }
 
-// reachable makes the address that a socket is bound to one that can be connected
-// to; it tells whether there is one.
+// reachable changes the address to which a socket is bound into one to which a client
+// can connect, and reports whether there is one.
 func reachable(s unix.Sockaddr) bool {
 	switch s := s.(type) {
 	case *unix.SockaddrUnix:

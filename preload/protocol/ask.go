@@ -15,15 +15,15 @@ func Ask(addresses []Address) ([]map[string]string, error) {
 	if len(addresses) == 0 {
 		return nil, errNowhere
 	}
-	var why []error
+	var reasons []error
 	for _, at := range addresses {
 		stats, err := askAt(at)
 		if err == nil {
 			return stats, nil
 		}
-		why = append(why, fmt.Errorf("%v: %w", at, err))
+		reasons = append(reasons, fmt.Errorf("%v: %w", at, err))
 	}
-	return nil, errors.Join(why...)
+	return nil, errors.Join(reasons...)
 }
 
 func askAt(at Address) ([]map[string]string, error) {
@@ -32,7 +32,7 @@ func askAt(at Address) ([]map[string]string, error) {
 		return nil, err
 	}
 	defer c.close()
-	// What follows them is for one that reads binary commands only; see greeting.
+	// The last command is for a memcached that reads only binary commands; see greeting.
 	if err := c.send(meta.Commands("stats\r\nstats settings\r\nstats slabs\r\nversion\r\n")); err != nil {
 		return nil, err
 	}

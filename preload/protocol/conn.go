@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// maxLine bounds an answer; the longest has the longest key in it.
+	// maxLine is the limit of an answer, in bytes; the longest has the longest key in it.
 	maxLine = 4096
-	// maxPending bounds the answers that are kept while something is sent: a
-	// batch's, each of them short.
+	// maxPending is the limit of the answers, in bytes, that are kept while commands are sent:
+	// a batch's, each of them short.
 	maxPending = 1 << 20
 )
 
 var (
-	errSilent = fmt.Errorf("no answer within %v", patience)
+	errSilent = fmt.Errorf("no answer within %v", answerLimit)
 	errClosed = errors.New("it closes the connection")
 )
 
@@ -42,7 +42,7 @@ type conn struct {
 	greeted     time.Time
 }
 
-// connect connects without waiting longer than patience.
+// connect connects; it waits for answerLimit at most.
 func connect(at Address) (*conn, error) {
 	family, to := unix.AF_UNIX, at.Sockaddr
 	switch a := at.Sockaddr.(type) { // unix.Connect writes into what it gets, and others connect to the same address
@@ -75,13 +75,13 @@ func connect(at Address) (*conn, error) {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	if family == unix.AF_UNIX {
-		// Who listens at a path may be another process by now.
+		// Another process may listen at a path by now.
 		if cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED); err != nil || int(cred.Pid) != os.Getpid() {
 			c.close()
 			return nil, errors.New("another process listens there")
 		}
 	} else {
-		// A batch's last segment is not to wait for the answer to the one before.
+		// Else a batch's last segment would wait for the answer to the one before.
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
 	return c, nil
@@ -92,15 +92,15 @@ func (c *conn) close() { unix.Close(c.fd) }
 // poll waits for one of the events.
 func (c *conn) poll(events int16) (int16, error) {
 	set := []unix.PollFd{{Fd: int32(c.fd), Events: events}}
-	for range patienceParts {
-		if n, err := poll.Wait(set, nil, patience/patienceParts); err != nil || n > 0 {
+	for range answerParts {
+		if n, err := poll.Wait(set, nil, answerLimit/answerParts); err != nil || n > 0 {
 			return set[0].Revents, err
 		}
 	}
 	return 0, errSilent
 }
 
-// send writes all of a text; what else could be written might be a command that nobody meant.
+// send writes all of a text. It takes nothing else: other bytes might be commands by accident.
 func (c *conn) send(text meta.Text) error {
 	for p := text.Bytes(); len(p) > 0; {
 		n, err := unix.Write(c.fd, p)
@@ -130,7 +130,7 @@ func (c *conn) send(text meta.Text) error {
 	return nil
 }
 
-// read takes in what is there.
+// read reads what there is.
 func (c *conn) read() error {
 	var room [16 << 10]byte
 	for {
@@ -150,7 +150,7 @@ func (c *conn) read() error {
 	}
 }
 
-// line returns the next line of answers without its end; it is good until the
+// line returns the next line of answers without its end; it is valid until the
 // next call of a method.
 func (c *conn) line() ([]byte, error) {
 	for {
@@ -174,8 +174,8 @@ func (c *conn) line() ([]byte, error) {
 	}
 }
 
-// stale tells whether a connection that lay idle was closed, or says something
-// that nobody asked it.
+// stale reports whether an idle connection was closed, or has sent something that was
+// not asked for.
 func (c *conn) stale() bool {
 	var one [1]byte
 	_, _, err := unix.Recvfrom(c.fd, one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)

@@ -13,14 +13,14 @@ import (
 // maxDate is the last date that memcached reads, in seconds since 1970 (proto_parser.c, flag T).
 const maxDate = 1<<31 - 1
 
-// exchange is a batch on its way: its rows are sent together, with a no-op behind
-// them, and then the answers are taken.
+// exchange is a batch in flight: its rows are sent together, with a no-op behind
+// them, and then the answers are read.
 //
-// Rows to set are sent quietly: memcached answers nothing for one that it stores.
-// An error has no row's name on it; the batch is sent again then, with answers.
-// Rows to add or to replace cannot be sent twice, so a batch that has one has answers.
-// So has a batch with a row of which memcached may say nothing when it fails, or
-// something when it succeeds; see loud. And so has one with a row that is marked afterwards, see mark.
+// Rows to set are sent quietly: memcached does not answer a row that it stores.
+// An error does not name its row; then the batch is sent again, with answers.
+// Rows to add or to replace cannot be sent twice, so a batch that has one is sent with answers.
+// So is a batch with a row that memcached may not answer when it fails, or
+// answers when it succeeds (see loud), and one with a row that is marked afterwards (see mark).
 type exchange struct {
 	*batch.Batch
 	conn     *conn
@@ -31,7 +31,7 @@ type exchange struct {
 	drawn map[int]uint64 // the CAS uniques of stored rows that get marks
 }
 
-// prepare looks at the rows before any is sent, and decides on the answers.
+// prepare checks the rows before any is sent, and sets answered.
 func (e *exchange) prepare() error {
 	for i := range e.Len() {
 		row := e.Row(i)
@@ -43,7 +43,7 @@ func (e *exchange) prepare() error {
 	return nil
 }
 
-// date is how memcached's commands say a time to live.
+// date is a time to live as memcached's commands have it.
 func (e *exchange) date(ttl uint32) int64 {
 	if ttl == batch.Past {
 		return -1
@@ -54,7 +54,7 @@ func (e *exchange) date(ttl uint32) int64 {
 	return int64(ttl)
 }
 
-// set is how row i is stored.
+// set is the command that stores row i.
 func (e *exchange) set(i int) meta.Set {
 	row := e.Row(i)
 	s := meta.Set{Flags: row.Flags, TTL: e.date(row.TTL), CAS: e.CAS(i), AskCAS: row.Stale || row.Won, Quiet: !e.answered}
@@ -79,18 +79,18 @@ func (e *exchange) size(i int) uint64 {
 	return uint64(slabs.ItemOverhead + e.Row(i).NKey + len(value))
 }
 
-// tooLarge tells of a row that memcached would refuse.
+// tooLarge reports whether row i is larger than memcached's limit.
 func (e *exchange) tooLarge(i int) bool {
 	_, fits := e.Value(i)
 	return !fits || e.size(i) > e.conn.itemSizeMax
 }
 
-// removes says that a row that is not stored takes its key's old value out.
+// removes reports whether a row with the command removes its key's old value if it is not stored.
 func removes(c batch.Command) bool { return c == batch.Set || c == batch.Expire }
 
-// loud tells of a row that cannot be sent quietly: one whose key is deleted, for
-// memcached says when there is none; and one whose item is a chain of chunks, for
-// when it has no memory for the next of them, the quiet flag covers that error too
+// loud reports whether row i cannot be sent quietly: its key is deleted, and memcached
+// answers if there is none; or its item is chunked, and if memcached has no memory for
+// the next chunk, the quiet flag suppresses that error, too
 // (memcached.c: drive_machine, "Out of memory during read").
 func (e *exchange) loud(i int) bool {
 	return e.tooLarge(i) || e.size(i)+clientFlags > e.conn.chunkMax
@@ -107,8 +107,8 @@ func (e *exchange) do() error {
 	return e.settleQuiet()
 }
 
-// write sends the rows.  A row that is too large takes the key's old value out, if
-// it was to be set: a stale value is worse than none.
+// write sends the rows.  A row that is too large removes its key's old value, if
+// it was to be set: an outdated value is worse than none.
 func (e *exchange) write() error {
 	w := meta.NewWriter(e.conn.send)
 	for i := range e.Len() {
@@ -129,10 +129,9 @@ func (e *exchange) settle(i int, outcome batch.Outcome) {
 	e.settled++
 }
 
-// settleQuiet reads up to the no-op's answer, before which there is none when all
-// rows were stored.
+// settleQuiet reads up to the no-op's answer; if all rows were stored, there is no other.
 func (e *exchange) settleQuiet() error {
-	refused := false
+	rejected := false
 	for range e.Len() + 1 {
 		line, err := e.conn.line()
 		if err != nil {
@@ -142,10 +141,10 @@ func (e *exchange) settleQuiet() error {
 			if _, ok := outcomeOf(line, batch.Set); !ok {
 				return unexpected(line)
 			}
-			refused = true
+			rejected = true
 			continue
 		}
-		if refused {
+		if rejected {
 			return errAnonymous
 		}
 		for i := range e.Len() {
@@ -191,8 +190,8 @@ func (e *exchange) settleEach() error {
 	return e.conn.noop()
 }
 
-// removeStale takes the old value out where memcached leaves it: it removes it when
-// it gets no item for a new one, and not when it gets no chunk.
+// removeStale removes the old values that memcached keeps: it removes one if it has no
+// memory for the new item, but not if it has none for a chunk.
 func (e *exchange) removeStale() error {
 	w := meta.NewWriter(e.conn.send)
 	var asked int
@@ -217,7 +216,7 @@ func (e *exchange) removeStale() error {
 	return e.conn.noop()
 }
 
-// storedAfter tells whether a later row has stored the key of row i.
+// storedAfter reports whether a later row has stored the key of row i.
 func (e *exchange) storedAfter(i int) bool {
 	key := e.Key(i)
 	for j := i + 1; j < e.Len(); j++ {
@@ -228,6 +227,6 @@ func (e *exchange) storedAfter(i int) bool {
 	return false
 }
 
-// now is the time as memcached has it, which is what its dates are compared with:
-// it starts with the machine's and does not follow when that is set.
+// now is memcached's time, with which it compares dates: it starts as the machine's
+// and does not follow when that is set.
 func (c *conn) now() int64 { return c.clock + int64(time.Since(c.greeted)/time.Second) }

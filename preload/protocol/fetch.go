@@ -12,8 +12,8 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
-// So many items are asked for at once, and of a walk no more than so many bytes, about.
 const (
+	// fetched is how many items are asked for at once, and fetchedBytes about how many bytes of a walk at most.
 	fetched      = 256
 	fetchedBytes = 4 << 20
 	// tries is how many times an item is asked for that is there and is not answered.
@@ -88,17 +88,17 @@ func (s *Store) giveBackAnew(taken []*walk.Item) {
 		return
 	}
 	if c, err := dial(s.at); err == nil {
-		_, _ = c.giveBack(taken) // that the first one has failed is said
+		_, _ = c.giveBack(taken) // the caller reports the first connection's error
 		c.close()
 	}
 }
 
 // fetch asks with meta gets that leave the LRU as it is (protocol.txt: "Meta Get", flag u). There
-// is no command that shows whether an item is stale, and leaves its token: whoever asks first
-// has won it (proto_text.c: process_mget_command). taken are the items whose tokens are to
-// be given back, also with an error; until then, some milliseconds, clients are told that somebody
-// else has won. Of items that the list of keys has named nothing is known before their answer: one that is stale, and
-// whose answer is lost with the connection, stays won.
+// is no command that shows whether an item is stale and leaves its token: the first client that asks
+// wins it (proto_text.c: process_mget_command). taken are the items whose tokens are to
+// be given back, also with an error; until then, some milliseconds, clients are told that another one
+// has won. Of an item that is known from the list of keys only, the marks are unknown before its answer: a stale one
+// whose answer is lost with the connection stays won.
 func (c *conn) fetch(items []*walk.Item, values bool) (taken []*walk.Item, err error) {
 	w := meta.NewWriter(c.send)
 	for _, i := range items {
@@ -159,8 +159,8 @@ func (c *conn) tellGone(items []*walk.Item) error {
 	return c.noop()
 }
 
-// answer reads what memcached says of one item; won says that it takes us for the client that
-// makes its value anew.
+// answer reads what memcached says of one item; won reports whether this connection was told to
+// make its value anew.
 func (c *conn) answer(i *walk.Item) (won bool, err error) {
 	line, err := c.line()
 	if err != nil {

@@ -25,7 +25,7 @@ const (
 	growthLook = 100 * time.Millisecond
 	// growthAhead is the time in which the table must not grow, at the speed that was seen.
 	growthAhead = 2 * time.Second
-	// growthCalm is how many looks in a row must have found no more items than before where the table is nearly full: 5 s.
+	// growthCalm is how many looks in a row must have found no more items than before if the table is nearly full: 5 s.
 	growthCalm = 50
 )
 
@@ -53,29 +53,29 @@ func fillOf(stats map[string]string) (fill, error) {
 	return f, nil
 }
 
-// growsSoon tells whether the table may grow soon, from how full it was growthLook ago and is now: also by some items more
+// growsSoon reports whether the table may grow soon, from how full it was growthLook ago and is now: also by some items more
 // than that speed says.
 func growsSoon(before, now fill) bool {
 	more := max(now.items-before.items, 0) * int64(growthAhead/growthLook)
 	return before.growing || now.growing || now.items+more+now.most/100 >= now.most
 }
 
-// isHeldUp tells whether a growth may wait for the page mover, however few items there are by now, or may have waited for it
+// isHeldUp reports whether a growth may wait for the page mover, however few items there are by now, or may have waited for it
 // a moment ago. The thread that replaces the table has its lock by then, and the crawler's not yet (thread.c:
 // pause_threads), and a client that does not read its answer holds a page for as long as it likes.
 func isHeldUp(before, now fill) bool {
 	return before.page != "" && (now.page == "" || now.page == before.page)
 }
 
-// outlook is what the looks so far tell of a growth.
+// outlook is what is known of a growth from the looks so far.
 type outlook struct {
 	last    fill
-	highest int64 // items that there were
+	highest int64 // number of items
 	calm    int   // looks in a row that found no more than before
 }
 
-// near takes another look, and tells whether the table may grow soon. One that stays nearly full, as that of a cache that
-// nobody fills does, may not: it is enough that the number of items comes to no new height for a while.
+// near adds a look, and reports whether the table may grow soon. A table that stays nearly full, as that of a cache
+// which is not being filled, may not: it is enough that the number of items reaches no new maximum for a while.
 func (o *outlook) near(now fill) bool {
 	soon, held := growsSoon(o.last, now), isHeldUp(o.last, now)
 	o.last = now
@@ -85,14 +85,14 @@ func (o *outlook) near(now fill) bool {
 	return held || soon && (o.calm < growthCalm || o.highest >= now.most)
 }
 
-// neverGrows tells whether the thread that replaces the table is not there (-o no_hashexpand). memcached's threads have
+// neverGrows reports whether there is no thread that replaces the table (-o no_hashexpand). memcached's threads have
 // names from 1.6.18 on (assoc.c: start_assoc_maintenance_thread, crawler.c: start_item_crawler_thread).
 func neverGrows() bool {
 	names, err := host.Threads()
 	return err == nil && slices.Contains(names, "mc-itemcrawler") && !slices.Contains(names, "mc-assocmaint")
 }
 
-// awaitGrowth waits until the table does not grow soon. The error is an [*Unlisted] where it may at the deadline, or
+// awaitGrowth waits until the table does not grow soon. The error is an [*Unlisted] if it may at the deadline, or
 // gone's.
 func (c *conn) awaitGrowth(deadline time.Time, gone func() error) error {
 	if neverGrows() {

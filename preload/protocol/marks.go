@@ -23,7 +23,7 @@ func (c *conn) invalidate(w *meta.Writer, key []byte, cas uint64) {
 	w.Invalidate(key, compare, keep)
 }
 
-// invalidated tells what memcached answers to that: HD it is done, EX the item is another, NF it is gone.
+// invalidated reads memcached's answer to that: HD it is done, EX the item is another, NF it is gone.
 func invalidated(line []byte) (done bool, err error) {
 	switch string(bytes.TrimRight(line, " ")) {
 	case "HD":
@@ -34,9 +34,9 @@ func invalidated(line []byte) (done bool, err error) {
 	return false, unexpected(line)
 }
 
-// giveBack gives the tokens of stale items back that we were told to have won: the next
-// client that asks for such an item wins it, as it would have without us. left are those that are not known to be given
-// back, with an error.
+// giveBack gives back the tokens of stale items that this connection has won: the next
+// client that asks for such an item wins it, as it would have without the library. left are those that are not known to
+// be given back, with an error.
 func (c *conn) giveBack(items []*walk.Item) (left []*walk.Item, err error) {
 	if len(items) == 0 {
 		return nil, nil

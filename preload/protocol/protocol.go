@@ -1,9 +1,9 @@
-// Package protocol stores rows in the memcached that the library sits in the way
-// a client does: with meta commands (memcached's doc/protocol.txt), over a
-// connection to an address that memcached itself listens on.
+// Package protocol is the engine by protocol. It stores rows and reads items in this
+// process's memcached as a client does: with meta commands (memcached's doc/protocol.txt),
+// over a connection to an address at which memcached itself listens.
 //
-// It is for a memcached whose functions cannot be used.  It knows nothing of its
-// memory, and believes an address only when what answers there is this process.
+// It is for a memcached whose functions cannot be used.  It knows nothing of memcached's
+// memory, and uses an address only if this process answers there.
 package protocol
 
 import (
@@ -21,13 +21,13 @@ import (
 )
 
 const (
-	// patience is how long memcached may take for an answer. It is counted in parts: a process that is stopped for longer
-	// (SIGSTOP, a container that is frozen) uses up one of them, for it cannot answer.
-	patience      = 10 * time.Second
-	patienceParts = 10
-	// rest is how long a connection may lie idle and still be trusted: memcached
-	// closes such ones after a second at the earliest (-o idle_timeout).
-	rest = 500 * time.Millisecond
+	// answerLimit is how long memcached may take for an answer. It is counted in parts: a process that is stopped for
+	// longer (SIGSTOP, a frozen container) uses up only one of them, since it cannot answer.
+	answerLimit = 10 * time.Second
+	answerParts = 10
+	// idleLimit is how long a connection may be idle and is still used: memcached
+	// closes idle connections after a second at the earliest (-o idle_timeout).
+	idleLimit = 500 * time.Millisecond
 )
 
 // A Store is this process's memcached, by its protocol.
@@ -41,33 +41,33 @@ type Store struct {
 var errNowhere = errors.New("memcached listens at no address that takes connections")
 
 // Open finds among addresses one at which this process's memcached takes the
-// commands.  Its error says what stands against each address.
+// commands.  Its error has the reason against each address.
 func Open(addresses []Address) (*Store, error) {
 	if len(addresses) == 0 {
 		return nil, errNowhere
 	}
-	var why []error
+	var reasons []error
 	for _, at := range addresses {
 		c, err := dial(at)
 		if err == nil {
 			c.close()
 			return &Store{itemSizeMax: c.itemSizeMax, hasCAS: c.hasCAS, at: at}, nil
 		}
-		why = append(why, fmt.Errorf("%v: %w", at, err))
+		reasons = append(reasons, fmt.Errorf("%v: %w", at, err))
 	}
-	return nil, errors.Join(why...)
+	return nil, errors.Join(reasons...)
 }
 
-// ItemSizeMax is what memcached states in its settings.
+// ItemSizeMax is the largest item in bytes, by memcached's settings.
 func (s *Store) ItemSizeMax() uint64 { return s.itemSizeMax }
 
-// BinaryKeyMax is what fits in a command in base64.
+// BinaryKeyMax is the longest key in bytes that a command can have in base64.
 func (s *Store) BinaryKeyMax() int { return meta.BinaryKeyMax }
 
-// HasCAS says whether it takes a CAS unique, and keeps it.
+// HasCAS reports whether memcached stores an item with a chosen CAS unique.
 func (s *Store) HasCAS() bool { return s.hasCAS }
 
-// HasStale says that it marks items as stale, as all do whose meta commands are known.
+// HasStale is true: every memcached whose meta commands are known marks items as stale.
 func (s *Store) HasStale() bool { return true }
 
 // ItemSize is about what memcached makes of a row; the client flags may take 4 bytes more.
@@ -79,19 +79,19 @@ func (s *Store) ItemSize(nkey int, flags uint32, nvalue int) uint64 {
 	return uint64(size)
 }
 
-// greeting asks who answers, what it is set to, whether it knows the flag that chooses an
-// item's CAS, which is not complete here, so that nothing is looked for, and whether it reads
+// greeting asks which process answers, for its settings, whether it knows the flag that chooses an
+// item's CAS (the flag is incomplete here, so no key is looked up), and whether it reads
 // meta commands.
-// It goes out at once: a memcached that reads binary commands only waits for the 24
-// bytes of one before it finds fault with them.
+// It is sent at once: a memcached that reads only binary commands waits for the 24
+// bytes of one before it rejects them.
 const greeting = "stats\r\nstats settings\r\nmg k E\r\nmn\r\n"
 
-// incompleteFlag is the answer of one that knows the flag: from 1.6.27 on (proto_text.c:
+// incompleteFlag is the answer of a memcached that knows the flag: from 1.6.27 on (proto_text.c:
 // _meta_flag_preparse).
 const incompleteFlag = "CLIENT_ERROR bad token in command line format"
 
-// dial connects to an address and makes sure that it is this process that answers,
-// and stores rows itself.
+// dial connects to an address and makes sure that this process answers there, and that
+// it stores rows itself.
 func dial(at Address) (*conn, error) {
 	c, err := connect(at)
 	if err != nil {
@@ -116,7 +116,7 @@ func (c *conn) greet() error {
 	if stats["pid"] != strconv.Itoa(os.Getpid()) {
 		return fmt.Errorf("another process answers, %.20q", stats["pid"])
 	}
-	// An older one would take the values of rows for commands.
+	// An older memcached would read the values of rows as commands.
 	if !host.HasMeta(stats["version"]) {
 		return fmt.Errorf("it states the version %.20q, whose meta commands are not known", stats["version"])
 	}
@@ -134,7 +134,7 @@ func (c *conn) greet() error {
 	if c.itemSizeMax, err = strconv.ParseUint(settings["item_size_max"], 10, 64); err != nil {
 		return fmt.Errorf("it states no item_size_max: %w", err)
 	}
-	// Where it states none, no row is sent quietly.
+	// If it states none, no row is sent quietly.
 	if n, err := strconv.ParseUint(settings["slab_chunk_max"], 10, 64); err == nil {
 		c.chunkMax = n
 	}
@@ -146,7 +146,7 @@ func (c *conn) greet() error {
 	return c.noop()
 }
 
-// stats reads one group of statistics.
+// stats reads a group of statistics.
 func (c *conn) stats() (map[string]string, error) {
 	const most = 1000 // lines; there are some 100
 	values := make(map[string]string)

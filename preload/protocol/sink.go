@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	// errAnonymous says that a row of a quiet batch was refused, and not which.
-	errAnonymous = errors.New("a row was refused")
+	// errAnonymous says that a row of a quiet batch was rejected; it is unknown which.
+	errAnonymous = errors.New("a row was rejected")
 	errBeyond    = errors.New("memcached's protocol has no time to live beyond the year 2038; hint: a shorter --ttl, or none")
 )
 
@@ -20,7 +20,7 @@ type sink struct {
 	store    *Store
 	conn     *conn
 	used     time.Time // when the connection was used last
-	answered bool      // a row was refused: from then on each says what becomes of it
+	answered bool      // a row was rejected: from then on each row gets an answer
 	work     chan task
 	ended    sync.WaitGroup
 }
@@ -67,9 +67,9 @@ func (k *sink) guarded(t task) (err error) {
 	return err
 }
 
-// refresh replaces a connection that has lain idle for too long.
+// refresh replaces a connection that was idle for too long.
 func (k *sink) refresh() error {
-	if time.Since(k.used) < rest && !k.conn.stale() {
+	if time.Since(k.used) < idleLimit && !k.conn.stale() {
 		return nil
 	}
 	c, err := dial(k.store.at)
@@ -89,7 +89,7 @@ func (k *sink) put(b *batch.Batch) error {
 	}
 	err := e.do()
 	if errors.Is(err, errAnonymous) {
-		// Set again, the rows are what they are; now each says what becomes of it.
+		// To set the rows again changes nothing; now each gets an answer.
 		k.answered, e.answered = true, true
 		err = e.do()
 	}

@@ -18,9 +18,9 @@ import (
 // crawlerWait is how long memcached's crawler may be busy with something else, and its hash table be about to grow, together.
 const crawlerWait = time.Minute
 
-// walker is a walk by memcached's own list of keys (protocol.txt: "LRU Crawler"), of whose items
-// each is then asked for. The list is read at once, for memcached may stand still while
-// nobody reads it, and kept in a file.
+// walker is a walk by memcached's own list of keys (protocol.txt: "LRU Crawler"), each of whose items
+// is then asked for. The list is read at once and kept in a file, for memcached may stand still while it is
+// not read.
 type walker struct {
 	store   *Store
 	options walk.Options
@@ -104,15 +104,15 @@ func (w *walker) crawl(deadline time.Time) (busy bool, err error) {
 		case bytes.HasPrefix(line, []byte("BUSY")), bytes.HasPrefix(line, []byte("ERROR locked")):
 			return true, fmt.Errorf("its crawler is busy: %s", line)
 		default:
-			if why, ok := unlisted[string(line)]; ok {
-				return false, why
+			if reason, ok := unlisted[string(line)]; ok {
+				return false, reason
 			}
 			return false, fmt.Errorf("its list of keys: %s", line)
 		}
 	}
 }
 
-// Unlisted says why memcached lists no keys, and what to do. There is no other list: "stats
+// Unlisted is the reason for which memcached lists no keys, with a hint. There is no other list: "stats
 // cachedump" ends after 2 MB of a slab class (items.c: item_cachedump). And to enable the crawler
 // would change how the host behaves.
 type Unlisted struct{ Message, Hint string }
@@ -157,7 +157,7 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 	}
 	for _, i := range items {
 		if i.Gone {
-			continue // as any may that is not there to the end
+			continue // it is not in the cache to the end: a walk need not find it
 		}
 		if err := each(i); err != nil {
 			return err
@@ -168,7 +168,7 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 
 // listed reads a line of the list: key=KEY exp=DATE la=DATE size=BYTES and more.
 func listed(line []byte) (*walk.Item, error) {
-	i := &walk.Item{External: true} // what stands here is all that is known if it cannot be asked for
+	i := &walk.Item{External: true} // if no command can ask for it, the list is all that is known
 	for _, word := range bytes.Fields(line) {
 		name, value, _ := bytes.Cut(word, []byte("="))
 		switch string(name) {
@@ -202,7 +202,7 @@ func listed(line []byte) (*walk.Item, error) {
 	return i, nil
 }
 
-// Part is how much of the list lies behind.
+// Part is the part of the list that was walked through, from 0 to 1.
 func (w *walker) Part() float64 { return float64(w.read) / float64(max(w.size, 1)) }
 
 // Close ends the walk.
