@@ -69,11 +69,11 @@ func isItemAllocChunk(t *trace, a ABI) bool {
 	return false
 }
 
-// describe says what a function does, for a person who has to find out why it did not match.
+// describe says what a function does, to find out why it did not match.
 func (p *program) describe(f function, a ABI) string {
-	l, why := p.asLocked(f, a)
+	l, reason := p.asLocked(f, a)
 	if l != nil {
 		return fmt.Sprintf("%#x: %v", f.start, l)
 	}
-	return fmt.Sprintf("%#x: %s", f.start, why)
+	return fmt.Sprintf("%#x: %s", f.start, reason)
 }

@@ -110,7 +110,7 @@ func (w *tracer) settle() error {
 			if s == nil {
 				continue
 			}
-			if rounds > patience && bl.in != nil {
+			if rounds > widenFrom && bl.in != nil {
 				s.widen(int64(w.b.insts[bl.first].at), bl.in)
 			}
 			bl.in = s.clone()

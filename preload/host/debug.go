@@ -73,7 +73,7 @@ func (p *program) debug(v Version, where DebugFiles) (Functions, error) {
 	return Functions{}, refused
 }
 
-// guarded turns a panic over one debug file into its refusal.
+// guarded turns a panic over one debug file into an error of that file.
 func guarded(read func() ([]symbol, error)) (list []symbol, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -231,7 +231,7 @@ func OpenRegular(path string) (*os.File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, irregular(info)
 	}
-	// Should it have been replaced since: nobody writes to a FIFO, and a terminal does not become ours.
+	// It may have been replaced since: a FIFO may have no writer, and a terminal must not become the controlling one.
 	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, bare(err)

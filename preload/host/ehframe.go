@@ -57,7 +57,7 @@ func (c *cursor) take(n int) []byte {
 func (c *cursor) byte() byte     { return c.take(1)[0] }
 func (c *cursor) uint32() uint32 { return binary.LittleEndian.Uint32(c.take(4)) }
 
-// leb128 reads a LEB128 number, the sign of which nobody here asks for.
+// leb128 reads a LEB128 number, whose sign is not needed here.
 func (c *cursor) leb128() (n uint64) {
 	for shift := 0; shift < 64; shift += 7 {
 		b := c.byte()

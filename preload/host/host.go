@@ -1,8 +1,8 @@
-// Package host tells which memcached a program file is, and where in it the functions are that items are stored with.
+// Package host finds which memcached a program file is, and the addresses in it of the functions that store items.
 //
-// A memcached exports its functions, or keeps a symbol table, or has that in a debug file, or has none of these:
-// distributions strip what they ship.  Find tries them in that order and takes the first route that yields every function.
-// Nothing is run and nothing is guessed: a file that leaves a doubt is refused, and the refusal carries what was seen.
+// A memcached exports its functions, or has a symbol table, or has that in a debug file, or has none of these:
+// distributions strip what they ship.  Find tries them in that order and takes the first route that finds every function.
+// Nothing is run and nothing is guessed: a file that leaves a doubt is unsupported, for a reason and with what was seen.
 package host
 
 import (
@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// Route is the way on which the functions were found.
+// Route is how the functions were found.
 type Route string
 
 // The routes, in the order in which Find tries them.
@@ -25,22 +25,22 @@ const (
 	Scan     Route = "scan"     // analysis of the code of a stripped file
 )
 
-// Functions are addresses as the program file states them (link-time virtual addresses); the load bias is added
-// elsewhere, in one place.
+// Functions are addresses as the program file states them (link-time virtual addresses); package cache adds the load
+// bias.
 type Functions struct {
 	ItemAlloc      uint64 // item_alloc, or do_item_alloc, which has its signature
 	StoreItem      uint64 // store_item
 	ItemRemove     uint64 // item_remove
 	ItemGet        uint64 // item_get
 	ItemUnlink     uint64 // item_unlink
-	ItemAllocChunk uint64 // do_item_alloc_chunk; 0 before 1.4.36, where there is none
-	GetCASID       uint64 // get_cas_id; 0 before 1.6.27, where store_item takes none, and where it is inlined
+	ItemAllocChunk uint64 // do_item_alloc_chunk; 0 before 1.4.36, which has none
+	GetCASID       uint64 // get_cas_id; 0 before 1.6.27, whose store_item takes no CAS unique, and if it is inlined
 
-	// Where get_cas_id is inlined: what it is made of, the mutex cas_id_lock and the uint64_t cas_id.  Else 0.
+	// If get_cas_id is inlined: what it uses, the mutex cas_id_lock and the uint64_t cas_id.  Else 0.
 	CASIDLock, CASID uint64
 }
 
-// Table is what a load of many rows is fast with, and not needed for it.  What is not found is 0.
+// Table is what makes a load of many rows fast; it is optional.  What is not found is 0.
 type Table struct {
 	Hash             uint64 // hash, a pointer to a function
 	AssocStartExpand uint64 // assoc_start_expand, since 1.5.20
@@ -50,33 +50,33 @@ type Table struct {
 
 // Facts is what a program file states about itself.  It holds for every process that runs the file.
 type Facts struct {
-	Version     Version // the zero Version when none that was released is stated
-	BuildID     string  // in hexadecimal, "" when the file has none
+	Version     Version // the zero Version if the file states none that was released
+	BuildID     string  // in hexadecimal, "" if the file has none
 	Machine     elf.Machine
-	Interpreter string   // the dynamic linker, "" when the program is linked statically
+	Interpreter string   // the dynamic linker, "" if the program is linked statically
 	Needed      []string // the libraries that the program names, in its order
-	Route       Route    // "" when the functions are not found
+	Route       Route    // "" if the functions are not found
 	Functions   Functions
 	Table       Table
 }
 
-// Needs tells whether the program is linked against a library whose name begins so.
+// Needs reports whether the program is linked against a library whose name begins with library.
 func (f *Facts) Needs(library string) bool {
 	return slices.ContainsFunc(f.Needed, func(name string) bool { return strings.HasPrefix(name, library) })
 }
 
-// Unsupported says why a readable file is refused.
+// Unsupported is the reason for which a readable file is not supported.
 type Unsupported struct {
 	Reason string   // one line
-	Hint   string   // what a person can do about it, "" when there is nothing
-	Seen   []string // what was seen where the match failed
+	Hint   string   // what can be done about it, or ""
+	Seen   []string // what was seen instead of what was expected
 }
 
 func (u *Unsupported) Error() string { return u.Reason }
 
-// Find reads the ELF program file of a memcached, and what it needs of the program's debug files.  It does bounded work on
-// any input.  A file that can be read but not used is refused with an *Unsupported, and, where it is a memcached
-// nevertheless, with the facts that are known; any other error is one of reading the file.
+// Find reads the ELF program file of a memcached, and what it needs of the program's debug files.  Its work is limited for
+// any input.  For a file that can be read but not used the error is an *Unsupported, and if it is a memcached
+// nevertheless, the known facts are returned, too; any other error is one of reading the file.
 func Find(file io.ReaderAt, debug DebugFiles) (facts *Facts, err error) {
 	// The file decides every offset that is followed below.  Each is checked, and should one check be missing it must
 	// not be memcached that ends.
@@ -90,8 +90,8 @@ func Find(file io.ReaderAt, debug DebugFiles) (facts *Facts, err error) {
 		return nil, err
 	}
 	facts = &Facts{BuildID: p.buildID(), Machine: elf.Machine(p.header.Machine), Interpreter: p.interpreter(), Needed: p.needed()}
-	if why := p.foreign(facts); why != "" {
-		return nil, &Unsupported{Reason: "this is not memcached: " + why}
+	if reason := p.foreign(facts); reason != "" {
+		return nil, &Unsupported{Reason: "this is not memcached: " + reason}
 	}
 	version, err := findVersion(p.image)
 	facts.Version = version
@@ -157,7 +157,7 @@ func open(file io.ReaderAt) (*program, error) {
 	return p, nil
 }
 
-// foreign tells why a program is not memcached, "" when it is: it has libevent and the literals that
+// foreign is the reason for which a program is not memcached, or "". memcached has libevent and the literals that
 // startup/program.c searches the process for, and states a version.
 func (p *program) foreign(facts *Facts) string {
 	if !facts.Needs("libevent") && len(p.literals("EVENT_SHOW_METHOD")) == 0 {

@@ -10,7 +10,7 @@ import (
 
 const machineNames = "x86-64 and aarch64"
 
-// otherMachine refuses a machine that the library is not built for; it returns nil for one that it is.
+// otherMachine returns the reason against a machine that the library is not built for; nil for any other.
 func otherMachine(m elf.Machine) *Unsupported {
 	if machines[m] != nil {
 		return nil
@@ -18,7 +18,7 @@ func otherMachine(m elf.Machine) *Unsupported {
 	return &Unsupported{Reason: fmt.Sprintf("the program is for the machine %v; only %s are supported", m, machineNames)}
 }
 
-// Preloadable says why the library cannot be loaded into the program at all, nil when it can.  Loading it is up to the
+// Preloadable returns the reason for which the library cannot be loaded into the program at all, or nil.  Loading it is up to the
 // dynamic linker (ld.so(8): LD_PRELOAD), and the library needs glibc's.
 func (f *Facts) Preloadable() *Unsupported {
 	if u := otherMachine(f.Machine); u != nil {

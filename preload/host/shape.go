@@ -50,8 +50,8 @@ type locked struct {
 	unlocks []call
 }
 
-// asLocked recognises a locked function; why says what is missing from another one.
-func (p *program) asLocked(f function, a ABI) (l *locked, why string) {
+// asLocked recognises a locked function; for another one reason is what it lacks.
+func (p *program) asLocked(f function, a ABI) (l *locked, reason string) {
 	t := p.traced(f)
 	if t.err != nil {
 		return nil, t.err.Error()
@@ -162,7 +162,7 @@ func (l *locked) passes(c call, own int64, want ...int) bool {
 	return !slices.ContainsFunc(c.args, func(v value) bool { return v.kind == argument && v.n >= own })
 }
 
-// String describes the function for a person who has to find out why it did not match.
+// String describes the function, to find out why it did not match.
 func (l *locked) String() string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s, hash pointer %#x", [...]string{"unknown key", "the item's key", "key from arguments"}[l.key], l.pointer)

@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// Bounds on what is traced; do_item_alloc has some 150 instructions in 30 blocks, do_store_item with all that LTO inlines
+// Limits of what is traced; do_item_alloc has some 150 instructions in 30 blocks, do_store_item with all that LTO inlines
 // into it some 1000.
 const (
 	maxTrace  = 4096    // instructions of a function
-	patience  = 8       // times that all its blocks are gone through before values that still change are given up
-	maxRounds = 64      // times in all
+	widenFrom = 8       // rounds through all its blocks, after which values that still change are widened
+	maxRounds = 64      // rounds in all
 	maxWork   = 1 << 22 // instructions gone through and values joined, of all functions together; the same needs 200000
 )
 

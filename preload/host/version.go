@@ -14,12 +14,12 @@ type Version struct{ Major, Minor, Patch int }
 
 func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch) }
 
-// Compare is negative when v is older than w, positive when it is newer, 0 when they are the same.
+// Compare is negative if v is older than w, positive if it is newer, 0 if they are the same.
 func (v Version) Compare(w Version) int {
 	return cmp.Or(cmp.Compare(v.Major, w.Major), cmp.Compare(v.Minor, w.Minor), cmp.Compare(v.Patch, w.Patch))
 }
 
-// AtLeast tells whether v is w or newer.
+// AtLeast reports whether v is w or newer.
 func (v Version) AtLeast(w Version) bool { return v.Compare(w) >= 0 }
 
 // Signatures and layouts are known for these and everything between them.
@@ -32,7 +32,7 @@ var (
 // sends.  Before it the length was a flag, S.
 var metaSet = Version{1, 6, 10}
 
-// NoMeta says why nothing is done by a memcached's protocol, "" where it may be; f may be nil.
+// NoMeta is the reason for which this memcached's protocol cannot be used, "" if it may be usable; f may be nil.
 func (f *Facts) NoMeta() string {
 	if f == nil || f.Version == (Version{}) || f.Version.AtLeast(metaSet) {
 		return ""
@@ -44,8 +44,8 @@ func (f *Facts) NoMeta() string {
 // which the hash table grows is locked by its maintenance thread alone.
 var startExpand = Version{1, 5, 20}
 
-// NoWalk says why the items of a memcached whose functions were found cannot be walked through with them, "" where nothing
-// speaks against it: where the table and the locks of the items are is seen in the process only.
+// NoWalk is the reason for which the items of a memcached whose functions were found cannot be walked through with them;
+// "": none is known. The addresses of the table and of the items' locks are found in the process only.
 func (f *Facts) NoWalk() string {
 	switch {
 	case f.Table.Hash != 0 && f.Table.MaintenanceLock != 0:
@@ -56,11 +56,11 @@ func (f *Facts) NoWalk() string {
 	return "memcached's hash function, or the lock under which its hash table grows, is not found in its code"
 }
 
-// HasMeta tells whether a memcached that states such a version when it runs reads what a load by protocol sends.  What
-// stands behind the three numbers is not looked at.
+// HasMeta reports whether a running memcached that states this version reads the commands of a load by protocol.  Only
+// the three numbers count, not what follows them.
 func HasMeta(stated string) bool { return statedAtLeast(stated, metaSet) }
 
-// DeletesByCAS tells likewise whether its "md" compares the item's CAS unique with that of the flag C: before 1.6.13 every
+// DeletesByCAS reports, as HasMeta, whether its "md" compares the item's CAS unique with that of the flag C: before 1.6.13 every
 // item that has one is another to it (proto_text.c: process_mdelete_command, req_cas_id).
 func DeletesByCAS(stated string) bool {
 	return statedAtLeast(stated, Version{Major: 1, Minor: 6, Patch: 13})
@@ -72,7 +72,7 @@ func statedAtLeast(stated string, least Version) bool {
 	return n == 3 && v.AtLeast(least)
 }
 
-// The two places where a memcached says its version; "VERSION" is the text protocol's reply (proto_text.c:
+// The two places where a memcached states its version; "VERSION" is the text protocol's reply (proto_text.c:
 // process_version_command), the other is the first line of usage() and of -V.
 const (
 	usageWord = "memcached "

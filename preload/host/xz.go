@@ -122,7 +122,7 @@ func chunks(data []byte) (packed, size int, err error) {
 	return 0, 0, io.ErrUnexpectedEOF
 }
 
-// checksum is that of a block (3.4).  Of the kinds (2.1.1.2) SHA-256 is left out: nobody asks xz for it here.
+// checksum is that of a block (3.4).  Of the kinds (2.1.1.2) SHA-256 is left out: it is not used here.
 func checksum(kind byte, data []byte) ([]byte, error) {
 	switch kind {
 	case 0:
