@@ -13,14 +13,14 @@ import (
 // cancelLimit is how long an interrupted client waits for the outcome.
 const cancelLimit = 2 * time.Second
 
-// loading is what the calls of one run have in common.
+// loading is what the calls of one run share.
 type loading struct {
 	caller
 	request func(*source) door.Request
 	rejects *rejectFiles
 }
 
-// loadFiles loads what the command line names, with the files that it asks for.
+// loadFiles loads the files of the command line, adds their counts to all, and writes rejects.
 func (l *loading) loadFiles(files []string, progress, rejects string, all *outcome) error {
 	sources, err := orInterrupted(l.signals, func() ([]*source, error) { return openSources(files) })
 	if err != nil {
@@ -38,8 +38,8 @@ func (l *loading) loadFiles(files []string, progress, rejects string, all *outco
 	return err
 }
 
-// loadAll loads each source with a call of its own, one after the other, and
-// stops at the first that fails.
+// loadAll loads the sources one after the other, each by its own call, and stops
+// at the first that fails.
 func (l *loading) loadAll(sources []*source, all *outcome) error {
 	for _, s := range sources {
 		counts, err := l.load(s)
@@ -54,8 +54,8 @@ func (l *loading) loadAll(sources []*source, all *outcome) error {
 	return nil
 }
 
-// load makes one call. It returns the counts, if there are any, also with an
-// error.
+// load makes one call. It may return counts with an error, too; without an error
+// it always does.
 func (l *loading) load(s *source) (*door.Load, error) {
 	conn, err := l.dial()
 	if err != nil {
@@ -102,7 +102,7 @@ func (l *loading) load(s *source) (*door.Load, error) {
 	return l.cancel(conn, answers)
 }
 
-// answersOf reads the replies to a call, until one is not of progress.
+// answersOf reads the replies to a call, up to the first that is not progress.
 func answersOf(conn *door.Conn) <-chan answer[door.Reply] {
 	answers := make(chan answer[door.Reply])
 	go func() {
@@ -117,10 +117,10 @@ func answersOf(conn *door.Conn) <-chan answer[door.Reply] {
 	return answers
 }
 
-// cancel stops the call and waits for what had been done. A second signal ends
-// the waiting.
+// cancel cancels the call and waits for its counts, until cancelLimit or a second
+// signal.
 func (l *loading) cancel(conn *door.Conn, answers <-chan answer[door.Reply]) (*door.Load, error) {
-	if a, came := l.canceled(conn, answers); came {
+	if a, ok := l.canceled(conn, answers); ok {
 		if reply, _ := judge(a, door.OpLoad, errLostLoad); reply.Load != nil {
 			return reply.Load, errInterrupted
 		}
@@ -128,8 +128,8 @@ func (l *loading) cancel(conn *door.Conn, answers <-chan answer[door.Reply]) (*d
 	return nil, errNoOutcome
 }
 
-// canceled stops a call, and waits for its last answer for a short time.
-func (c *caller) canceled(conn *door.Conn, answers <-chan answer[door.Reply]) (a answer[door.Reply], came bool) {
+// canceled cancels a call and waits for its last answer, until cancelLimit or another signal.
+func (c *caller) canceled(conn *door.Conn, answers <-chan answer[door.Reply]) (a answer[door.Reply], ok bool) {
 	if conn.Cancel() != nil {
 		return a, false
 	}
@@ -148,8 +148,8 @@ func (c *caller) canceled(conn *door.Conn, answers <-chan answer[door.Reply]) (a
 	}
 }
 
-// judge returns the reply that ends a call of an op, with the counts in it; a failed call may
-// have some as well. lost is what it means that the connection was lost.
+// judge returns the reply that ends a call of an op, with its counts; a failed call may have
+// counts, too. lost is the error if the connection was lost.
 func judge(a answer[door.Reply], op string, lost error) (door.Reply, error) {
 	if errors.Is(a.err, door.ErrLost) {
 		return door.Reply{}, lost

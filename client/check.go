@@ -18,25 +18,25 @@ import (
 	"memcached-backdoor/preload/host"
 )
 
-// checked is what --json prints of a program.
+// checked is what is known of a program, as --json prints it.
 type checked struct {
-	File      string            `json:"file"`                // absolute, without symbolic links
-	Memcached string            `json:"memcached,omitempty"` // version of memcached
-	BuildID   string            `json:"build_id,omitempty"`  // in hexadecimal
-	Machine   string            `json:"machine,omitempty"`   // as uname -m says it
-	Route     host.Route        `json:"route,omitempty"`     // how memcached's functions were found
-	Functions map[string]string `json:"functions,omitempty"` // their addresses in the file, in hexadecimal
-	ABI       *host.ABI         `json:"abi,omitempty"`
-	Engine    door.Engine       `json:"engine"`
-	Reason    string            `json:"reason,omitempty"` // why it is not the native one
-	Hint      string            `json:"hint,omitempty"`
-	Dumps     door.Engine       `json:"dumps"`                  // how items would be read
-	Unwalked  string            `json:"dumps_reason,omitempty"` // why not natively
-	Notes     []string          `json:"notes,omitempty"`        // what else it depends on
-	Seen      []string          `json:"seen,omitempty"`         // where the functions were looked for
+	File        string            `json:"file"`                // absolute, without symbolic links
+	Memcached   string            `json:"memcached,omitempty"` // version of memcached
+	BuildID     string            `json:"build_id,omitempty"`  // in hexadecimal
+	Machine     string            `json:"machine,omitempty"`   // as uname -m says it
+	Route       host.Route        `json:"route,omitempty"`     // how memcached's functions were found
+	Functions   map[string]string `json:"functions,omitempty"` // their addresses in the file, in hexadecimal
+	ABI         *host.ABI         `json:"abi,omitempty"`
+	Engine      door.Engine       `json:"engine"`
+	Reason      string            `json:"reason,omitempty"` // if Engine is not native
+	Hint        string            `json:"hint,omitempty"`
+	Dumps       door.Engine       `json:"dumps"`                  // how items would be read
+	DumpsReason string            `json:"dumps_reason,omitempty"` // if Dumps is not native
+	Notes       []string          `json:"notes,omitempty"`        // what else the engine depends on
+	Seen        []string          `json:"seen,omitempty"`         // where the functions were looked for
 }
 
-// Run looks at the program file and prints what it is.
+// Run examines the program file and prints what it is.
 func (c *checkCommand) Run(line *commandLine) error {
 	path, err := c.locate()
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *checkCommand) locate() (string, error) {
 	return path, nil
 }
 
-// examine is host.Find, which knows ELF files, and says of others what they are.
+// examine finds the facts of a program file; its error says what a file that is not ELF is.
 func examine(file *os.File, path string) (*host.Facts, error) {
 	facts, err := host.Find(file, host.DebugFilesOf(path))
 	if facts != nil || err == nil {
@@ -128,7 +128,8 @@ func examine(file *os.File, path string) (*host.Facts, error) {
 const noGrowth = "a load waits for the hash table to grow once a second; " +
 	"start memcached with -o hashpower=N, 2^N being the number of items, for large ones"
 
-// assess tells which engine serves a program. facts may be nil, refused as well.
+// assess returns the engine that would serve a program. facts is nil if there are none, refused is
+// nil if the native engine is possible.
 func assess(facts *host.Facts, refused *host.Unsupported) *checked {
 	c := &checked{Engine: door.EngineNone}
 	if facts != nil {
@@ -167,43 +168,43 @@ func assess(facts *host.Facts, refused *host.Unsupported) *checked {
 	if facts == nil || facts.Preloadable() != nil {
 		return c
 	}
-	if why := facts.NoMeta(); why != "" {
-		c.Reason += "; nor by protocol: " + why
+	if reason := facts.NoMeta(); reason != "" {
+		c.Reason += "; nor by protocol: " + reason
 		return c
 	}
 	c.Engine = door.EngineProtocol
 	return c
 }
 
-// dumps tells how items are read where rows are stored by an engine.
+// dumps sets how items would be read, after assess.
 func (c *checked) dumps(facts *host.Facts) {
-	c.Dumps, c.Unwalked = c.Engine, c.Reason
+	c.Dumps, c.DumpsReason = c.Engine, c.Reason
 	if c.Engine != door.EngineNative {
 		return
 	}
-	if c.Unwalked = facts.NoWalk(); c.Unwalked == "" {
+	if c.DumpsReason = facts.NoWalk(); c.DumpsReason == "" {
 		return
 	}
 	c.Dumps = door.EngineProtocol
-	if why := facts.NoMeta(); why != "" {
+	if reason := facts.NoMeta(); reason != "" {
 		c.Dumps = door.EngineNone
-		c.Unwalked += "; nor by protocol: " + why
+		c.DumpsReason += "; nor by protocol: " + reason
 	}
 }
 
-// seccomp says when filters forbid the native engine (linux_priv.c). They are loaded unasked up to 1.5.8.
+// seccomp notes when filters forbid the native engine (linux_priv.c). Up to 1.5.8 they are the default.
 func seccomp(facts *host.Facts) []string {
-	asked := host.Version{Major: 1, Minor: 5, Patch: 9}
+	optIn := host.Version{Major: 1, Minor: 5, Patch: 9}
 	switch {
 	case !facts.Needs("libseccomp"):
 		return nil
-	case facts.Version.AtLeast(asked):
+	case facts.Version.AtLeast(optIn):
 		return []string{"seccomp filters are built in: started with -o drop_privileges, its engine is protocol"}
 	}
 	return []string{"seccomp filters are built in: started without -o no_drop_privileges, its engine is protocol"}
 }
 
-// rights says what makes the dynamic linker ignore LD_PRELOAD (ld.so(8): secure-execution mode).
+// rights notes what makes the dynamic linker ignore LD_PRELOAD (ld.so(8): secure-execution mode).
 func rights(file *os.File) []string {
 	var notes []string
 	info, err := file.Stat()
@@ -238,9 +239,9 @@ func (c *checked) print(facts *host.Facts) error {
 	row("engine", string(c.Engine))
 	row("reason", c.Reason)
 	if c.Engine == door.EngineProtocol {
-		row("hint", c.Hint) // of no engine it is said below the error
+		row("hint", c.Hint) // without an engine it is below the error
 	}
-	row("dumps", dumpsLine(c.Dumps, c.Unwalked))
+	row("dumps", dumpsLine(c.Dumps, c.DumpsReason))
 	for _, note := range c.Notes {
 		row("note", note)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// commandLine is the command line: the struct is its documentation, too. What can stand
-// for a value is told to the shells by the tag complete: words, or FILE.
+// commandLine is the command line and, by its tags, its documentation. The tag complete tells the
+// shells what a value can be: words, or FILE.
 type commandLine struct {
 	Load    loadCommand    `cmd:"" default:"withargs" help:"Store the rows of standard input, or of files. The default."`
 	Fill    fillCommand    `cmd:"" help:"Fill the cache with synthetic items."`
@@ -38,7 +38,7 @@ type commandLine struct {
 	Version kong.VersionFlag `help:"Print the version and what it was built from, and exit."`
 }
 
-// doorPath is where the door is, as far as the user said.
+// doorPath is the path of the door: --door, or the default.
 func (line *commandLine) doorPath() string {
 	if line.Door != "" {
 		return line.Door
@@ -63,16 +63,16 @@ type loadCommand struct {
 
 	marking
 	storing
-	refusing
+	rejection
 }
 
-// marking is what rows are stored with that say nothing themselves.
+// marking is the options of rows that have none themselves.
 type marking struct {
 	TTL   timeToLive `group:"Rows:" name:"ttl" placeholder:"TIME" help:"Time to live of each row, from the moment it is stored: seconds, or a duration such as 10m, 24h or 30d. Default: 0, for ever."`
 	Flags uint32     `group:"Rows:" placeholder:"NUMBER" help:"memcached's client flags of each row."`
 }
 
-// storing is how rows are stored, wherever they come from.
+// storing is how rows are stored, whatever their source.
 type storing struct {
 	Mode mode `group:"Rows:" placeholder:"MODE" complete:"set,add,replace" help:"Which rows are stored: set, every one; add, new keys only; replace, existing keys only. Default: set, or what the rows of the format memcached say."`
 
@@ -84,13 +84,13 @@ type storing struct {
 	watching
 }
 
-// watching is how the user can see how far a call is.
+// watching is how the progress of a call is shown.
 type watching struct {
 	Progress string `group:"Output:" enum:"auto,none,json" default:"auto" placeholder:"HOW" help:"Progress on standard error: auto, a line if it is a terminal; none; json, an event per line."`
 }
 
-// refusing is what becomes of rows that cannot be stored.
-type refusing struct {
+// rejection is what becomes of rejected rows.
+type rejection struct {
 	Rejects   string `group:"Output:" placeholder:"FILE" complete:"FILE" help:"Write the rejected rows to FILE as they are, and line, column, reason and key of each to FILE.log. An empty file is removed."`
 	MaxErrors string `group:"Output:" placeholder:"ROWS" help:"End the load when more rows are rejected than this: a number, or a percentage of the rows read, such as 5%."`
 }
@@ -106,9 +106,9 @@ type fillCommand struct {
 	storing
 }
 
-// waiting is how long the user waits for an answer.
+// waiting is how long the client waits for an answer.
 type waiting struct {
-	Timeout patience `group:"Waiting:" placeholder:"TIME" help:"How long to wait for the answer: seconds, or a duration such as 500ms or 2m. Default: for ever."`
+	Timeout timeLimit `group:"Waiting:" placeholder:"TIME" help:"How long to wait for the answer: seconds, or a duration such as 500ms or 2m. Default: for ever."`
 }
 
 type statusCommand struct{ waiting }
@@ -117,7 +117,7 @@ type checkCommand struct {
 	Binary string `arg:"" name:"BINARY" complete:"FILE" help:"The program file of memcached; a name without a slash is looked up in PATH."`
 }
 
-// mode is what happens to keys that are there, or are not; "" is what the rows say.
+// mode is a mode of storing; "": that of the row.
 type mode string
 
 // UnmarshalText reads a mode.
@@ -128,7 +128,7 @@ func (m *mode) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is no mode: set, add or replace", text)
 }
 
-// rowRate is a number of rows a second, from 1; 0 is no limit, which cannot be asked for.
+// rowRate is a number of rows a second, from 1; 0: no --rate.
 type rowRate uint64
 
 // UnmarshalText reads a number from 1.
@@ -150,11 +150,11 @@ func parseCount(text []byte) (uint64, error) {
 	return n, err
 }
 
-// timeToLive is a number of seconds from now.
+// timeToLive is in seconds from now.
 type timeToLive int64
 
-// UnmarshalText reads a number of seconds, or a duration as package time has
-// it, with days (d) in front.
+// UnmarshalText reads a number of seconds, or a duration in the form of package time, which may
+// begin with days (d).
 func (t *timeToLive) UnmarshalText(text []byte) error {
 	seconds, err := parseSeconds(string(text))
 	switch {

@@ -11,8 +11,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// shells has a script for each shell. It asks __complete what a word can become, and is
-// as it is for every version of the client. PROGRAM stands for the client's name.
+// shells has a script for each shell, which asks __complete for the words. It does not depend on
+// the client's version. PROGRAM is replaced by the client's name.
 //
 //go:embed shell
 var shells embed.FS
@@ -34,11 +34,11 @@ func (c *completionCommand) Run(ctx *kong.Context) error {
 }
 
 type completeCommand struct {
-	Words []string `arg:"" optional:"" passthrough:"" name:"WORD" help:"The words behind the client's name, up to the one to be completed."`
+	Words []string `arg:"" optional:"" passthrough:"" name:"WORD" help:"The words after the client's name, up to the one to complete."`
 }
 
-// Run prints what the last word can become: one a line, with a tab and a description
-// where there is one. The line ":files" says that it can be a file's name, too.
+// Run prints the completions of the last word, one a line; a tab and a description may follow. The
+// line ":files" means that file names are completions, too.
 func (c *completeCommand) Run(ctx *kong.Context) error {
 	words := c.Words
 	if len(words) < 2 {
@@ -54,13 +54,13 @@ func (c *completeCommand) Run(ctx *kong.Context) error {
 	return nil
 }
 
-// choice is what a word can become.
+// choice is a completion of a word.
 type choice struct{ word, help string }
 
-// anyFile stands for the names of files.
+// anyFile means the names of files.
 var anyFile = choice{word: ":files"}
 
-// choices are what can stand behind words, given how it begins.
+// choices are the words that can follow words; begun is the beginning of the word.
 func choices(node *kong.Node, words []string, begun string) []choice {
 	var pending *kong.Flag // its value comes next
 	args, onlyArgs := 0, false
@@ -117,7 +117,7 @@ func childOf(node *kong.Node, name string) *kong.Node {
 	return nil
 }
 
-// flagsOf are the flags that may stand here, those of the default command among them.
+// flagsOf are the flags of a command, or of the default command.
 func flagsOf(node *kong.Node) []*kong.Flag {
 	return slices.Concat(cmp.Or(node.DefaultCmd, node).AllFlags(true)...)
 }
@@ -130,7 +130,7 @@ func flags(node *kong.Node) []choice {
 	return list
 }
 
-// arguments are the commands, if there can be one, and what else can stand there.
+// arguments are the commands, if one is possible, and the values of the argument after before others.
 func arguments(node *kong.Node, before int, onlyArgs bool) []choice {
 	var list []choice
 	for _, child := range node.Children {
@@ -147,7 +147,7 @@ func arguments(node *kong.Node, before int, onlyArgs bool) []choice {
 	return list
 }
 
-// values are what a value can be, behind a prefix.
+// values are the possible values, each after a prefix.
 func values(v *kong.Value, prefix string) []choice {
 	words := v.Tag.Get("complete")
 	if words == "FILE" {
@@ -162,7 +162,7 @@ func values(v *kong.Value, prefix string) []choice {
 	return list
 }
 
-// brief is the beginning of a help text: what the flag or the command is.
+// brief is the first clause of a help text.
 func brief(help string) string {
 	if end := strings.IndexAny(help, ".:;"); end > 0 {
 		return help[:end]

@@ -25,7 +25,7 @@ func (c *diffCommand) Run(line *commandLine) error {
 	if err != nil {
 		return err
 	}
-	// Before a dump is read, which can take long, somebody must be there to compare it with.
+	// Reading a dump can take long: first look whether memcached answers.
 	call := newCaller(line, signals, noProgress{}, 0)
 	if _, err := call.status(); err != nil {
 		return err
@@ -35,7 +35,7 @@ func (c *diffCommand) Run(line *commandLine) error {
 	dumping := dumping{caller: call, request: c.request(dump.MS)}
 	err = d.compare(&dumping)
 	if interrupted(err) {
-		return err // what lists the differences may not have ended yet
+		return err // the goroutine that lists the differences may still run
 	}
 	done := err == nil
 	if done {
@@ -48,7 +48,7 @@ func (c *diffCommand) Run(line *commandLine) error {
 	return err
 }
 
-// open opens the dump, which must be something that can be read twice.
+// open opens the dump, which must be a regular file: it is read twice.
 func (c *diffCommand) open() (*source, error) {
 	s, err := openSource(c.Dump)
 	if err != nil {
@@ -66,14 +66,14 @@ func (c *diffCommand) open() (*source, error) {
 // diffCounts accounts for items: Dump = Same + Changed + Missing + Expired, and
 // Cache = Same + Changed + Added.
 type diffCounts struct {
-	Dump    uint64 `json:"dump"`  // different keys, of those that are meant
+	Dump    uint64 `json:"dump"`  // selected keys, each once
 	Cache   uint64 `json:"cache"` // items
 	Same    uint64 `json:"same"`
 	Changed uint64 `json:"changed"`
 	Missing uint64 `json:"missing"`
-	Expired uint64 `json:"expired"` // of the dump, since then
+	Expired uint64 `json:"expired"` // since the dump
 	Added   uint64 `json:"added"`
-	Damaged uint64 `json:"damaged"` // items of the dump that are not what was dumped, and were not compared
+	Damaged uint64 `json:"damaged"` // items of the dump that are damaged, and not compared
 	Lost    uint64 `json:"lost"`    // items of the cache whose values could not be read, and which may count as missing
 
 	Complete bool    `json:"complete"` // the dump has its end
@@ -87,7 +87,7 @@ func (c *diffCounts) check() error {
 	return nil
 }
 
-// verdict is the error that the client ends with.
+// verdict is the error that the client ends with; nil: no difference.
 func (c *diffCounts) verdict() error {
 	switch {
 	case !c.Complete:
@@ -109,18 +109,18 @@ func (c *diffCounts) summary() string {
 	return fmt.Sprintf("%s (%.2f s)", s, c.Seconds)
 }
 
-// difference is a comparison under way.
+// difference is a comparison.
 type difference struct {
 	command *diffCommand
 	name    string
 	file    *os.File
-	start   int64 // where in the file the dump begins
+	start   int64 // offset of the dump in the file
 	out     *differences
 	notes   notes
 	diffCounts
 }
 
-// compare reads the dump, then the cache, and then the dump again if items of it are missing.
+// compare reads the dump, then the cache, and, if items are missing, the dump again.
 func (d *difference) compare(cache *dumping) error {
 	began := time.Now()
 	d.notes = newNotes()
@@ -166,13 +166,13 @@ func (d *difference) readDump() error {
 	return nil
 }
 
-// eachDumped calls each for the dump's items that are meant, from its beginning.
+// eachDumped calls each for the selected items of the dump, from its beginning.
 func (d *difference) eachDumped(each func(*item)) itemsEnd {
 	if _, err := d.file.Seek(d.start, io.SeekStart); err != nil {
 		return itemsEnd{err: fileError(d.name, err)}
 	}
 	end := readItems(d.file, itemMax, func(i *item) {
-		if d.command.means(i.key) {
+		if d.command.selects(i.key) {
 			each(i)
 		}
 	})
@@ -200,7 +200,7 @@ func (d *difference) live(i *item) {
 	}
 }
 
-// account counts the items that were not met, by a date.
+// account counts the items that were not met as expired or missing.
 func (d *difference) account(now int64) {
 	for n := range d.notes.all {
 		switch {
@@ -214,12 +214,12 @@ func (d *difference) account(now int64) {
 	}
 }
 
-// expired says that it is no wonder that an item is not there any more.
+// expired says whether an item has expired since the dump.
 func (d *difference) expired(n *note, now int64) bool {
 	return n.expires != 0 && int64(n.expires) <= now+int64(d.command.TTLTolerance)
 }
 
-// listMissing lists what was not met, whose keys are in the dump only.
+// listMissing lists the items that were not met; their keys are in the dump only.
 func (d *difference) listMissing() error {
 	var listed uint64
 	end := d.eachDumped(func(i *item) {

@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// differences are listed as they are found: as lines, or as the elements of an array in one JSON
-// document. However many there are, none is kept.
+// differences prints differences as they are found, as lines or as the elements of an array in one
+// JSON document. It keeps none in memory.
 type differences struct {
 	out   *bufio.Writer
 	json  bool
-	begun bool // there is one already
+	begun bool // one was printed
 }
 
 func newDifferences(out io.Writer, asJSON bool) *differences {
@@ -25,7 +25,7 @@ func newDifferences(out io.Writer, asJSON bool) *differences {
 // signs are the words for the signs of lines.
 var signs = map[byte]string{'-': "missing", '+': "added", '~': "changed"}
 
-// differenceJSON is an element.
+// differenceJSON is an element of the array.
 type differenceJSON struct {
 	Is      string   `json:"is"` // "missing", "added" or "changed"
 	Key     *string  `json:"key,omitempty"`
@@ -33,8 +33,8 @@ type differenceJSON struct {
 	Differs []string `json:"differs,omitempty"` // "value", "flags", "ttl", "stale", "won"
 }
 
-// add lists an item that differs in what, which are words with commas between. That its writing
-// fails is seen in the end.
+// add prints an item; what is how it differs, words separated by commas. A failure to write is
+// returned by end.
 func (d *differences) add(sign byte, key []byte, what string) {
 	if !d.json {
 		fmt.Fprintf(d.out, "%c %s", sign, shownKey(key))
@@ -51,7 +51,7 @@ func (d *differences) add(sign byte, key []byte, what string) {
 	}
 	text, err := json.Marshal(element)
 	if err != nil {
-		panic(err) // there is nothing in it but texts
+		panic(err) // it has only strings
 	}
 	if d.begun {
 		d.out.WriteString(",\n    ")
@@ -62,13 +62,13 @@ func (d *differences) add(sign byte, key []byte, what string) {
 	d.out.Write(text)
 }
 
-// diffDocument is what stands behind the array.
+// diffDocument is what follows the array.
 type diffDocument struct {
 	*diffCounts
 	Error string `json:"error,omitempty"`
 }
 
-// end ends the list with the counts, if all of the comparison was done, and its error.
+// end prints the counts, if the comparison is done, and its error. It flushes the output.
 func (d *differences) end(counts *diffCounts, done bool, err error) error {
 	switch {
 	case !d.json && done:

@@ -22,19 +22,19 @@ type dumpCommand struct {
 	watching
 }
 
-// selecting says which items of the cache are meant.
+// selecting is the selection of items.
 type selecting struct {
 	Prefix string `group:"Items:" placeholder:"TEXT" help:"Only items whose keys begin with this."`
 	Match  string `group:"Items:" placeholder:"PATTERN" help:"Only items whose keys match: * stands for any bytes, ? for one."`
 }
 
-// request asks the door for the items, in a format.
+// request makes a request for the items, in a format.
 func (s *selecting) request(format dump.Format) door.Request {
 	return door.Request{Version: door.Protocol, Op: door.OpDump, Items: door.Items{Format: format, Prefix: s.Prefix, Match: s.Match}}
 }
 
-// means says that a key is one of them.
-func (s *selecting) means(key []byte) bool {
+// selects says whether an item with this key is selected.
+func (s *selecting) selects(key []byte) bool {
 	return bytes.HasPrefix(key, []byte(s.Prefix)) && dump.Match(s.Match, key)
 }
 
@@ -61,14 +61,14 @@ func (c *dumpCommand) Run(line *commandLine) error {
 	return printDump(counts, to, line.JSON, err)
 }
 
-// request is what the door is asked for.
+// request makes the request.
 func (c *dumpCommand) request() door.Request {
 	request := c.selecting.request(dump.Format(c.Format))
 	request.MinTTL, request.KeysOnly = int64(c.MinTTL), c.KeysOnly
 	return request
 }
 
-// progress is how progress is shown: not by a line among those of the dump.
+// progress is how progress is shown. If the dump goes to the terminal, there is no progress line.
 func (c *dumpCommand) progress(to *target) (progress, error) {
 	if terminal, err := isTerminal(to.file); c.Progress == "auto" && err == nil && terminal {
 		return newProgress("none", false)
@@ -76,14 +76,14 @@ func (c *dumpCommand) progress(to *target) (progress, error) {
 	return newProgress(c.Progress, false)
 }
 
-// dumping is a call for items of the cache.
+// dumping is a call that reads items of the cache.
 type dumping struct {
 	caller
 	request door.Request
 }
 
-// dump makes the call, and finishes the target. It returns the counts, if there are any, also with an
-// error: of a dump that failed only what is safe where it was to go counts as written.
+// dump makes the call and finishes the target. It may return counts with an error, too; then only
+// items that are in the target count as written.
 func (d *dumping) dump(to *target) (*door.Dump, error) {
 	counts, err := d.call(to)
 	if e, ok := errors.AsType[*door.Error](err); ok && e.Code == door.CodeWrite {
@@ -114,7 +114,7 @@ func (d *dumping) call(to *target) (*door.Dump, error) {
 		return nil, err
 	}
 	to.sent()
-	// Of a dump it is not bytes that are known beforehand, but how much of the cache lies behind.
+	// A dump's size is not known, but the part of the cache that was walked through is.
 	s := &source{name: to.called()}
 	show := func(r door.Reply) {
 		if c := r.Dump; c != nil && c.Part > 0 {
@@ -127,7 +127,7 @@ func (d *dumping) call(to *target) (*door.Dump, error) {
 	d.shown.clear()
 	switch {
 	case errors.Is(ended, errInterrupted):
-		if a, came := d.canceled(conn, answers); came && a.value.Dump != nil {
+		if a, ok := d.canceled(conn, answers); ok && a.value.Dump != nil {
 			return a.value.Dump, errInterrupted
 		}
 		return nil, errInterrupted
@@ -148,8 +148,8 @@ type dumpDocument struct {
 	Error       string `json:"error,omitempty"`
 }
 
-// printDump prints the outcome of a dump that ended with err, where the dump is not, and returns
-// the error that the client ends with.
+// printDump prints the outcome of a dump that ended with err and returns the error that the client
+// ends with. If the dump is on standard output, the outcome is on standard error.
 func printDump(d *door.Dump, to *target, asJSON bool, err error) error {
 	out := os.Stdout
 	if to.standard {

@@ -11,12 +11,12 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// The exit statuses. A script may count on the ones that are here; there may
-// be others one day, and all but 0 mean that something was not done.
+// The exit statuses. These do not change. New ones may be added; all but 0 mean
+// that something was not done.
 const (
 	exitDone        = 0
 	exitFailure     = 1
-	exitPartly      = 3 // 2 is what a panic of the Go runtime ends with
+	exitPartly      = 3 // 2 is the status of a panic (package runtime)
 	exitLimit       = 4
 	exitNoDoor      = 10
 	exitHost        = 11
@@ -24,7 +24,7 @@ const (
 	exitInterrupted = 130 // 128 + SIGINT, as a shell has it
 )
 
-// status is an exit status and what --help and the manual page say about it.
+// status is an exit status with its text in --help and the manual page.
 type status struct {
 	Status int
 	Help   string
@@ -58,36 +58,36 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 }
 
 var (
-	// errRejected ends a load some of whose rows are not stored. The rows have
-	// been listed, so there is nothing more to say.
+	// errRejected ends a load with rejected rows, which have been listed.
 	errRejected = errors.New("rows were rejected")
 
 	// errLimited ends a load in which too many rows were rejected.
 	errLimited = errors.New("more rows were rejected than --max-errors allows: the load has ended before its input")
 
-	// errIncomplete ends a restore of what is not a whole dump.
+	// errIncomplete ends a restore of a truncated dump.
 	errIncomplete = errors.New("the dump is not complete: what is there of it is stored, its end is missing")
 
-	// errItemsLost ends a dump without some of the items. The summary says so.
+	// errItemsLost ends a dump with lost items. The summary has their number.
 	errItemsLost = errors.New("items are lost")
 
-	// errDumpCanceled ends a dump that memcached gave up.
+	// errDumpCanceled ends a dump that memcached canceled.
 	errDumpCanceled = errors.New("memcached ended the dump before its end")
 
 	// errDiffer ends a comparison that found differences, which have been listed.
 	errDiffer = errors.New("there are differences")
 
-	// errDumpCut ends a comparison with what is not a whole dump.
+	// errDumpCut ends a comparison with a truncated dump.
 	errDumpCut = errors.New("the dump is not complete: what is there of it was compared, its end is missing")
 
-	// errProtocolOnly ends a check of such a memcached. What was printed says so.
+	// errProtocolOnly ends a check of a memcached without native engine. The output
+	// has the reason.
 	errProtocolOnly = errors.New("by protocol only")
 
-	// errInterrupted ends a load that a signal stopped. The summary says so.
+	// errInterrupted ends a call that a signal stopped.
 	errInterrupted = errors.New("interrupted")
 
-	// errNoOutcome ends a load that a signal stopped and whose outcome did not
-	// come in time.
+	// errNoOutcome ends a load that a signal stopped and whose counts did not come
+	// in time.
 	errNoOutcome = errors.New("interrupted; memcached did not say what it had stored by then")
 
 	// errDetached ends the client, but not the load.
@@ -107,7 +107,7 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// hintError is a failure with a way out.
+// hintError is a failure with a hint.
 type hintError struct {
 	error
 	hint string
@@ -115,9 +115,8 @@ type hintError struct {
 
 func (e hintError) Unwrap() error { return e.error }
 
-// explain is the one place that knows what an error means to the user: the
-// exit status, the line that says what went wrong, and the line that says what
-// can be done. Either line may be empty.
+// explain returns what an error means to the user: the exit status, the error
+// line and the hint line. Either line may be empty. Nothing else decides that.
 func explain(err error) (status int, message, hint string) {
 	if err == nil {
 		return exitDone, "", ""
@@ -146,7 +145,7 @@ func explain(err error) (status int, message, hint string) {
 	return exitFailure, message, ""
 }
 
-// codes are the statuses of what the library answers, if not exitFailure.
+// codes are the statuses of the library's error codes; others: exitFailure.
 var codes = map[string]int{door.CodeHost: exitHost, door.CodeRequest: exitUsage}
 
 var explanations = []struct {

@@ -40,7 +40,7 @@ func (c *fillCommand) fill(line *commandLine, all *outcome) error {
 	return l.loadAll([]*source{s}, all)
 }
 
-// request is what the door is asked for.
+// request makes the request.
 func (c *fillCommand) request(*source) door.Request {
 	request := c.storing.request()
 	c.marking.add(&request)
@@ -48,13 +48,13 @@ func (c *fillCommand) request(*source) door.Request {
 	return request
 }
 
-// items is how many there are to be.
+// items is the number of items.
 func (c *fillCommand) items() (uint64, error) {
 	switch {
 	case c.Count > 0:
 		return uint64(c.Count), nil
 	case c.Bytes == 0:
-		return 0, usageError{errors.New("how many items there are to be: --count or --bytes")}
+		return 0, usageError{errors.New("the number of items is not set: --count or --bytes")}
 	}
 	mean := (float64(c.Size.least) + float64(c.Size.most)) / 2
 	if mean == 0 {
@@ -63,7 +63,7 @@ func (c *fillCommand) items() (uint64, error) {
 	return max(uint64(math.Round(float64(c.Bytes)/mean)), 1), nil
 }
 
-// source is the row of which memcached makes the items, in memory.
+// source is one row, in memory, from which memcached makes the items. The caller closes its file.
 func (c *fillCommand) source(count uint64) (*source, error) {
 	row, err := json.Marshal(struct {
 		Key   string    `json:"key"`
@@ -79,7 +79,7 @@ func (c *fillCommand) source(count uint64) (*source, error) {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
 	file := os.NewFile(uintptr(fd), "fill")
-	// What is written at an offset leaves that at which memcached reads where it is.
+	// WriteAt leaves the file's offset, from which memcached reads, at 0.
 	if _, err := file.WriteAt(append(row, '\n'), 0); err != nil {
 		file.Close()
 		return nil, fileError("fill", err)
@@ -87,7 +87,7 @@ func (c *fillCommand) source(count uint64) (*source, error) {
 	return &source{name: "fill", file: file, rows: count}, nil
 }
 
-// itemCount is a number of items, from 1; 0 is one that was not given.
+// itemCount is a number of items, from 1; 0: not set.
 type itemCount uint64
 
 // UnmarshalText reads a number from 1.
@@ -100,7 +100,7 @@ func (n *itemCount) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// itemKey is a key with a place for the item's number.
+// itemKey is a key with {n} in it, the item's number.
 type itemKey string
 
 // UnmarshalText reads a key.
@@ -111,7 +111,7 @@ func (k *itemKey) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// byteCount is a number of bytes, from 1; 0 is one that was not given.
+// byteCount is a number of bytes, from 1; 0: not set.
 type byteCount uint64
 
 // UnmarshalText reads a number with a unit.
@@ -127,7 +127,7 @@ func (n *byteCount) UnmarshalText(text []byte) error {
 // sizeRange is the size of the smallest and of the largest value, in bytes.
 type sizeRange struct{ least, most uint64 }
 
-// UnmarshalText reads a size, or two.
+// UnmarshalText reads a size, or two with a hyphen between them.
 func (r *sizeRange) UnmarshalText(text []byte) error {
 	from, to, several := strings.Cut(string(text), "-")
 	if !several {
@@ -146,7 +146,7 @@ func (r *sizeRange) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// parseSize reads a number of bytes, with a decimal unit or without.
+// parseSize reads a number of bytes, with or without a decimal unit.
 func parseSize(s string) (uint64, error) {
 	number, unit := s, uint64(1)
 	if n := len(s); n > 0 {

@@ -91,7 +91,7 @@ func TestListGarbage(t *testing.T) {
 		}
 		t.Error("garbage is read to its end")
 	})
-	start(t, path, nil, "keys").ends(1, "", "error: memcached answered with something else than a list of its items\n")
+	start(t, path, nil, "keys").ends(1, "", "error: memcached did not answer with a list of its items\n")
 }
 
 // A reader who has seen enough ends the client, which has nothing to say to that.

@@ -7,8 +7,8 @@ import (
 )
 
 // interrupts returns a channel that gets the signals that ask the client to
-// end. A signal that was ignored when the client started stays so: that is
-// how a shell keeps the terminal's ^C from a job in the background.
+// end. A signal that was ignored when the client started stays ignored: so a
+// shell keeps the terminal's ^C from a job in the background.
 func interrupts() <-chan os.Signal {
 	signals := make(chan os.Signal, 2)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
@@ -25,8 +25,8 @@ type answer[T any] struct {
 	err   error
 }
 
-// ask runs f, which may wait for long, beside the caller, who can then wait
-// for something else too. If nobody takes the answer, f ends with the process.
+// ask runs f, which may block, in a goroutine. If the answer is not received, f
+// ends with the process.
 func ask[T any](f func() (T, error)) <-chan answer[T] {
 	answers := make(chan answer[T], 1)
 	go func() {

@@ -8,27 +8,27 @@ import (
 	"memcached-backdoor/preload/record"
 )
 
-// item is one of a dump. Its bytes are good until the function that was given them returns.
+// item is an item of a dump. Its bytes are valid until the function that is called with it returns.
 type item struct {
 	key, value []byte
 	flags      uint32
 	stale, won bool  // its marks
-	expires    int64 // in seconds since 1970, to a second; 0: never. If it has expired, it is the present
+	expires    int64 // in seconds since 1970; 0: never. Of an item that has expired: now
 }
 
-// itemsEnd is what is known of a dump when it has been read.
+// itemsEnd is what is known of a dump after its last item.
 type itemsEnd struct {
 	items    uint64
-	damaged  uint64 // parts of it that are no items as they were dumped
-	complete bool   // its end is there
+	damaged  uint64 // parts of it that are damaged
+	complete bool   // it is not truncated
 	err      error  // of reading
 }
 
-// itemMax is how large an item can be (memcached.c: item_size_max).
+// itemMax is the size of the largest item in bytes (memcached.c: item_size_max).
 const itemMax = 1 << 30
 
-// readItems calls each for every item of a dump in memcached's own commands, whose values have
-// up to so many bytes: something that is longer is damaged.
+// readItems calls each for every item of a dump in format ms. A value of more than valueMax bytes
+// is damaged.
 func readItems(r io.Reader, valueMax int, each func(*item)) (end itemsEnd) {
 	parser, err := record.New(record.Options{Format: record.Dump, ValueMax: valueMax})
 	if err != nil {
@@ -75,7 +75,7 @@ func readItems(r io.Reader, valueMax int, each func(*item)) (end itemsEnd) {
 	}
 }
 
-// take passes a row on, if it is an item.
+// take calls each for a row, if it is an item.
 func (end *itemsEnd) take(kind record.Kind, row *record.Row, data []byte, each func(*item)) {
 	i := item{flags: row.Flags, stale: row.Stale, won: row.Won}
 	switch {
@@ -86,7 +86,7 @@ func (end *itemsEnd) take(kind record.Kind, row *record.Row, data []byte, each f
 		return
 	case kind == record.Item && row.TTL == 0:
 	case kind == record.Item, kind == record.Skip && row.Reason == record.Expired:
-		i.expires = time.Now().Unix() + row.TTL // which the parser has just taken off
+		i.expires = time.Now().Unix() + row.TTL // TTL counts from now
 	default:
 		end.damaged++
 		return

@@ -27,7 +27,7 @@ type keysCommand struct {
 // delimiter separates the parts of a key.
 type delimiter string
 
-// UnmarshalText takes any text but none.
+// UnmarshalText takes any text that is not empty.
 func (d *delimiter) UnmarshalText(text []byte) error {
 	if *d = delimiter(text); len(text) == 0 {
 		return errors.New("a delimiter has at least one byte")
@@ -35,7 +35,7 @@ func (d *delimiter) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// partCount is how many parts of a key make a prefix.
+// partCount is the number of parts of a key that make a prefix.
 type partCount uint64
 
 // UnmarshalText reads a number from 1.
@@ -78,8 +78,8 @@ func (c *keysCommand) Run(line *commandLine) error {
 	return nil
 }
 
-// prefixOf is the beginning of a key, up to the last delimiter that counts, and with it: so it can
-// be told from a key, and be given to --prefix. It is empty where there is no delimiter.
+// prefixOf is the beginning of a key up to the delimiter at Depth, or the last one before, with it:
+// so it differs from a key, and --prefix takes it. It is empty if the key has no delimiter.
 func (c *keysCommand) prefixOf(key []byte) []byte {
 	end := 0
 	for range c.Depth {
@@ -92,21 +92,21 @@ func (c *keysCommand) prefixOf(key []byte) []byte {
 	return key[:end]
 }
 
-// hint says what the table does not show by itself.
+// hint prints what the table does not show.
 func (c *keysCommand) hint(w io.Writer, t *prefixTable) {
 	if t.merged {
-		fmt.Fprintf(w, "warning: there are more than %d prefixes: the smallest were added to the rest as they came, so the figures shown are lower bounds\n", prefixesMax)
-		fmt.Fprintln(w, "hint: --delimiter, --depth and --prefix make them fewer")
+		fmt.Fprintf(w, "warning: there are more than %d prefixes: the smallest were added to the rest, so the figures shown are lower bounds\n", prefixesMax)
+		fmt.Fprintln(w, "hint: --delimiter, --depth and --prefix reduce their number")
 	}
-	// Keys such as user_123 are usual, too.
+	// Keys such as user_123 are common, too.
 	if none := t.none.keys; none > 0 && none >= t.all.keys/2 {
 		fmt.Fprintf(w, "hint: %d of %s have no %q in them: --delimiter sets what separates the parts of a key\n",
 			none, door.Count(t.all.keys, "key"), string(c.Delimiter))
 	}
 }
 
-// print prints the table, and a line that accounts for all items. Prefixes can be of any length:
-// they come last.
+// print prints the table, and a line that accounts for all items. Prefixes are the last column: they
+// can be long.
 func (t *prefixTable) print(to io.Writer, counts *door.Dump) error {
 	var out bytes.Buffer
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -144,7 +144,7 @@ type prefixDocument struct {
 	Bytes    uint64       `json:"bytes"` // of values
 	Prefixes []prefixJSON `json:"prefixes"`
 	Rest     prefixJSON   `json:"rest"`
-	Merged   bool         `json:"merged"` // some of what is shown may be in the rest
+	Merged   bool         `json:"merged"` // part of what is shown may be in the rest
 	Seconds  float64      `json:"seconds"`
 	Engine   door.Engine  `json:"engine"`
 }
@@ -154,7 +154,7 @@ type prefixJSON struct {
 	Base64 []byte  `json:"prefix_base64,omitempty"`
 	Keys   uint64  `json:"keys"`
 	Bytes  uint64  `json:"bytes"`
-	Least  *int64  `json:"ttl_least,omitempty"` // in seconds; not there: none expires
+	Least  *int64  `json:"ttl_least,omitempty"` // in seconds; absent: none expires
 	Most   *int64  `json:"ttl_most,omitempty"`
 	Never  uint64  `json:"never_expire"`
 }

@@ -131,8 +131,8 @@ func TestKeysMerged(t *testing.T) {
        1       1 B          -         -             1  0:
   200000  200.0 kB          -         -        200000  (the rest)
 200001 items: 1 shown, 200000 in the rest (200.0 kB of values, 0.00 s, native)
-`, `warning: there are more than 100000 prefixes: the smallest were added to the rest as they came, so the figures shown are lower bounds
-hint: --delimiter, --depth and --prefix make them fewer
+`, `warning: there are more than 100000 prefixes: the smallest were added to the rest, so the figures shown are lower bounds
+hint: --delimiter, --depth and --prefix reduce their number
 `)
 }
 

@@ -14,11 +14,11 @@ import (
 	"memcached-backdoor/preload/dump"
 )
 
-// errListed ends the reading of a list that is none.
-var errListed = errors.New("memcached answered with something else than a list of its items")
+// errListed is returned for an answer that is not a list.
+var errListed = errors.New("memcached did not answer with a list of its items")
 
-// list calls each for every item of the cache that is meant, whose values stay where they are.
-// each must not keep the item's key.
+// list calls each for every selected item of the cache, without its value. each must not keep the
+// item's key.
 func (d *dumping) list(each func(*dump.Listed)) (*door.Dump, error) {
 	var listed uint64
 	to, err := pipeTarget(func(r io.Reader) error {
@@ -26,7 +26,7 @@ func (d *dumping) list(each func(*dump.Listed)) (*door.Dump, error) {
 		for {
 			line, err := lines.ReadSlice('\n')
 			if err == io.EOF {
-				return nil // if it is not the end of a line, the reply says why
+				return nil // if the line is not complete, the reply has the reason
 			}
 			var i dump.Listed
 			if err != nil || i.Parse(line[:len(line)-1]) != nil {
@@ -46,11 +46,11 @@ func (d *dumping) list(each func(*dump.Listed)) (*door.Dump, error) {
 	return counts, err
 }
 
-// left is how many seconds there are to a date.
+// left is the time to a date in seconds, at least 0.
 func left(date, now int64) int64 { return max(date-now, 0) }
 
-// shownKey is a key as a terminal can show it: a quoted Go string where it is not plainly
-// text, and ends with the next blank.
+// shownKey is a key in the form that a terminal can show: a quoted Go string if it has a space or a
+// byte that is not printable, or begins with a quote.
 func shownKey(key []byte) string {
 	for at := 0; at < len(key); {
 		r, n := utf8.DecodeRune(key[at:])
@@ -62,7 +62,7 @@ func shownKey(key []byte) string {
 	return string(key)
 }
 
-// jsonText is a key as JSON has it: Base64 where it is no UTF-8.
+// jsonText is a key for JSON: text, or Base64 if it is not UTF-8.
 func jsonText(key []byte) (text *string, base64 []byte) {
 	if !utf8.Valid(key) {
 		return nil, key

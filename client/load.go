@@ -15,7 +15,7 @@ func (c *loadCommand) Run(line *commandLine) error {
 	return all.finish(line.JSON, err)
 }
 
-// request is what the door is asked for.
+// request makes the request for a source.
 func (c *loadCommand) request(s *source) door.Request {
 	request := c.storing.request()
 	request.Rows.Format = cmp.Or(record.Format(c.From), s.format())
@@ -27,12 +27,12 @@ func (c *loadCommand) request(s *source) door.Request {
 	request.ExpiresColumn = c.ExpiresColumn
 	request.FlagsColumn = c.FlagsColumn
 	c.marking.add(&request)
-	c.refusing.add(&request)
+	c.rejection.add(&request)
 	request.Resume = c.Resume
 	return request
 }
 
-// request is what the options ask the door for.
+// request makes a request with the options.
 func (s *storing) request() door.Request {
 	return door.Request{
 		Version: door.Protocol,
@@ -49,6 +49,6 @@ func (m *marking) add(request *door.Request) {
 	request.TTL, request.Flags = int64(m.TTL), m.Flags
 }
 
-func (r *refusing) add(request *door.Request) {
+func (r *rejection) add(request *door.Request) {
 	request.Rejects, request.MaxErrors = r.Rejects != "", r.MaxErrors
 }

@@ -1,5 +1,5 @@
-// Command client passes its input into a running memcached, where the library
-// that was preloaded there stores it: by default, rows of a key, a tab and a value.
+// Command client passes its input to a running memcached, where the preloaded
+// library stores it: by default, rows of a key, a tab and a value.
 //
 //	mysql --batch -N -e "SELECT CONCAT('user_', id), bio FROM user" | client load --from mysql
 //
@@ -7,9 +7,9 @@
 //
 // The outcome goes to standard output: one summary line, or with --json one
 // document. Everything else goes to standard error: rejected rows, and errors,
-// as one line "error: ..." with no capital at its beginning and no period at
-// its end, and then, where there is a way out, one line "hint: ...". The exit
-// statuses are in exit.go.
+// as one line "error: ..." that begins in lower case and ends without a period,
+// and one line "hint: ..." if the user can do something. The exit statuses are in
+// exit.go.
 package main
 
 import (
@@ -61,8 +61,8 @@ func newParser(line *commandLine) (*kong.Kong, error) {
 	)
 }
 
-// report prints the error of a command, if there is one to be printed, and
-// returns the exit status.
+// report prints the error of a command, unless it is silent, and returns the exit
+// status.
 func report(err error, command string) int {
 	status, message, hint := explain(err)
 	if _, ok := errors.AsType[usageError](err); ok {
@@ -77,5 +77,5 @@ func report(err error, command string) int {
 	return status
 }
 
-// programName is what the client is called: it has another name where it is installed.
+// programName is the client's name, which differs where it is installed.
 func programName() string { return filepath.Base(os.Args[0]) }

@@ -9,8 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// manPage is the manual page in the macros of man(7); what the command line knows about
-// itself is filled in.
+// manPage is the template of the manual page, in the macros of man(7).
 //
 //go:embed man.tmpl
 var manPage string
@@ -26,7 +25,7 @@ func (c *manCommand) Run(ctx *kong.Context) error {
 	return nil
 }
 
-// manual is what is filled in.
+// manual is the data of the template.
 type manual struct {
 	Name, Version, Date string
 	Commands            []manualCommand
@@ -48,13 +47,13 @@ type manualCommand struct {
 	Groups    []flagGroup
 }
 
-// flagGroup is a group of flags, as --help has them.
+// flagGroup is a group of flags, as in --help.
 type flagGroup struct {
 	Title string
 	Flags []entry
 }
 
-// entry is a name, and what is said about it.
+// entry is a name with its help.
 type entry struct{ Name, Help string }
 
 func manualOf(app *kong.Application) manual {
@@ -98,7 +97,7 @@ func usage(node *kong.Node) string {
 	return strings.Join(words, " ")
 }
 
-// entryOf names a flag as it is used.
+// entryOf is a flag in the form in which it is used.
 func entryOf(flag *kong.Flag) entry {
 	name := "--" + flag.Name
 	if !flag.IsBool() {
@@ -110,7 +109,7 @@ func entryOf(flag *kong.Flag) entry {
 	return entry{name, flag.Help}
 }
 
-// roff writes a text so that nothing in it is taken for a request or an escape.
+// roff escapes a text, so that roff takes nothing in it for a request or an escape.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "^", `\(ha`, "~", `\(ti`, "`", `\(ga`).Replace(text)
 	if strings.HasPrefix(text, ".") {

@@ -7,17 +7,17 @@ import (
 	"text/tabwriter"
 )
 
-// gone is what the summary says of rows that were stored and are not there any more.
+// gone is the summary's part about rows that were stored and are no longer in the cache.
 func (o *outcome) gone() string {
 	var rows uint64
 	exact := true
-	why := "the cache is too small for them"
+	reason := "the cache is too small for them"
 	for _, f := range o.files {
 		if g := f.Gone; g != nil {
 			rows += g.Rows
 			exact = exact && g.Exact
 			if g.Unknown != "" {
-				why = g.Unknown
+				reason = g.Unknown
 			}
 		}
 	}
@@ -28,10 +28,10 @@ func (o *outcome) gone() string {
 	if exact {
 		about = ""
 	}
-	return fmt.Sprintf("; %s%d of the stored rows are gone again: %s", about, rows, why)
+	return fmt.Sprintf("; %s%d of the stored rows are gone again: %s", about, rows, reason)
 }
 
-// hintMemory says how large memcached's memory should have been.
+// hintMemory prints the memory limit that memcached needs for the rows.
 func (o *outcome) hintMemory(w io.Writer) {
 	var megabytes uint64
 	for _, f := range o.files {
@@ -51,7 +51,7 @@ func (o *outcome) hintMemory(w io.Writer) {
 	}
 }
 
-// printMemory prints what the rows of a dry run would need, file by file.
+// printMemory prints the memory that the rows of a dry run need, for each file.
 func (o *outcome) printMemory(to io.Writer) error {
 	var out bytes.Buffer
 	for _, f := range o.files {

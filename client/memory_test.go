@@ -61,7 +61,7 @@ func TestMemory(t *testing.T) {
 		},
 		{
 			name: "resumed", change: func(l *door.Load) { l.Resumed, l.ResumedBytes = 100, 2000 }, args: "--resume",
-			out: "4 rows read: 3 stored, 1 rejected, 0 skipped (40 B in 0.01 s, 400 rows/s, native), behind 100 lines of an earlier load\n",
+			out: "4 rows read: 3 stored, 1 rejected, 0 skipped (40 B in 0.01 s, 400 rows/s, native), after 100 lines of an earlier load\n",
 		},
 		{
 			name: "restarted", change: func(l *door.Load) { l.Restarted = "the file has changed" }, args: "--resume",

@@ -9,34 +9,34 @@ import (
 	"strings"
 )
 
-// note is what is kept of an item of a dump: 24 bytes, however long its key and its value are.
+// note is what the client keeps of an item of a dump: 24 bytes, whatever its size.
 type note struct {
-	key     uint64 // a hash of it
-	value   uint32 // a hash of it
+	key     uint64 // its hash
+	value   uint32 // its hash
 	flags   uint32
 	expires uint32 // in seconds since 1970; 0: never
 	stale   bool
 	won     bool
-	met     bool // the cache has the key, or it is accounted for otherwise
+	met     bool // the cache has the key, or the item is counted already
 }
 
-// notes are those of all items, by the hashes of their keys. Two keys with the same hash would be
-// taken for one, and a difference of one of them be missed, or listed for the other. Of n keys in
-// dump and cache that happens with a probability of n*n/2^65: of a hundred million, once in 3700
-// comparisons. A value that has changed passes for the same once in 2^32. The seed is drawn for
-// each run: nobody can choose keys or values for that.
+// notes are the notes of all items, by the hashes of their keys. Two keys with the same hash count as
+// one: a difference of one of them is missed, or listed for the other. With n keys in dump and cache
+// the probability is n*n/2^65: with a hundred million, once in 3700 comparisons. A changed value has
+// the same hash once in 2^32. The seed is random in each run, so that no one can choose keys or values
+// that collide.
 type notes struct {
 	seed maphash.Seed
-	// shelves hold the notes whose hashes begin with the same bits, so that none of them has to
-	// grow by much at once.
+	// shelves has the notes by the first bits of their hashes, so that no slice has to grow by much
+	// at once.
 	shelves [][]note
 }
 
 const shelfBits = 10
 
 func newNotes() notes {
-	// They are nearly all of the heap, and there is no pointer in them to be followed: it costs
-	// little to look for garbage more often than usual, and saves a third of the memory.
+	// Notes are nearly all of the heap and have no pointers: more frequent garbage collection costs
+	// little, and saves a third of the memory.
 	debug.SetGCPercent(25)
 	return notes{maphash.MakeSeed(), make([][]note, 1<<shelfBits)}
 }
@@ -52,15 +52,15 @@ func (s *notes) note(i *item) note {
 	}
 }
 
-// add adds an item's note. sort is called before anything is looked for.
+// add adds an item's note. The caller calls sort before find.
 func (s *notes) add(i *item) {
 	n := s.note(i)
 	shelf := s.shelf(n.key)
 	*shelf = append(*shelf, n)
 }
 
-// sort sorts the notes and returns how many there are. Of several of one key the last stays, as
-// it does when they are stored.
+// sort sorts the notes and returns their number. Of several items with one key the last stays, as in
+// the cache.
 func (s *notes) sort() (count uint64) {
 	for at, shelf := range s.shelves {
 		slices.Reverse(shelf)
@@ -93,8 +93,8 @@ func (s *notes) all(yield func(*note) bool) {
 	}
 }
 
-// differs says in what an item differs from another, "" if in nothing; in times, by more than so
-// many seconds.
+// differs returns how an item differs from another, "" if it does not. Times may differ by tolerance
+// seconds.
 func (n *note) differs(o note, tolerance int64) string {
 	var what []string
 	if n.value != o.value {

@@ -15,7 +15,7 @@ import (
 
 // outcome accounts for all loads of one run.
 type outcome struct {
-	several bool // there are several sources, so that lines are told by name
+	several bool // there are several sources: lines have the source's name
 	total   door.Load
 	files   []fileLoad
 }
@@ -26,8 +26,8 @@ type fileLoad struct {
 	door.Load
 }
 
-// document is what --json prints of a load. For several sources the lines of
-// the rejected rows are with the sources.
+// document is what --json prints of a load. With several sources, rejected rows
+// are in Files.
 type document struct {
 	door.Load
 	Interrupted bool       `json:"interrupted"`
@@ -35,7 +35,7 @@ type document struct {
 	Files       []fileLoad `json:"files,omitempty"`
 }
 
-// add adds the counts of one source. It fails if a row is not accounted for.
+// add adds the counts of one source. The error is that of counts that do not add up.
 func (o *outcome) add(name string, load *door.Load) error {
 	o.files = append(o.files, fileLoad{name, *load})
 	o.total.Rows += load.Rows
@@ -59,8 +59,9 @@ func (o *outcome) add(name string, load *door.Load) error {
 	return load.Check()
 }
 
-// blame says which source an error is about, where that is not plain: the
-// others name something themselves, or are about all of them. One of reading names it always.
+// blame adds the source's name to an error: always to one of reading; if there are
+// several sources, also to one of the call. Other errors have a name, or are about
+// all sources.
 func (o *outcome) blame(name string, err error) error {
 	e, answered := errors.AsType[*door.Error](err)
 	if answered && e.Code == door.CodeRead || o.several && (answered || errors.Is(err, errLostLoad) || errors.Is(err, errCanceled) || errors.Is(err, errLimited) || errors.Is(err, errIncomplete)) {
@@ -128,7 +129,7 @@ func (o *outcome) summary(interrupted bool) string {
 	}
 	s += ")"
 	if t.Resumed > 0 {
-		s += fmt.Sprintf(", behind %d lines of an earlier load", t.Resumed)
+		s += fmt.Sprintf(", after %d lines of an earlier load", t.Resumed)
 	}
 	if t.Restarted != "" {
 		s += ", from the beginning: " + t.Restarted
@@ -143,8 +144,8 @@ func (o *outcome) summary(interrupted bool) string {
 	return s
 }
 
-// listRejects prints the first rejected rows, and how many there are for each
-// reason when these are not all, or when rows were skipped.
+// listRejects prints the first rejected rows and, if there are more or rows were
+// skipped, the number of rows by reason.
 func (o *outcome) listRejects(w io.Writer) {
 	var listed uint64
 	for _, f := range o.files {

@@ -12,11 +12,11 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// peer is the process at the other side of the door, as /proc shows it (proc(5)); 0: it is not known.
+// peer is the process that serves the door (proc(5)); 0: unknown.
 type peer int
 
-// peerOf is the process, if it is there still: a memcached that went into the background (-d)
-// is not the one that has made its door.
+// peerOf is the process, if it still exists: with -d memcached's process is another one than that which
+// made the door.
 func peerOf(pid int32) peer {
 	if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); pid <= 0 || err != nil {
 		return 0
@@ -24,7 +24,7 @@ func peerOf(pid int32) peer {
 	return peer(pid)
 }
 
-// name is for a message, behind memcached's.
+// name is the process in a message, after "memcached".
 func (p peer) name() string {
 	if p == 0 {
 		return ""
@@ -32,7 +32,7 @@ func (p peer) name() string {
 	return fmt.Sprintf(" (process %d)", int(p))
 }
 
-// stopped says what keeps the process from running, in words for the end of a message; "": nothing.
+// stopped is the reason why the process does not run, for the end of a message; "": it runs.
 func (p peer) stopped() string {
 	switch state, _, _ := strings.Cut(p.field("status", "State:"), " "); state {
 	case "T":
@@ -45,8 +45,8 @@ func (p peer) stopped() string {
 	return ""
 }
 
-// crowded says that the process cannot have one more thread (getrlimit(2): RLIMIT_NPROC, which does
-// not hold for root).
+// crowded is the reason why the process cannot create a thread, for the end of a message; "": it can
+// (getrlimit(2): RLIMIT_NPROC, which does not apply to root).
 func (p peer) crowded() string {
 	user := p.user()
 	limits := strings.Fields(p.field("limits", "Max processes "))
@@ -72,13 +72,13 @@ func (p peer) crowded() string {
 	return fmt.Sprintf(": its user has %s, and may have no more than %d (prlimit --nproc)", door.Count(uint64(threads), "thread"), most)
 }
 
-// user is the number of its real user, "" if it is not known.
+// user is its real user ID, "" if unknown.
 func (p peer) user() string {
 	user, _, _ := strings.Cut(p.field("status", "Uid:"), "\t")
 	return user
 }
 
-// field is what stands behind a name at the beginning of a line, "" if nobody knows.
+// field is what follows a name at the beginning of a line of /proc/PID/file, "" if unknown.
 func (p peer) field(file, name string) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", int(p), file))
 	if p == 0 || err != nil {

@@ -9,26 +9,26 @@ import (
 	"memcached-backdoor/preload/dump"
 )
 
-// prefixesMax is how many prefixes are kept apart, at least. With prefixes of the longest keys
-// twice as many take some 100 MB.
+// prefixesMax is the number of prefixes that are always counted one by one. Twice as many, of the
+// longest keys, take some 100 MB.
 const prefixesMax = 100_000
 
 // prefixOrder is how prefixes are sorted: "bytes", "keys", "ttl" or "prefix".
 type prefixOrder string
 
-// prefixGroup adds up the items of a prefix, "" for those that have none.
+// prefixGroup is the sum of the items of a prefix; "": items without a prefix.
 type prefixGroup struct {
 	prefix      string
 	keys        uint64
 	bytes       uint64 // of values
-	least, most int64  // seconds to live, if it is expiring
-	never       uint64 // how many do not expire
+	least, most int64  // seconds to live, if expiring
+	never       uint64 // items that do not expire
 }
 
-// expiring says that there are items that expire.
+// expiring says whether some of its items expire.
 func (g *prefixGroup) expiring() bool { return g.keys > g.never }
 
-// add adds what another group has.
+// add adds another group.
 func (g *prefixGroup) add(o *prefixGroup) {
 	if o.expiring() {
 		if g.expiring() {
@@ -42,11 +42,11 @@ func (g *prefixGroup) add(o *prefixGroup) {
 	g.never += o.never
 }
 
-// prefixes adds items up by their prefixes, of which it keeps no more than twice prefixesMax.
+// prefixes has the sums of items by prefix, at most twice prefixesMax of them.
 type prefixes struct {
 	order  prefixOrder
 	groups map[string]*prefixGroup
-	rest   prefixGroup // of the smallest, where there were too many
+	rest   prefixGroup // the smallest groups, if there were too many
 }
 
 func newPrefixes(order prefixOrder) *prefixes {
@@ -72,14 +72,14 @@ func (p *prefixes) add(prefix []byte, i *dump.Listed, now int64) {
 	g.add(&item)
 }
 
-// merge puts the smallest prefixes into the rest. One of them that grows later begins anew.
+// merge adds the smallest prefixes to the rest. If one of them comes again, its sum begins at 0.
 func (p *prefixes) merge() {
 	order := p.order
 	if order != "keys" {
 		order = "bytes"
 	}
 	for _, g := range p.sorted(order)[prefixesMax:] {
-		if g.prefix != "" { // those without are no prefix to be rid of
+		if g.prefix != "" { // items without a prefix stay
 			p.rest.add(g)
 			delete(p.groups, g.prefix)
 		}
@@ -118,12 +118,12 @@ func (o prefixOrder) compare(a, b *prefixGroup) int {
 type prefixTable struct {
 	shown     []*prefixGroup
 	rest, all prefixGroup
-	none      prefixGroup // items without a prefix, wherever they are
+	none      prefixGroup // items without a prefix, shown or not
 	others    int         // prefixes in the rest, if nothing was merged
 	merged    bool
 }
 
-// table shows so many prefixes, all for 0.
+// table makes the table of the first limit prefixes; 0: all.
 func (p *prefixes) table(limit uint64) *prefixTable {
 	t := &prefixTable{shown: p.sorted(p.order), rest: p.rest, merged: p.rest.keys > 0}
 	if limit > 0 && limit < uint64(len(t.shown)) {
@@ -143,7 +143,7 @@ func (p *prefixes) table(limit uint64) *prefixTable {
 	return t
 }
 
-// check reports an error when an item is lost.
+// check returns an error if the table does not have every item.
 func (t *prefixTable) check(counts *door.Dump) error {
 	if t.all.keys != counts.Written {
 		return fmt.Errorf("the counts do not add up: of %s %d are in the table", door.Count(counts.Written, "item"), t.all.keys)

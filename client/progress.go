@@ -7,7 +7,7 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// progress is what shows how a load goes. Its methods are called in turn, for one
+// progress shows the progress of a load. Its methods are called by one goroutine, for one
 // source after the other.
 type progress interface {
 	// show is called with the counts so far.
@@ -27,7 +27,7 @@ func (noProgress) show(*source, *door.Load)   {}
 func (noProgress) clear()                     {}
 func (noProgress) result(*source, *door.Load) {}
 
-// newProgress returns what --progress asks for. Of several sources each is named.
+// newProgress returns the progress for a value of --progress. With several sources the line names each.
 func newProgress(how string, several bool) (progress, error) {
 	switch how {
 	case "json":
@@ -46,7 +46,7 @@ func newProgress(how string, several bool) (progress, error) {
 // progressEvents prints an event a line, in JSON.
 type progressEvents struct{ out *json.Encoder }
 
-// event says how far the load of one source is, or was when it ended.
+// event has the counts of one source, so far or at its end.
 type event struct {
 	Event    string  `json:"event"` // "progress" or "result"
 	File     string  `json:"file"`
@@ -54,8 +54,8 @@ type event struct {
 	Stored   uint64  `json:"stored"`
 	Rejected uint64  `json:"rejected"`
 	Skipped  uint64  `json:"skipped"`
-	Bytes    uint64  `json:"bytes"`          // that were read
-	Size     *uint64 `json:"size,omitempty"` // bytes that there are to be read, where that is known
+	Bytes    uint64  `json:"bytes"`          // read
+	Size     *uint64 `json:"size,omitempty"` // bytes to read; absent: unknown
 	Seconds  float64 `json:"seconds"`
 }
 
@@ -72,5 +72,5 @@ func (p *progressEvents) print(name string, s *source, counts *door.Load) {
 	if size, known := s.size(counts.ResumedBytes); known {
 		e.Size = &size
 	}
-	_ = p.out.Encode(e) // a load does not fail because nobody watches it
+	_ = p.out.Encode(e) // without a reader of its events a load continues
 }

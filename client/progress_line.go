@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	// redrawEvery is the least time between two drawings of the line.
+	// redrawEvery is the shortest time between two redraws of the line.
 	redrawEvery = 100 * time.Millisecond
 
-	// speedOver is how many seconds the speed is the mean of: short enough to show
-	// that a load stalls, long enough to be read.
+	// speedOver is the time in seconds over which the speed is averaged: short enough to
+	// show that a load stalls, long enough to be read.
 	speedOver = 5
 
 	// erase goes to the beginning of the line and clears it (ECMA-48: EL).
@@ -29,15 +29,15 @@ const (
 type progressLine struct {
 	terminal *os.File
 	named    bool         // the source's name is shown
-	source   *source      // whose line it is
-	recent   []*door.Load // its counts of the last seconds, two at least, the oldest first
+	source   *source      // of the line
+	recent   []*door.Load // its counts of the last speedOver seconds, at least two, the oldest first
 	drawn    bool         // the line is on the terminal
 	last     time.Time    // when it was drawn
 }
 
 func (p *progressLine) show(s *source, counts *door.Load) {
 	if s.copied != nil {
-		return // the rows are being typed where the line would be
+		return // the user types the rows on this terminal
 	}
 	if p.source != s {
 		p.source, p.recent = s, []*door.Load{{}}
@@ -74,7 +74,7 @@ func (p *progressLine) fields() []string {
 	}
 	size, known := p.source.size(counts.ResumedBytes)
 	before, done := first.Bytes, counts.Bytes
-	if p.source.rows > 0 { // its bytes say nothing
+	if p.source.rows > 0 { // made by memcached, or a dump: its bytes are not its size
 		size, known, before, done = p.source.rows, true, first.Rows, counts.Rows
 	}
 	if known && size > 0 {
@@ -105,14 +105,14 @@ func clock(seconds float64) string {
 	return fmt.Sprintf("%d:%02d:%02d", s/60/60, s/60%60, s%60)
 }
 
-// fit joins as many fields as there are columns for: half a number would be a wrong one.
+// fit joins the fields that fit into the columns, whole ones only: half a number would be wrong.
 func fit(fields []string, columns int) string {
 	line := ""
 	for _, field := range fields {
 		if line != "" {
 			field = ", " + field
 		}
-		// A name can hold what moves the cursor.
+		// A name can have control characters, which move the cursor.
 		field = strings.Map(func(r rune) rune {
 			if !unicode.IsPrint(r) {
 				return '?'
@@ -127,7 +127,7 @@ func fit(fields []string, columns int) string {
 	return line
 }
 
-// cells is how many columns a text takes at most.
+// cells is an upper bound of the columns of a text.
 func cells(text string) int {
 	n := 0
 	for _, r := range text {
@@ -139,7 +139,7 @@ func cells(text string) int {
 	return n
 }
 
-// width is how many columns the terminal has.
+// width is the number of the terminal's columns.
 func width(terminal *os.File) int {
 	columns := 0
 	_ = onDescriptor(terminal, func(fd int) {
@@ -148,18 +148,18 @@ func width(terminal *os.File) int {
 		}
 	})
 	if columns == 0 {
-		return 80 // a serial line does not know
+		return 80 // unknown, as on a serial line
 	}
 	return columns
 }
 
-// inForeground tells whether the client has the terminal: a job in the background
-// would write into another one's output, or be stopped for it (stty tostop).
+// inForeground says whether the client is in the terminal's foreground: a job in the background
+// would write into the output of another, or be stopped for it (stty tostop).
 func inForeground(terminal *os.File) bool {
 	foreground := true
 	_ = onDescriptor(terminal, func(fd int) {
 		group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
-		foreground = err != nil || group == unix.Getpgrp() // an error: it is not the one that jobs are controlled from
+		foreground = err != nil || group == unix.Getpgrp() // an error: it is not the controlling terminal
 	})
 	return foreground
 }

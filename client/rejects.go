@@ -6,12 +6,12 @@ import (
 	"os"
 )
 
-// rejectFiles are what memcached writes rejected rows to, and why they were; nil: it
-// does not.
+// rejectFiles are the files to which memcached writes rejected rows and their reasons; nil:
+// there are none.
 type rejectFiles struct{ rows, reasons *os.File }
 
-// createRejects makes FILE and FILE.log; "" is nil. What stands in a file already may be
-// rows that nobody has looked at yet, or the input itself: it is not written to.
+// createRejects makes FILE and FILE.log, which close closes; "": nil. A file that is not empty is
+// an error: it may be the input, or have the rejects of an earlier load.
 func createRejects(name string) (*rejectFiles, error) {
 	if name == "" {
 		return nil, nil
@@ -32,7 +32,7 @@ func createRejects(name string) (*rejectFiles, error) {
 }
 
 func createEmpty(name string) (*os.File, error) {
-	// To open a named pipe would be to wait for its reader.
+	// Opening a named pipe would block until it has a reader.
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: is not a regular file", name)
 	}
@@ -44,7 +44,7 @@ func createEmpty(name string) (*os.File, error) {
 	if err != nil {
 		err = fileError(name, err)
 	} else if info.Size() > 0 {
-		err = hintError{fmt.Errorf("%s: %w", name, fs.ErrExist), "there is something in it: name another file, or remove it"}
+		err = hintError{fmt.Errorf("%s: %w", name, fs.ErrExist), "it is not empty: name another file, or remove it"}
 	}
 	if err != nil {
 		file.Close()
@@ -60,15 +60,14 @@ func (r *rejectFiles) files() []*os.File {
 	return []*os.File{r.rows, r.reasons}
 }
 
-// close closes the files. If memcached writes no more it removes those in which there
-// is nothing.
+// close closes the files. If memcached is done with them, it removes the empty ones.
 func (r *rejectFiles) close(done bool) {
 	for _, f := range r.files() {
 		if f == nil {
 			continue
 		}
 		if info, err := f.Stat(); done && err == nil && info.Size() == 0 {
-			_ = os.Remove(f.Name()) // an empty one that stays does no harm
+			_ = os.Remove(f.Name()) // if it fails, an empty file stays
 		}
 		f.Close()
 	}

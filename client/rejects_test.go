@@ -64,7 +64,7 @@ func TestRejects(t *testing.T) {
 		"bad:3: "+noTab+"\nbad:3: "+noTab+"\n")
 	has(twice)
 	// What stands there is not written to.
-	const hint = "hint: there is something in it: name another file, or remove it\n"
+	const hint = "hint: it is not empty: name another file, or remove it\n"
 	start(t, path, in(dir), "--rejects", "r", "bad").ends(1, "", "error: r: file already exists\n"+hint)
 	has(twice)
 	if err := os.Remove(filepath.Join(dir, "r")); err != nil {

@@ -11,7 +11,7 @@ type restoreCommand struct {
 	Resume bool `group:"Input:" help:"Continue an interrupted restore of the same file, with the same options; from the beginning if there was none, if the file has changed, or if what was stored is no longer in the cache."`
 
 	storing
-	refusing
+	rejection
 }
 
 // Run stores the items of dumps and accounts for them.
@@ -22,11 +22,11 @@ func (c *restoreCommand) Run(line *commandLine) error {
 	return all.finish(line.JSON, err)
 }
 
-// request is what the door is asked for.
+// request makes the request for a source.
 func (c *restoreCommand) request(*source) door.Request {
 	request := c.storing.request()
 	request.Rows.Format = record.Dump
-	c.refusing.add(&request)
+	c.rejection.add(&request)
 	request.Resume = c.Resume
 	return request
 }

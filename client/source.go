@@ -21,16 +21,16 @@ type source struct {
 	// start is the file's offset at which the input begins.
 	start int64
 
-	// rows is how many rows it makes, 0 if nobody knows.
+	// rows is the number of its rows; 0: unknown.
 	rows uint64
 
-	// copied gets the error of copying a terminal into file, just before file
-	// ends; nil for every other input.
+	// copied receives the error of copying a terminal into file, just before file
+	// ends; nil: the input is not a terminal.
 	copied chan error
 }
 
-// openSources opens what the command line names; nothing means standard input.
-// It opens everything or fails.
+// openSources opens the files of the command line; none: standard input. It opens
+// all of them or fails. They stay open until the process ends.
 func openSources(names []string) ([]*source, error) {
 	if len(names) == 0 {
 		names = []string{"-"}
@@ -79,11 +79,11 @@ func openSource(name string) (*source, error) {
 	return s, nil
 }
 
-// size is how many bytes there are to be read behind those that an earlier load had done
-// with, if that is known: of a regular file, as long as it is now.
+// size is the number of bytes to read after the done bytes of an earlier load, if the source is
+// a regular file: of its present length.
 func (s *source) size(done uint64) (size uint64, known bool) {
 	if s.file == nil {
-		return 0, false // it is a dump's
+		return 0, false // of a dump
 	}
 	info, err := s.file.Stat()
 	if err != nil || !info.Mode().IsRegular() {
@@ -92,7 +92,7 @@ func (s *source) size(done uint64) (size uint64, known bool) {
 	return uint64(max(info.Size()-s.start-int64(done), 0)), true
 }
 
-// format is what the source's name says of its rows, "" if that is nothing.
+// format is the format that follows from the file extension; "": unknown.
 func (s *source) format() record.Format {
 	if format, ok := record.FormatOf(s.name); ok {
 		return format
@@ -100,7 +100,7 @@ func (s *source) format() record.Format {
 	return ""
 }
 
-// fileError names the file as the user did.
+// fileError is an error with the file's name as the user wrote it.
 func fileError(name string, err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
@@ -108,9 +108,9 @@ func fileError(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// prepare makes the source ready for being passed. A terminal cannot be: only
-// a process in its foreground may read it, and memcached is not one. So the
-// client reads it, into a pipe, and passes the pipe.
+// prepare makes the source ready to be passed. A terminal cannot be passed: only a
+// process in its foreground may read it, and memcached is in none. The client reads
+// it, into a pipe, and passes the pipe.
 func (s *source) prepare() error {
 	terminal, err := isTerminal(s.file)
 	if err != nil {
@@ -135,30 +135,30 @@ func (s *source) prepare() error {
 	return nil
 }
 
-// pipeSize is what every user may ask for by default (pipe(7): pipe-max-size).
+// pipeSize is the largest size in bytes that every user may set by default (pipe(7): pipe-max-size).
 const pipeSize = 1 << 20
 
-// widen makes a pipe hold so many bytes, of 64 KB that it has by default: so its
-// writer and memcached wait for each other less often. Anything that is no pipe, or
-// may not be one as large, stays as it is.
+// widen sets the size of a pipe to that many bytes (default: 64 KB), so that its writer
+// and memcached wait for each other less often. A file that is not a pipe stays as it is,
+// and so does a pipe if that size is not allowed.
 func widen(f *os.File, to int) {
 	_ = onDescriptor(f, func(fd int) {
-		// The same call would make a larger one smaller.
+		// F_SETPIPE_SZ would shrink a larger one.
 		if size, err := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0); err == nil && size < to {
 			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, to)
 		}
 	})
 }
 
-// sent is called when the source has been passed. The pipe of a terminal is
-// memcached's alone from then on, so that the copying ends when it closes it.
+// sent is called after the source was passed. It closes the pipe of a terminal, which only
+// memcached holds then: the copying ends when memcached closes it.
 func (s *source) sent() {
 	if s.copied != nil {
 		s.file.Close()
 	}
 }
 
-// failed returns why the input ended before its time, if it did.
+// failed returns the error of copying a terminal, if there is one.
 func (s *source) failed() error {
 	select {
 	case err := <-s.copied:
@@ -179,8 +179,8 @@ func isTerminal(f *os.File) (bool, error) {
 	return terminal, err
 }
 
-// onDescriptor calls a function with the descriptor of f. Unlike f.Fd it leaves
-// O_NONBLOCK as it is, which f may share with other processes.
+// onDescriptor calls a function with the descriptor of f. Unlike f.Fd it does not change
+// O_NONBLOCK, which f may share with other processes.
 func onDescriptor(f *os.File, call func(fd int)) error {
 	raw, err := f.SyscallConn()
 	if err != nil {

@@ -14,18 +14,19 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// target is where a dump goes: standard output, or a file that gets its name when it is complete.
+// target is the output of a dump: standard output, or a file that gets its name when it is complete.
 type target struct {
 	standard bool
-	name     string   // "": it has its name already
-	file     *os.File // what is written
+	name     string   // the name that it gets; "": it has one
+	file     *os.File // what is written; nil: pipe is read by a function
 
-	// Where it is the client that reads, memcached writes into a pipe.
+	// If the client reads what memcached writes: the pipe between them, and the reader's error.
 	pipe *os.File
 	read chan error
 }
 
-// openTarget opens what is to be written. A file is one beside its name until it is complete.
+// openTarget opens the target, which finish ends. A regular file is written in its directory, without
+// a name or with a temporary one, until it is complete.
 func openTarget(name string) (*target, error) {
 	if name == "" || name == "-" {
 		return standardTarget()
@@ -34,7 +35,7 @@ func openTarget(name string) (*target, error) {
 	if err == nil && info.IsDir() {
 		return nil, fmt.Errorf("%s: is a directory", name)
 	}
-	if err == nil && !info.Mode().IsRegular() { // such as a named pipe: there is nothing to be replaced
+	if err == nil && !info.Mode().IsRegular() { // such as a named pipe: it is not replaced
 		file, err := os.OpenFile(name, os.O_WRONLY, 0)
 		if err != nil {
 			return nil, fileError(name, err)
@@ -49,8 +50,8 @@ func openTarget(name string) (*target, error) {
 	return &target{name: name, file: file}, nil
 }
 
-// unnamed makes a file in a directory. It has no name, so that nothing stays of it whatever ends the
-// client, where the file system can do that (open(2): O_TMPFILE).
+// unnamed makes a file in a directory. It has no name if the file system supports that (open(2):
+// O_TMPFILE), so that nothing of it stays, however the client ends.
 func unnamed(dir string) (*os.File, error) {
 	file, err := os.OpenFile(dir, os.O_WRONLY|unix.O_TMPFILE, 0o600)
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
@@ -59,13 +60,13 @@ func unnamed(dir string) (*os.File, error) {
 	return file, err
 }
 
-// beside gives the file a name beside the one that it is to have, and returns it.
-func (t *target) beside() (string, error) {
+// temporaryName gives the file a temporary name in its directory, if it has none, and returns it.
+func (t *target) temporaryName() (string, error) {
 	if t.file.Name() != filepath.Dir(t.name) {
 		return t.file.Name(), nil
 	}
 	var err error
-	for range 100 { // as many as are tried of names that are random
+	for range 100 { // random names
 		name := filepath.Join(filepath.Dir(t.name), fmt.Sprintf(".dump.%08x", rand.Uint32()))
 		from := fmt.Sprintf("/proc/self/fd/%d", t.file.Fd())
 		if err = unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW); !errors.Is(err, unix.EEXIST) {
@@ -80,7 +81,7 @@ func standardTarget() (*target, error) {
 	return t, t.connect()
 }
 
-// connect makes a pipe where the file is nothing that memcached writes to.
+// connect makes a pipe if the file is of a kind to which memcached does not write, such as a terminal.
 func (t *target) connect() error {
 	info, err := t.file.Stat()
 	if err != nil {
@@ -90,7 +91,6 @@ func (t *target) connect() error {
 		widen(t.file, pipeSize)
 		return nil
 	}
-	// memcached does not write to it, be it a terminal: the client does.
 	return t.connectPipe(func(r io.Reader) error {
 		if _, err := io.Copy(t.file, r); err != nil && !errors.Is(err, unix.EPIPE) {
 			return fileError(t.called(), err)
@@ -99,8 +99,8 @@ func (t *target) connect() error {
 	})
 }
 
-// pipeTarget is what a function reads, beside the caller. When it returns, memcached cannot write
-// any more.
+// pipeTarget is a target that a function reads, in a goroutine. When the function returns, memcached
+// can no longer write.
 func pipeTarget(read func(io.Reader) error) (*target, error) {
 	t := &target{}
 	return t, t.connectPipe(read)
@@ -121,7 +121,7 @@ func (t *target) connectPipe(read func(io.Reader) error) error {
 	return nil
 }
 
-// called is what a message calls it.
+// called is its name in messages.
 func (t *target) called() string {
 	switch {
 	case t.standard:
@@ -134,7 +134,7 @@ func (t *target) called() string {
 	return "the cache" // what is read from a pipe of the client's own
 }
 
-// passed is the file that memcached writes.
+// passed is the file to which memcached writes.
 func (t *target) passed() *os.File {
 	if t.pipe != nil {
 		return t.pipe
@@ -142,17 +142,17 @@ func (t *target) passed() *os.File {
 	return t.file
 }
 
-// sent is called when the target has been passed: a pipe's end for writing is memcached's alone
-// from then on.
+// sent is called after the target was passed. It closes a pipe's end for writing, which only
+// memcached holds then.
 func (t *target) sent() {
 	if t.pipe != nil {
 		t.pipe.Close()
 	}
 }
 
-// finish ends the writing, after err, and the reading of a pipe, unless the user does not wait. A
-// complete file gets its name, once its bytes are on the disk; what is not complete is removed.
-// kept says that what memcached has written is there, be it complete or not.
+// finish finishes the target after a call that ended with err. It waits for the reader of a pipe,
+// unless the call was abandoned. A complete file gets its name when its bytes are on the disk; a
+// truncated one is removed. kept says whether what memcached has written stays, complete or not.
 func (t *target) finish(err error) (kept bool, _ error) {
 	switch {
 	case t.pipe != nil:
@@ -175,8 +175,8 @@ func (t *target) finish(err error) (kept bool, _ error) {
 	return err == nil, err
 }
 
-// finishStandard sees to it that the bytes of a file are on the disk, which may have no room for them
-// although it has taken them (fsync(2)). An interrupted client does not wait for a disk.
+// finishStandard flushes a regular file to the disk, which may have no room for it although write(2)
+// succeeded (fsync(2)). An interrupted client does not wait for a disk.
 func (t *target) finishStandard(err error) (kept bool, _ error) {
 	if info, statErr := t.file.Stat(); statErr == nil && info.Mode().IsRegular() && !interrupted(err) {
 		if syncErr := t.file.Sync(); syncErr != nil {
@@ -189,16 +189,16 @@ func (t *target) finishStandard(err error) (kept bool, _ error) {
 func (t *target) finishPipe(err error) (kept bool, _ error) {
 	t.pipe.Close()
 	if abandoned(err) {
-		return false, err // memcached may still hold the pipe, and the reader be held up by its own output
+		return false, err // memcached may still hold the pipe, and the reader may be blocked by its output
 	}
 	read := <-t.read
 	if e, ok := errors.AsType[*door.Error](err); ok && e.Code == door.CodeWrite && read != nil {
-		return false, read // this is why nobody took what memcached wrote
+		return false, read // the reader failed first
 	}
 	return read == nil, cmp.Or(err, read)
 }
 
-// abandoned says that a call ended and memcached may not know it yet.
+// abandoned says whether a call has ended for the client, and may continue in memcached.
 func abandoned(err error) bool {
 	return interrupted(err) || errors.Is(err, errSilent) || errors.Is(err, errUnfinished)
 }
@@ -207,7 +207,7 @@ func (t *target) publish() error {
 	if err := t.file.Sync(); err != nil {
 		return fileError(t.name, err)
 	}
-	name, err := t.beside()
+	name, err := t.temporaryName()
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.name, err)
 	}
@@ -219,7 +219,7 @@ func (t *target) publish() error {
 		}
 		return fmt.Errorf("%s: %w", t.name, err)
 	}
-	// The name, too, is to survive a crash.
+	// The name must survive a crash, too.
 	dir, err := os.Open(filepath.Dir(t.name))
 	if err != nil {
 		return fileError(filepath.Dir(t.name), err)

@@ -23,17 +23,17 @@ type topCommand struct {
 	waiting
 }
 
-// topMax is how many items the client keeps at most: some 100 MB of the longest keys.
+// topMax is the largest number of items that the client lists: some 100 MB with the longest keys.
 const topMax = 100_000
 
-// topCount is how many items are listed.
+// topCount is the number of items that are listed.
 type topCount int
 
 // UnmarshalText reads a number from 1 to topMax.
 func (n *topCount) UnmarshalText(text []byte) error {
 	count, err := parseCount(text)
 	if err != nil || count > topMax {
-		return fmt.Errorf("%q is not a number of items to be listed: 1 to %d", text, topMax)
+		return fmt.Errorf("%q is not a number of items to list: 1 to %d", text, topMax)
 	}
 	*n = topCount(count)
 	return nil
@@ -64,17 +64,17 @@ func (c *topCommand) Run(line *commandLine) error {
 	return nil
 }
 
-// ranking keeps the first items by something.
+// ranking keeps the first items in an order.
 type ranking struct {
 	by    string // "size", "ttl" or "idle"
 	limit int
 	now   int64 // seconds since 1970
 	first []dump.Listed
-	last  *dump.Listed // what does not come before it is not among the first; nil: not known yet
+	last  *dump.Listed // no item after it is among the first; nil: not known yet
 	bytes uint64       // of all values
 }
 
-// add takes an item, whose key stays the caller's.
+// add adds an item. It copies the key, which stays the caller's.
 func (r *ranking) add(i *dump.Listed) {
 	r.bytes += i.Size
 	if r.last != nil && r.compare(i, r.last) >= 0 {
@@ -88,7 +88,7 @@ func (r *ranking) add(i *dump.Listed) {
 	}
 }
 
-// cut leaves the first items, in their order.
+// cut sorts the items and removes all but the first limit.
 func (r *ranking) cut() {
 	slices.SortFunc(r.first, func(a, b dump.Listed) int { return r.compare(&a, &b) })
 	if len(r.first) >= r.limit {
@@ -99,7 +99,7 @@ func (r *ranking) cut() {
 	}
 }
 
-// compare orders items; those that are equal, with the largest first.
+// compare orders items; of equal ones the largest is first.
 func (r *ranking) compare(a, b *dump.Listed) int {
 	order := 0
 	switch r.by {
@@ -113,7 +113,7 @@ func (r *ranking) compare(a, b *dump.Listed) int {
 	return cmp.Or(order, cmp.Compare(b.Size, a.Size), bytes.Compare(a.Key, b.Key))
 }
 
-// print prints the items, and a line that says of how many. Keys can be of any length: they come last.
+// print prints the items, and a line that accounts for all. Keys are the last column: they can be long.
 func (r *ranking) print(to io.Writer, counts *door.Dump) error {
 	var out bytes.Buffer
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -147,8 +147,8 @@ type topItem struct {
 	Key    *string `json:"key,omitempty"`
 	Base64 []byte  `json:"key_base64,omitempty"`
 	Bytes  uint64  `json:"bytes"`         // of the value
-	TTL    *int64  `json:"ttl,omitempty"` // in seconds; not there: it does not expire
-	Idle   int64   `json:"idle"`          // seconds since it was stored or asked for, to a minute
+	TTL    *int64  `json:"ttl,omitempty"` // in seconds; absent: it does not expire
+	Idle   int64   `json:"idle"`          // seconds since it was stored or read, to about a minute
 	Flags  uint64  `json:"flags"`
 }
 

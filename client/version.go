@@ -15,10 +15,10 @@ import (
 // The commit that was built and its date, set by the Makefile.
 var commit, committed string
 
-// build is what this build was made from; what is not known is empty.
+// build is what this build was made from; an unknown fact is "".
 type build struct{ version, commit, committed string }
 
-// builtFrom returns what the linker was told, or what the go command knows.
+// builtFrom returns what the Makefile set, else what the go command has recorded.
 func builtFrom() build {
 	b := build{version.String(), commit, committed}
 	if info, ok := debug.ReadBuildInfo(); ok {

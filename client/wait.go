@@ -10,18 +10,18 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// waitLook is how often somebody who waits looks again.
-const waitLook = 20 * time.Millisecond
+// waitPause is the time between two tries to reach memcached.
+const waitPause = 20 * time.Millisecond
 
 type waitCommand struct {
-	Timeout patience `default:"60s" placeholder:"TIME" help:"How long to wait: seconds, or a duration such as 500ms or 2m. Default: 60s."`
+	Timeout timeLimit `default:"60s" placeholder:"TIME" help:"How long to wait: seconds, or a duration such as 500ms or 2m. Default: 60s."`
 }
 
-// patience is how long to wait.
-type patience time.Duration
+// timeLimit is how long to wait.
+type timeLimit time.Duration
 
 // UnmarshalText reads a number of seconds, or a duration as package time has it.
-func (p *patience) UnmarshalText(text []byte) error {
+func (l *timeLimit) UnmarshalText(text []byte) error {
 	s := string(text)
 	if _, err := strconv.ParseUint(s, 10, 32); err == nil {
 		s += "s"
@@ -30,7 +30,7 @@ func (p *patience) UnmarshalText(text []byte) error {
 	if err != nil || d <= 0 {
 		return fmt.Errorf("%q is not a time to wait: seconds, or a duration such as 500ms or 2m", text)
 	}
-	*p = patience(d)
+	*l = timeLimit(d)
 	return nil
 }
 
@@ -53,32 +53,32 @@ func (c *waitCommand) Run(line *commandLine) error {
 	return nil
 }
 
-// wait asks for the status until it is what is waited for, and returns it. A door that is
-// not there, or not served any more, may come: any other error ends the waiting.
+// wait asks for the status until the fixtures are loaded, and returns it. It tries again if there is
+// no door or nothing serves it; any other error ends it.
 func (c *waitCommand) wait(line *commandLine) (*door.Status, error) {
 	timeout := time.After(time.Duration(c.Timeout))
 	call := newCaller(line, nil, noProgress{}, 0)
-	late := error(errSilent) // what to say when the time is over
+	last := error(errSilent) // the error if the time is over
 	for {
 		select {
 		case a := <-ask(call.status):
 			switch {
 			case errors.Is(a.err, door.ErrNoDoor), errors.Is(a.err, door.ErrStale), errors.Is(a.err, errLostStatus):
-				late = a.err
+				last = a.err
 			case a.err != nil:
 				return nil, a.err
 			case a.value.Fixtures == nil || a.value.Fixtures.Done:
 				return a.value, nil
 			default:
-				late = fmt.Errorf("%w: %s so far", errLoading, rows(a.value.Fixtures.Rows))
+				last = fmt.Errorf("%w: %s so far", errLoading, rows(a.value.Fixtures.Rows))
 			}
 		case <-timeout:
-			return nil, fmt.Errorf("after %v: %w", time.Duration(c.Timeout), late)
+			return nil, fmt.Errorf("after %v: %w", time.Duration(c.Timeout), last)
 		}
 		select {
-		case <-time.After(waitLook):
+		case <-time.After(waitPause):
 		case <-timeout:
-			return nil, fmt.Errorf("after %v: %w", time.Duration(c.Timeout), late)
+			return nil, fmt.Errorf("after %v: %w", time.Duration(c.Timeout), last)
 		}
 	}
 }

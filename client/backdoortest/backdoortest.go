@@ -1,5 +1,5 @@
-// Package backdoortest gives a Go test a memcached of its own that is full of fixtures
-// when the test's first client connects.
+// Package backdoortest starts a memcached for a Go test, with fixtures in its cache before the
+// test's first client connects.
 //
 //	addr := backdoortest.Start(t, "testdata/users.jsonl")
 //	cache := memcache.New(addr)
@@ -30,22 +30,22 @@ import (
 // LibraryVariable names the environment variable that says where the library is.
 const LibraryVariable = "MEMCACHED_BACKDOOR_LIBRARY"
 
-// installed is where it is otherwise.
+// installed are the paths where it is installed.
 var installed = []string{
 	"/usr/local/lib/memcached-backdoor/backdoor.so",
 	"/usr/lib/memcached-backdoor/backdoor.so",
 }
 
 const (
-	startLimit = time.Minute // for memcached, with its fixtures
-	look       = 2 * time.Millisecond
+	startLimit = time.Minute          // for memcached, with its fixtures
+	pause      = 2 * time.Millisecond // between two looks at a file
 )
 
 // Start starts a memcached with the rows of fixtures in it, and returns its address, such as
 // 127.0.0.1:40123. Fixtures are files and directories, as in MEMCACHED_BACKDOOR_PRELOAD.
 // memcached ends with the test, also if the test's process is killed.
 //
-// The test fails at once if memcached cannot be started, or if not every row is there.
+// The test fails at once if memcached cannot be started, or if not every row is stored.
 func Start(t testing.TB, fixtures ...string) (addr string) {
 	t.Helper()
 	addr, err := start(t, fixtures)
@@ -61,9 +61,9 @@ func start(t testing.TB, fixtures []string) (addr string, err error) {
 		return "", err
 	}
 	if i := slices.IndexFunc(fixtures, func(path string) bool { return strings.Contains(path, ":") || path == "" }); i >= 0 {
-		return "", fmt.Errorf("the path %q cannot stand in a list with colons", fixtures[i])
+		return "", fmt.Errorf("the path %q cannot be in a list that is separated by colons", fixtures[i])
 	}
-	who, err := user.Current()
+	current, err := user.Current()
 	if err != nil {
 		return "", err
 	}
@@ -74,8 +74,8 @@ func start(t testing.TB, fixtures []string) (addr string, err error) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s := &server{dir: dir, ended: make(chan struct{})}
-	// Port -1 is one that is free, and memcached writes down which (memcached.c: server_socket).
-	cmd := exec.Command("memcached", "-u", who.Username, "-l", "127.0.0.1", "-p", "-1", "-U", "0")
+	// With -p -1 memcached takes a free port, and writes it to MEMCACHED_PORT_FILENAME (memcached.c: server_socket).
+	cmd := exec.Command("memcached", "-u", current.Username, "-l", "127.0.0.1", "-p", "-1", "-U", "0")
 	cmd.Env = append(os.Environ(),
 		"LD_PRELOAD="+library,
 		"MEMCACHED_PORT_FILENAME="+s.in("port"),
@@ -104,13 +104,13 @@ func findLibrary() (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("there is no library at %s; install it, or say where it is with %s", strings.Join(candidates, " or "), LibraryVariable)
+	return "", fmt.Errorf("no library at %s; install it, or set its path in %s", strings.Join(candidates, " or "), LibraryVariable)
 }
 
-// server is a memcached that has been started.
+// server is a started memcached.
 type server struct {
 	dir   string
-	ended chan struct{} // closed when it has ended
+	ended chan struct{} // closed when memcached has ended
 }
 
 func (s *server) in(name string) string { return filepath.Join(s.dir, name) }
@@ -127,7 +127,7 @@ func (s *server) run(cmd *exec.Cmd) error {
 	go func() {
 		defer close(s.ended)
 		defer output.Close()
-		runtime.LockOSThread() // Pdeathsig is for the end of the thread that has started it (prctl(2))
+		runtime.LockOSThread() // Pdeathsig is sent when the thread that has started the process ends (prctl(2))
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		started <- err
@@ -138,13 +138,13 @@ func (s *server) run(cmd *exec.Cmd) error {
 	return <-started
 }
 
-// stop kills it: told to end, memcached takes up to a second.
+// stop kills memcached: after SIGTERM it takes up to a second to end.
 func (s *server) stop(cmd *exec.Cmd) {
 	cmd.Process.Kill()
 	<-s.ended
 }
 
-// ready waits until memcached answers, which it does when the fixtures are there.
+// ready waits until memcached answers, which it does when the fixtures are loaded.
 func (s *server) ready() (addr string, err error) {
 	deadline := time.Now().Add(startLimit)
 	port, err := s.port(deadline)
@@ -154,7 +154,7 @@ func (s *server) ready() (addr string, err error) {
 	addr = "127.0.0.1:" + port
 	if err := ping(addr, deadline); err != nil {
 		select {
-		case <-s.ended: // whatever the connection came to, this is why
+		case <-s.ended: // the reason for any error of the connection
 			return "", s.failed(errEnded)
 		case <-time.After(time.Until(deadline)):
 			return "", s.failed(err)
@@ -168,13 +168,13 @@ func (s *server) ready() (addr string, err error) {
 
 var errEnded = errors.New("it ended")
 
-// failed adds what memcached has said.
+// failed adds memcached's output to an error.
 func (s *server) failed(err error) error {
 	said, _ := os.ReadFile(s.in("output"))
 	return fmt.Errorf("memcached: %w\n%s", err, strings.TrimSpace(string(said)))
 }
 
-// port waits until memcached has written its port down: TCP INET: 40123.
+// port waits until memcached has written its port: TCP INET: 40123.
 func (s *server) port(deadline time.Time) (string, error) {
 	for {
 		text, err := os.ReadFile(s.in("port"))
@@ -184,7 +184,7 @@ func (s *server) port(deadline time.Time) (string, error) {
 		select {
 		case <-s.ended:
 			return "", s.failed(errEnded)
-		case <-time.After(look):
+		case <-time.After(pause):
 		}
 		if time.Now().After(deadline) {
 			return "", s.failed(fmt.Errorf("no port after %v: %q, %v", startLimit, text, err))

@@ -19,7 +19,7 @@ import (
 	"memcached-backdoor/client/backdoortest"
 )
 
-// TestMain takes the library that was built, and is the test that starts a memcached and is killed.
+// TestMain sets the path of the library that was built.
 func TestMain(m *testing.M) {
 	library, err := filepath.Abs("../../build/backdoor.so")
 	if err == nil {
@@ -49,7 +49,7 @@ func greet(cache *memcache.Client, id int) (string, error) {
 	return "Good evening, " + string(name.Value), nil
 }
 
-// Each call starts a memcached of its own, that is gone when the test is.
+// Each call starts another memcached, which ends with the test.
 func TestStart(t *testing.T) {
 	var addrs []string
 	t.Run("two", func(t *testing.T) {
@@ -75,14 +75,14 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// Without fixtures it is empty.
+// Without fixtures the cache is empty.
 func TestStartEmpty(t *testing.T) {
 	if _, err := memcache.New(backdoortest.Start(t)).Get("user:1"); !errors.Is(err, memcache.ErrCacheMiss) {
 		t.Error(err)
 	}
 }
 
-// recorder is a test that is to fail.
+// recorder records how a test fails.
 type recorder struct {
 	testing.TB
 	message string
@@ -93,7 +93,7 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	panic(r)
 }
 
-// fails returns what Start says where it fails.
+// fails returns the message with which Start fails.
 func fails(t *testing.T, fixtures ...string) (message string) {
 	t.Helper()
 	r := &recorder{TB: t}
@@ -119,9 +119,9 @@ func TestStartFails(t *testing.T) {
 		{fixtures: []string{"testdata/absent.csv"}, says: "backdoortest: memcached: it ended\nmemcached-backdoor: fixtures: "},
 		{fixtures: []string{"testdata/absent.csv"}, says: "/testdata/absent.csv: no such file or directory"},
 		{fixtures: []string{"testdata", bad}, says: `bad.csv:2: space or control byte in the key (key "b c")`},
-		{fixtures: []string{"a:b"}, says: `the path "a:b" cannot stand in a list with colons`},
-		{fixtures: []string{""}, says: `the path "" cannot stand in a list with colons`},
-		{env: backdoortest.LibraryVariable + "=/nonexistent.so", says: "there is no library at /nonexistent.so; install it, or say where it is with MEMCACHED_BACKDOOR_LIBRARY"},
+		{fixtures: []string{"a:b"}, says: `the path "a:b" cannot be in a list that is separated by colons`},
+		{fixtures: []string{""}, says: `the path "" cannot be in a list that is separated by colons`},
+		{env: backdoortest.LibraryVariable + "=/nonexistent.so", says: "no library at /nonexistent.so; install it, or set its path in MEMCACHED_BACKDOOR_LIBRARY"},
 		{env: backdoortest.LibraryVariable + "=/etc/passwd", says: "it serves without the library"},
 		{env: "PATH=/nonexistent", says: `"memcached": executable file not found in $PATH`},
 	} {
@@ -143,7 +143,7 @@ func TestKilled(t *testing.T) {
 		select {} // until it is killed
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$", "-test.v")
-	cmd.Env = append(os.Environ(), "BACKDOORTEST_KILLED=1", "TMPDIR="+t.TempDir()) // it leaves its directory behind
+	cmd.Env = append(os.Environ(), "BACKDOORTEST_KILLED=1", "TMPDIR="+t.TempDir()) // its directory stays
 	output, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -24,8 +24,8 @@ func ExampleStart() {
 	// Output: Trond
 }
 
-// Fixtures can be items that no database has: testdata/sessions.jsonl makes a thousand sessions of one row, and one
-// that has expired.
+// Fixtures can be synthetic items: testdata/sessions.jsonl makes a thousand sessions from one row, and one that has
+// expired.
 func ExampleStart_mocks() {
 	t := newExampleTest()
 	defer t.end()
@@ -43,7 +43,7 @@ func ExampleStart_mocks() {
 	// true
 }
 
-// exampleTest stands for a test: an example has none.
+// exampleTest is used as the test: an example has none.
 type exampleTest struct {
 	testing.TB
 	cleanups []func()
