@@ -12,7 +12,7 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
-// cache is one behind a test's door.
+// cache is a source for dumps.
 type cache []walk.Item
 
 func (c cache) Walk(o walk.Options) (walk.Walker, error) { return &cacheWalker{c, o}, nil }
@@ -40,7 +40,7 @@ func (w *cacheWalker) Next(each func(*walk.Item) error) error {
 func (*cacheWalker) Part() float64 { return 0.5 }
 func (*cacheWalker) Close()        {}
 
-// serve opens a door at which the cache is dumped. change may change what is answered.
+// serve opens a door that dumps the cache. change may change the answer; it may be nil.
 func (c cache) serve(t *testing.T, change func(*door.Dump)) (path string) {
 	t.Helper()
 	return serve(t, func(call *door.Call, request door.Request) {
@@ -64,7 +64,7 @@ func (c cache) serve(t *testing.T, change func(*door.Dump)) (path string) {
 	})
 }
 
-// dumped is a file with a dump of the cache, of which change may change the text.
+// dumped makes a file with a dump of the cache. change may change its text; it may be nil.
 func (c cache) dumped(t *testing.T, change func([]byte) []byte) (file string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -87,7 +87,7 @@ func kept(key, value string) walk.Item {
 	return walk.Item{Key: []byte(key), Value: []byte(value), TTL: -1}
 }
 
-// lasting is an item with so many seconds to live.
+// lasting is an item with ttl seconds to live.
 func lasting(key string, ttl int64) walk.Item {
 	return walk.Item{Key: []byte(key), Value: []byte("value"), TTL: ttl}
 }

@@ -17,7 +17,7 @@ import (
 
 const silentHint = "error: after 2.5s: there is a door, but memcached does not answer\nhint: see whether memcached runs, and is not stopped\n"
 
-// A door at which nobody takes calls: it is said who does not, and --timeout ends the waiting.
+// At a door that takes no calls the client names memcached's process, and --timeout ends the wait.
 func TestNotTaken(t *testing.T) {
 	for _, command := range []string{"status", "keys", "top"} {
 		t.Run(command, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestNotTaken(t *testing.T) {
 	}
 }
 
-// A door at which as many wait as can: connect(2) itself waits then.
+// With a full backlog connect(2) blocks.
 func TestBacklogFull(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "door")
@@ -57,7 +57,7 @@ func TestBacklogFull(t *testing.T) {
 		"warning: waiting for memcached to take the call: its backlog is full of other calls\n"+silentHint)
 }
 
-// A call that is under way when the time is over is one that needs longer, and is told so.
+// --timeout during a call: the error says that the call needs longer.
 func TestUnfinished(t *testing.T) {
 	for _, command := range []string{"keys", "top"} {
 		path := serve(t, func(c *door.Call, _ door.Request) {
@@ -70,9 +70,9 @@ func TestUnfinished(t *testing.T) {
 	}
 }
 
-// What keeps a process from answering is told as far as /proc does.
+// The reason why a process does not answer is that of /proc.
 func TestPeer(t *testing.T) {
-	const user = 54321 // nobody has it
+	const user = 54321 // unused
 	p := exec.Command("prlimit", "--nproc=1", "sleep", "60")
 	p.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
 	if err := p.Start(); err != nil {
@@ -95,7 +95,7 @@ func TestPeer(t *testing.T) {
 	p.Process.Kill()
 	for end := time.Now().Add(20 * time.Second); other.stopped() == ""; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("nobody sees that it has ended")
+			t.Fatal("it is not seen to have ended")
 		}
 	}
 	if gone := peerOf(0); gone.name()+gone.stopped()+gone.crowded() != "" {

@@ -33,7 +33,7 @@ type checked struct {
 	Dumps       door.Engine       `json:"dumps"`                  // how items would be read
 	DumpsReason string            `json:"dumps_reason,omitempty"` // if Dumps is not native
 	Notes       []string          `json:"notes,omitempty"`        // what else the engine depends on
-	Seen        []string          `json:"seen,omitempty"`         // where the functions were looked for
+	Seen        []string          `json:"seen,omitempty"`         // what was found instead of the functions
 }
 
 // Run examines the program file and prints what it is.

@@ -28,7 +28,7 @@ func checkFile(t *testing.T, path string) (out, errOut string, status int) {
 	return p.out.String(), p.errOut.String(), p.ProcessState.ExitCode()
 }
 
-// checkDamaged checks a damaged program file: it is found rightly, or by protocol, or refused with a reason.
+// checkDamaged checks a damaged program file: the engine is native with the right addresses, or protocol, or there is a reason.
 func checkDamaged(t *testing.T, what string, data []byte) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "memcached")
@@ -69,7 +69,7 @@ func TestCheckHostileHeaders(t *testing.T) {
 	}
 }
 
-// A file's capabilities are told, if there can be any.
+// check notes a file's capabilities.
 func TestCheckCapabilities(t *testing.T) {
 	stock, err := readHost("stock")
 	if err != nil {

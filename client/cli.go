@@ -51,9 +51,9 @@ type loadCommand struct {
 
 	From   string `group:"Input:" placeholder:"FORMAT" complete:"raw,mysql,psql,csv,tsv,jsonl,memcached,dump" help:"Format of the rows: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns separated by tabs; jsonl, a JSON object per line; memcached, set, add and ms commands; dump, what dump writes. Default: by the file extension, else raw."`
 	Header bool   `group:"Input:" help:"The first row has the names of the columns."`
-	Null   string `group:"Input:" placeholder:"WHAT" complete:"skip,empty,literal" help:"What becomes of a NULL: skip leaves the row out (default of psql and jsonl), empty stores an empty value (of csv and tsv), literal stores the text that stands for it (of mysql)."`
+	Null   string `group:"Input:" placeholder:"WHAT" complete:"skip,empty,literal" help:"What becomes of a NULL: skip leaves the row out (default of psql and jsonl), empty stores an empty value (of csv and tsv), literal stores its text in the input (of mysql)."`
 
-	Resume bool `group:"Input:" help:"Continue an interrupted load of the same file, with the same options; from the beginning if there was none, if the file has changed, or if what was stored is no longer in the cache."`
+	Resume bool `group:"Input:" help:"Continue an interrupted load of the same file with the same options; from the beginning if there was none, if the file has changed, or if the stored rows are no longer in the cache."`
 
 	Key           string `group:"Columns:" placeholder:"COLUMN" help:"The key: a column's name or number, or a template such as 'user:{id}'. Default: the first column, or the member key."`
 	Value         string `group:"Columns:" placeholder:"COLUMN" help:"The value: a column, a template, or json, the whole row as an object. Default: the second column, or the member value or value_base64."`

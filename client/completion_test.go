@@ -27,8 +27,8 @@ func model(t *testing.T) *kong.Application {
 
 func TestChoices(t *testing.T) {
 	for _, test := range []struct {
-		words string // the last is the one to be completed
-		want  string // those of the choices that begin with it
+		words string // the last one is completed
+		want  string // the choices that begin with it
 	}{
 		{"", "load fill dump restore keys top diff status wait check completion man :files"},
 		{"c", "check completion :files"},
@@ -83,7 +83,7 @@ func TestChoices(t *testing.T) {
 	}
 }
 
-// TestChoicesAreAll: the words in a tag are all that there are.
+// TestChoicesAreAll: the tag has all valid words.
 func TestChoicesAreAll(t *testing.T) {
 	load := childOf(model(t).Node, "load")
 	for name, want := range map[string]string{
@@ -158,7 +158,7 @@ func TestShells(t *testing.T) {
 				term.keys("C-u", "C-l")
 				term.hides("memcached-backdoor")
 			}
-			// Of several all are listed.
+			// All of several choices are listed.
 			term.types("memcached-backdoor load --ttl")
 			term.keys("Tab", "Tab")
 			term.shows("--ttl-column")
@@ -166,7 +166,7 @@ func TestShells(t *testing.T) {
 	}
 }
 
-// TestManual: every flag and command is in the page, and nothing is taken for a macro.
+// TestManual: every flag and command is in the page, and no text is taken for a macro.
 func TestManual(t *testing.T) {
 	tool(t, "man")
 	page := filepath.Join(t.TempDir(), "memcached-backdoor.1")

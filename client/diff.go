@@ -104,7 +104,7 @@ func (c *diffCounts) summary() string {
 	s := fmt.Sprintf("%s in the dump, %d in the cache: %d same, %d changed, %d missing, %d added, %d expired since the dump",
 		door.Count(c.Dump, "item"), c.Cache, c.Same, c.Changed, c.Missing, c.Added, c.Expired)
 	if c.Damaged > 0 {
-		s += fmt.Sprintf("; %d damaged in the dump, which are among the added where the cache has them", c.Damaged)
+		s += fmt.Sprintf("; %d damaged in the dump; those in the cache count as added", c.Damaged)
 	}
 	return fmt.Sprintf("%s (%.2f s)", s, c.Seconds)
 }

@@ -46,7 +46,7 @@ var after = cache{
 	{Key: []byte("\xff\x00binary"), Value: make([]byte, 3<<20), TTL: -1},
 }
 
-// timeless is what was printed, without how long it took.
+// timeless is the output without its duration.
 func timeless(p *process) string {
 	text, rest, _ := strings.Cut(p.out.String(), " (")
 	return text + strings.TrimLeft(rest, "0123456789. s")
@@ -74,7 +74,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// What has expired since the dump is no difference, and what has not changed is none.
+// Items that have expired since the dump, and unchanged items, are no difference.
 func TestDiffSame(t *testing.T) {
 	file := before.dumped(t, nil)
 	now := slices.DeleteFunc(slices.Clone(before), func(i walk.Item) bool { return i.TTL == 0 })
@@ -94,7 +94,7 @@ func TestDiffSame(t *testing.T) {
 	}
 }
 
-// An item that is stale by now, or whose token was won since, is another.
+// An item that is stale now, or whose token was won, differs.
 func TestDiffMarks(t *testing.T) {
 	item := func(key string, stale, won bool) walk.Item {
 		return walk.Item{Key: []byte(key), Value: []byte("v"), TTL: -1, Stale: stale, Won: won}
@@ -155,7 +155,7 @@ func TestDiffJSON(t *testing.T) {
 	}
 }
 
-// A dump is judged by what is wrong with it; what is not is compared.
+// Damaged parts of a dump are reported; the others are compared.
 func TestDiffDamaged(t *testing.T) {
 	c := cache{kept("a", "first"), kept("b", "second"), kept("c", "third")}
 	for _, tt := range []struct {
@@ -166,7 +166,7 @@ func TestDiffDamaged(t *testing.T) {
 		errOut string
 	}{
 		{"one bit", func(b []byte) []byte { return bytes.Replace(b, []byte("second"), []byte("sekond"), 1) }, 3,
-			"+ b\n2 items in the dump, 3 in the cache: 2 same, 0 changed, 0 missing, 1 added, 0 expired since the dump; 1 damaged in the dump, which are among the added where the cache has them)\n", ""},
+			"+ b\n2 items in the dump, 3 in the cache: 2 same, 0 changed, 0 missing, 1 added, 0 expired since the dump; 1 damaged in the dump; those in the cache count as added)\n", ""},
 		{"no end", func(b []byte) []byte { return bytes.TrimSuffix(b, []byte("mn\r\n")) }, 1,
 			"3 items in the dump, 3 in the cache: 3 same, 0 changed, 0 missing, 0 added, 0 expired since the dump)\n",
 			"error: the dump is not complete: what is there of it was compared, its end is missing\nhint: take another dump; it is complete when its last line is mn\n"},
@@ -191,7 +191,7 @@ func TestDiffDamaged(t *testing.T) {
 	}
 }
 
-// Of several items of a key the last is compared, as it would stay when they are stored.
+// Of several items with one key the last is compared.
 func TestDiffLast(t *testing.T) {
 	older, newer := cache{kept("a", "1")}, cache{kept("a", "2")}
 	file := older.dumped(t, func(b []byte) []byte {
@@ -212,7 +212,7 @@ func TestDiffLast(t *testing.T) {
 	}
 }
 
-// Values that could not be read are not passed off as compared.
+// Values that could not be read do not count as compared.
 func TestDiffLost(t *testing.T) {
 	c := cache{{Key: []byte("outside"), TTL: -1, External: true}}
 	p := start(t, c.serve(t, nil), nil, "diff", cache{kept("outside", "value")}.dumped(t, nil))
@@ -222,7 +222,7 @@ func TestDiffLost(t *testing.T) {
 	}
 }
 
-// A key that is in the notes is not looked for by another's hash.
+// Keys are found by their own hashes.
 func TestNotes(t *testing.T) {
 	n := newNotes()
 	i := item{value: []byte("v")}

@@ -14,7 +14,7 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// writing is a door that writes a text wherever a dump goes, and answers.
+// writing serves a door that writes a text into the target of a dump, and answers.
 func writing(t *testing.T, text string, reply door.Reply) (path string, requests <-chan door.Request) {
 	all := make(chan door.Request, 16)
 	return serve(t, func(c *door.Call, req door.Request) {
@@ -43,7 +43,7 @@ var (
 	partly = door.Dump{Items: 7, Written: 5, Lost: 2, Keys: []string{`"a"`, `"b\n"`}, Bytes: 29, Part: 1, Seconds: 0.5, Engine: door.EngineNative}
 )
 
-// TestDumpRequest: what the options ask for.
+// TestDumpRequest: the request that the options make.
 func TestDumpRequest(t *testing.T) {
 	path, requests := writing(t, dumpText, door.Reply{Dump: &whole})
 	for _, test := range []struct {
@@ -63,7 +63,7 @@ func TestDumpRequest(t *testing.T) {
 	}
 }
 
-// TestDumpOutcome: what is printed, where, and what becomes of the file.
+// TestDumpOutcome: what is printed, and whether the file stays.
 func TestDumpOutcome(t *testing.T) {
 	failure := func(message string, d *door.Dump) door.Reply {
 		return door.Reply{Error: &door.Error{Code: door.CodeWrite, Message: message, Hint: "a hint", Dump: d}}
@@ -102,7 +102,7 @@ func TestDumpOutcome(t *testing.T) {
 			p.Wait()
 			line := test.line
 			if test.stays && strings.HasPrefix(line, "7 ") {
-				line = removedLine // nothing of it is anywhere
+				line = removedLine // it is removed
 			}
 			says := strings.ReplaceAll(test.says, "TARGET", file)
 			if got := p.ProcessState.ExitCode(); got != test.status || !strings.HasPrefix(p.out.String(), line) || p.errOut.String() != says {
@@ -125,7 +125,7 @@ func TestDumpOutcome(t *testing.T) {
 	}
 }
 
-// TestDumpUnsynced: what a file has taken and the disk has not is not written. Linux has no fsync for files of /proc.
+// TestDumpUnsynced: if fsync fails, no item counts as written. Linux has no fsync for files of /proc.
 func TestDumpUnsynced(t *testing.T) {
 	path, _ := writing(t, "client.test", door.Reply{Dump: &whole})
 	file, err := os.OpenFile("/proc/self/comm", os.O_WRONLY, 0)
@@ -137,7 +137,7 @@ func TestDumpUnsynced(t *testing.T) {
 	p.ends(1, "", removedLine+"error: standard output: invalid argument\n")
 }
 
-// TestDumpLost: memcached goes away before it has answered.
+// TestDumpLost: memcached ends before it answers.
 func TestDumpLost(t *testing.T) {
 	path := serve(t, func(*door.Call, door.Request) {})
 	file := filepath.Join(t.TempDir(), "dump")
@@ -147,7 +147,7 @@ func TestDumpLost(t *testing.T) {
 	}
 }
 
-// TestDumpJSON: the outcome as a document, where the dump is not.
+// TestDumpJSON: the outcome as a document, not in the stream of the dump.
 func TestDumpJSON(t *testing.T) {
 	path, _ := writing(t, dumpText, door.Reply{Dump: &partly})
 	p := start(t, path, nil, "--json", "dump")
@@ -161,7 +161,7 @@ func TestDumpJSON(t *testing.T) {
 	}
 }
 
-// TestDumpSignal: an interrupted dump says how far it was, also to a file that is none.
+// TestDumpSignal: an interrupted dump reports its counts, also if its target is a device.
 func TestDumpSignal(t *testing.T) {
 	called := make(chan struct{}, 1)
 	path := serve(t, func(c *door.Call, _ door.Request) {
@@ -179,7 +179,7 @@ func TestDumpSignal(t *testing.T) {
 	}
 }
 
-// TestDumpTerminal: a line shows how far a dump to a file is; a terminal, which memcached does not write to, gets a dump without it.
+// TestDumpTerminal: a dump to a file has a progress line; a dump to the terminal has none, and the client writes it.
 func TestDumpTerminal(t *testing.T) {
 	t.Parallel()
 	end := make(chan struct{})
@@ -204,7 +204,7 @@ func TestDumpTerminal(t *testing.T) {
 	term.becomes("key:1\nkey:2\n" + dumpedLine + "$")
 }
 
-// TestRestore: what is asked for, and what is said of what is not a whole dump.
+// TestRestore: the request, and the error for a truncated dump.
 func TestRestore(t *testing.T) {
 	requests := make(chan door.Request, 2)
 	path := serve(t, func(c *door.Call, req door.Request) {

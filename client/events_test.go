@@ -10,7 +10,7 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// TestProgressEvents: one a line on standard error, and the result of each file.
+// TestProgressEvents: one event a line on standard error, and a result for each file.
 func TestProgressEvents(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{"a.csv": "a,1\n", "b.csv": "b,2\nc\n", "fail": "x\t1\ny\n"} {
@@ -37,15 +37,15 @@ func TestProgressEvents(t *testing.T) {
 	start(t, path, in(dir), "--progress", "json", "a.csv", "b.csv").ends(0, "4 rows read: 2 stored, 0 rejected, 2 skipped (12 B in 1.00 s, 4 rows/s)\n",
 		fmt.Sprintf(sofar, "a.csv", `"size":4,`)+fmt.Sprintf(ended, "a.csv", `"size":4,`)+
 			fmt.Sprintf(sofar, "b.csv", `"size":6,`)+fmt.Sprintf(ended, "b.csv", `"size":6,`))
-	// How large a pipe's content is nobody knows.
+	// The size of a pipe's content is unknown.
 	runWith(t, path, "a,1\n", "--progress", "json", "--from", "csv").ends(0, "2 rows read: 1 stored, 0 rejected, 1 skipped (6 B in 0.50 s, 4 rows/s)\n",
 		fmt.Sprintf(sofar, "standard input", "")+fmt.Sprintf(ended, "standard input", ""))
 	start(t, path, in(dir), "--progress", "json", "fail").ends(1, "1 row read: 1 stored, 0 rejected, 0 skipped (4 B in 0.50 s, 2 rows/s)\n",
 		fmt.Sprintf(sofar, "fail", `"size":6,`)+fmt.Sprintf(failed, "fail", `"size":6,`)+"error: fail: out of luck\n")
 }
 
-// TestProgressEventsInterrupted: nothing is told between the signal and the result, and
-// replies of progress do not keep a client that was interrupted twice.
+// TestProgressEventsInterrupted: there is no event between the signal and the result, and
+// a second signal ends the client in spite of more progress.
 func TestProgressEventsInterrupted(t *testing.T) {
 	told, canceled, finishes := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
 	path := serve(t, func(c *door.Call, _ door.Request) {
@@ -80,7 +80,7 @@ func TestProgressEventsInterrupted(t *testing.T) {
 	canceled <- struct{}{}
 }
 
-// TestProgressLost: what is not known is not told.
+// TestProgressLost: without counts there is no result.
 func TestProgressLost(t *testing.T) {
 	path := serve(t, func(*door.Call, door.Request) {})
 	p := runWith(t, path, "", "--progress", "json")

@@ -2,7 +2,7 @@ package main
 
 import "strings"
 
-// example is a command that --help and the manual page show. PROGRAM stands for the client's name.
+// example is a command that --help and the manual page show. PROGRAM is replaced by the client's name.
 type example struct{ About, Command string }
 
 // examples are those of each command; "" is the client itself.
@@ -63,7 +63,7 @@ var examples = map[string][]example{
 	},
 }
 
-// examplesOf are a command's, for a program of that name.
+// examplesOf are the examples of a command, with the program's name.
 func examplesOf(command, program string) []example {
 	var all []example
 	for _, e := range examples[command] {

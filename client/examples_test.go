@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// Each example is a command line that the client takes, and every command has one.
+// Each example is a valid command line, and every command has one.
 func TestExamples(t *testing.T) {
 	for _, node := range model(t).Children {
 		if !node.Hidden && len(examples[node.Name]) == 0 {
 			t.Errorf("%s has no example", node.Name)
 		}
 	}
-	// The shell takes the words apart: an argument a line, then an empty one.
+	// The shell splits the words: an argument a line, then an empty line.
 	const shell = `client() { printf '%s\n' "$@" ''; }; mysql() { :; }; psql() { :; }; sqlite3() { :; }; nc() { cat; }; man() { cat; }; source() { cat "$1"; }
 cd /nonexistent 2>/dev/null || cd /; `
 	for command := range examples {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// LOADING.md says of each exit status what --help says.
+// LOADING.md has the text of --help for each exit status.
 func TestStatusesAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("LOADING.md")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// TestFill: what is asked for, and the row that it is asked for with.
+// TestFill: the request, and its row.
 func TestFill(t *testing.T) {
 	requests, contents := make(chan door.Request, 1), make(chan string, 1)
 	path := serve(t, func(c *door.Call, req door.Request) {
@@ -49,7 +49,7 @@ func TestFill(t *testing.T) {
 	}
 }
 
-// TestFillInterrupted: as a load is.
+// TestFillInterrupted: like a load.
 func TestFillInterrupted(t *testing.T) {
 	called := make(chan struct{})
 	path := serve(t, func(c *door.Call, _ door.Request) {
@@ -65,7 +65,7 @@ func TestFillInterrupted(t *testing.T) {
 	p.ends(130, "3 rows read: 3 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n", "")
 }
 
-// TestFillProgress: how far it is, by its items.
+// TestFillProgress: progress is counted in items.
 func TestFillProgress(t *testing.T) {
 	t.Parallel()
 	path, end := reporting(t, door.Load{Rows: 500, Stored: 500, Bytes: 80, Seconds: 2}, door.Load{Rows: 2000, Stored: 2000, Bytes: 80})

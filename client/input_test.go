@@ -35,7 +35,7 @@ func pty(t *testing.T) (master, slave *os.File) {
 	return master, slave
 }
 
-// TestTerminal: memcached cannot read the user's terminal, so the client does.
+// TestTerminal: the client reads the user's terminal, which memcached cannot read.
 func TestTerminal(t *testing.T) {
 	master, slave := pty(t)
 	loaded := make(chan string, 1)
@@ -66,8 +66,8 @@ func TestInputUntouched(t *testing.T) {
 		if err := unix.Pipe2(p[:], unix.O_CLOEXEC|flag); err != nil {
 			t.Fatal(err)
 		}
-		// Of a descriptor that does not block already, os.File leaves the flags
-		// alone. So it gets there as it is.
+		// os.File does not change the flags of a descriptor that is nonblocking
+		// already.
 		r, w := os.NewFile(uintptr(p[0]), "r"), os.NewFile(uintptr(p[1]), "w")
 		defer r.Close()
 		defer w.Close()
@@ -94,7 +94,7 @@ func TestInputUntouched(t *testing.T) {
 	}
 }
 
-// TestWiden: a pipe has the room that is asked for afterwards, or more if it had more.
+// TestWiden: a pipe is widened, and not shrunk.
 func TestWiden(t *testing.T) {
 	const to = 128 << 10
 	for _, before := range []int{4096, to, 4 * to} {

@@ -11,7 +11,7 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// slow is a door where a dump begins and does not end by itself.
+// slow serves a door whose dump begins and does not end by itself.
 func slow(t *testing.T, text string) (path string, called <-chan struct{}) {
 	t.Helper()
 	calls := make(chan struct{})
@@ -29,7 +29,7 @@ func slow(t *testing.T, text string) (path string, called <-chan struct{}) {
 	}), calls
 }
 
-// Whoever interrupts gets no table of a part of the cache.
+// An interrupted call prints no table of a part of the cache.
 func TestInspectInterrupted(t *testing.T) {
 	for _, args := range [][]string{{"keys"}, {"top", "--json"}, {"diff", before.dumped(t, nil)}} {
 		path, called := slow(t, "")
@@ -40,7 +40,7 @@ func TestInspectInterrupted(t *testing.T) {
 	}
 }
 
-// A memcached that neither answers nor lets go of the pipe does not keep the client.
+// A memcached that neither answers nor closes the pipe does not hold the client.
 func TestInspectInterruptedSilent(t *testing.T) {
 	path, called, canceled := silent(t)
 	p := start(t, path, nil, "keys")
@@ -50,7 +50,7 @@ func TestInspectInterruptedSilent(t *testing.T) {
 	p.ends(130, "", "")
 }
 
-// Whatever memcached answers, there is no table that is not of the whole cache.
+// Whatever memcached answers, a table is of the whole cache.
 func TestInspectFailed(t *testing.T) {
 	file := cache{kept("a", "1")}.dumped(t, nil)
 	for _, tt := range []struct {
@@ -80,10 +80,10 @@ func TestInspectFailed(t *testing.T) {
 	}
 }
 
-// A list that is none ends the call, and is what the client complains of.
+// An answer that is not a list ends the call with an error.
 func TestListGarbage(t *testing.T) {
 	path := serve(t, func(c *door.Call, r door.Request) {
-		for range 1 << 20 { // until nobody reads
+		for range 1 << 20 { // until the reader has ended
 			if _, err := c.Output.Write(bytes.Repeat([]byte("garbage\n"), 1<<10)); err != nil {
 				c.Fail(&door.Error{Code: door.CodeWrite, Message: err.Error()})
 				return
@@ -94,7 +94,7 @@ func TestListGarbage(t *testing.T) {
 	start(t, path, nil, "keys").ends(1, "", "error: memcached did not answer with a list of its items\n")
 }
 
-// A reader who has seen enough ends the client, which has nothing to say to that.
+// If its reader ends, the client ends without a message.
 func TestInspectHead(t *testing.T) {
 	var c cache
 	for i := range 50_000 {
@@ -107,10 +107,10 @@ func TestInspectHead(t *testing.T) {
 	}
 }
 
-// What is found is printed while the cache is still being read, and then a signal ends it.
+// Differences are printed while the cache is read; a signal ends it.
 func TestDiffInterruptedWhileListing(t *testing.T) {
 	var c cache
-	for i := range 2000 { // more than is kept before it is written
+	for i := range 2000 { // more than the output's buffer
 		c = append(c, kept(fmt.Sprintf("key%d", i), "v"))
 	}
 	text, err := os.ReadFile(c.dumped(t, nil))

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stalled gives a client a standard input that neither has anything nor ends.
+// stalled gives a client a standard input without bytes and without end.
 func stalled(t *testing.T) func(*exec.Cmd) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -27,7 +27,7 @@ func stalled(t *testing.T) func(*exec.Cmd) {
 	return func(c *exec.Cmd) { c.Stdin = r }
 }
 
-// TestInterrupted: the client cancels, memcached says what it had stored.
+// TestInterrupted: the client cancels, memcached answers with its counts.
 func TestInterrupted(t *testing.T) {
 	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(s.String(), func(t *testing.T) {
@@ -47,8 +47,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// silent serves a door that never answers, until the test ends. It tells when
-// it was called, and when the call was cancelled.
+// silent serves a door that never answers, until the test ends. It sends when
+// it was called, and when the call was canceled.
 func silent(t *testing.T) (path string, called, canceled <-chan struct{}) {
 	t.Helper()
 	call, cancel, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -66,7 +66,7 @@ func silent(t *testing.T) (path string, called, canceled <-chan struct{}) {
 
 const noOutcome = "error: interrupted; memcached did not say what it had stored by then\n"
 
-// TestInterruptedTwice: the user does not wait either.
+// TestInterruptedTwice: the second signal ends the wait.
 func TestInterruptedTwice(t *testing.T) {
 	path, called, canceled := silent(t)
 	p := start(t, path, stalled(t))
@@ -115,7 +115,7 @@ func TestInterruptedDetached(t *testing.T) {
 	}
 }
 
-// TestInterruptedBefore: nobody takes the call, and nobody writes to the file.
+// TestInterruptedBefore: the call is not taken, or the named pipe has no writer.
 func TestInterruptedBefore(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "door")
@@ -124,7 +124,7 @@ func TestInterruptedBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	conn, err := door.Dial(path) // all that fits into the backlog
+	conn, err := door.Dial(path) // fills the backlog
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestInterruptedBefore(t *testing.T) {
 	p.ends(130, nothing, "")
 }
 
-// TestInterruptIgnored: a job in the background does not hear the terminal's ^C.
+// TestInterruptIgnored: a job in the background ignores the terminal's ^C.
 func TestInterruptIgnored(t *testing.T) {
 	called, sent := make(chan struct{}), make(chan struct{})
 	path := serve(t, func(c *door.Call, _ door.Request) {

@@ -17,7 +17,7 @@ func read(r io.Reader, valueMax int) (items []string, end itemsEnd) {
 	return items, end
 }
 
-// However a dump comes, it is the same, and what is too long in it is left out.
+// A dump reads the same in pieces of any size; items that are too long are left out.
 func TestReadItems(t *testing.T) {
 	long := strings.Repeat("long\n", 10_000)
 	c := cache{kept("a", "1"), kept("b", long), kept("c", "\r\nmn\r\n"), kept("d", strings.Repeat("x", 1000)), kept("e", "")}
@@ -35,7 +35,7 @@ func TestReadItems(t *testing.T) {
 			t.Errorf("%s: %.100q, %+v", name, items, end)
 		}
 	}
-	// Without its last line it is not complete, wherever it is cut.
+	// Without its last line it is truncated, at any byte.
 	for size := range bytes.Index(text, []byte("long")) {
 		if _, end := read(bytes.NewReader(text[:size]), 1000); end.complete || end.err != nil {
 			t.Fatalf("%d of %d bytes: %+v", size, len(text), end)

@@ -12,7 +12,7 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
-// hour is more than an hour, so that it is shown as one for some seconds, and two of them are, too.
+// hour is some seconds more than an hour, so that it, and twice it, is shown as hours for a while.
 const hour = 3600 + 14
 
 var prefixed = cache{
@@ -89,7 +89,7 @@ func TestKeysJSON(t *testing.T) {
 	}
 }
 
-// Of more prefixes than can be kept the largest are shown, and every item is counted.
+// With too many prefixes the largest are shown, and every item is counted.
 func TestPrefixesMerged(t *testing.T) {
 	for _, order := range []prefixOrder{"bytes", "keys", "prefix"} {
 		p := newPrefixes(order)
@@ -116,12 +116,12 @@ func TestPrefixesMerged(t *testing.T) {
 			t.Errorf("%s: %+v is the largest", order, table.shown[0])
 		}
 		if err := table.check(&door.Dump{Written: n}); err == nil {
-			t.Error("an item is lost, and nobody notices")
+			t.Error("a lost item is not reported")
 		}
 	}
 }
 
-// What is merged is said.
+// Merged prefixes are reported.
 func TestKeysMerged(t *testing.T) {
 	var c cache
 	for i := range 2*prefixesMax + 1 {

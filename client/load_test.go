@@ -35,7 +35,7 @@ func TestLoad(t *testing.T) {
 	}
 	plain := door.Request{Version: 1, Op: "load"}
 	columns := plain
-	columns.Rows.Format = "tsv" // as the name says
+	columns.Rows.Format = "tsv" // from the file extension
 	for _, test := range []struct {
 		name string
 		args []string
@@ -73,7 +73,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestFormat: the end of a file's name tells its format, unless --from does.
+// TestFormat: the format is that of --from, else it follows from the file extension.
 func TestFormat(t *testing.T) {
 	formats := make(chan record.Format, 1)
 	path := serve(t, func(c *door.Call, req door.Request) {
@@ -102,7 +102,7 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// rejects makes n rejected rows, as far as a result lists them.
+// rejects makes n rejected rows, at most as many as a result lists.
 func rejects(n int) []door.Reject {
 	var list []door.Reject
 	for i := range min(n, door.MaxRejects) {
@@ -252,8 +252,8 @@ func TestLost(t *testing.T) {
 		"hint: see what memcached says on its standard error\n")
 }
 
-// files makes files of so many rows each, and serves a door that stores those
-// that have a tab.
+// files makes files with these numbers of rows, and serves a door that stores the rows
+// with a tab.
 func files(t *testing.T, contents map[string]string) (dir, path string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -302,10 +302,10 @@ func TestSeveralFiles(t *testing.T) {
 	start(t, path, in(dir), "a.tsv", "b.tsv").ends(3, "11 rows read: 3 stored, 8 rejected, 0 skipped (28 B in 0.00 s)\n", bad.String())
 	start(t, path, in(dir), "load", "a.tsv", "b.tsv", "c.tsv").ends(3, "17 rows read: 4 stored, 13 rejected, 0 skipped (41 B in 0.00 s)\n",
 		bad.String()+"c.tsv:1: "+noTab+"\nc.tsv:2: "+noTab+"\n... and 3 more\n13 rows: "+noTab+"\n")
-	// What comes after a failure is not sent.
+	// After a failure no file is sent.
 	start(t, path, in(dir), "a.tsv", "fail", "b.tsv").ends(1, "3 rows read: 3 stored, 0 rejected, 0 skipped (17 B in 0.00 s)\n",
 		"error: fail: out of luck\n")
-	// A missing file is found out before anything is sent.
+	// A missing file is an error before any file is sent.
 	start(t, path, in(dir), "a.tsv", "missing.tsv").ends(1, "", "error: missing.tsv: no such file or directory\n")
 }
 

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"client":             main,
 		"client-nobody":      mainAsNobody,
-		"memcached-backdoor": main, // as it is called where it is installed
+		"memcached-backdoor": main, // the installed name
 	})
 }
 
@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			// Whatever memcached runs here, it is not for these tests.
+			// These tests use no memcached that runs here.
 			env.Setenv("MEMCACHED_BACKDOOR", filepath.Join(env.WorkDir, "door"))
 			return nil
 		},
@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exits runs a program that is to end with a status: exits 10 client status.
+// exits runs a program and checks its exit status: exits 10 client status.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -74,8 +74,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// hostFile copies one of the memcacheds in build/hosts, with texts in it
-// replaced by others that are no longer: host stock memcached [OLD NEW]...
+// hostFile copies a memcached of build/hosts and replaces texts in it by others
+// that are not longer: host stock memcached [OLD NEW]...
 func hostFile(ts *testscript.TestScript, _ bool, args []string) {
 	data, err := readHost(args[0])
 	ts.Check(err)
@@ -94,7 +94,7 @@ func readHost(name string) ([]byte, error) {
 	return data, err
 }
 
-// testDir is where the tests stand; scripts run elsewhere.
+// testDir is the directory of the tests; scripts run elsewhere.
 var testDir, _ = os.Getwd()
 
 // replaced replaces text by another, filled up with NUL bytes.
@@ -106,8 +106,8 @@ func replaced(data []byte, old, new string) []byte {
 	return changed
 }
 
-// socket makes a socket at a path: socket packet|stream|stale PATH. Behind a
-// stale one there is nobody any more.
+// socket makes a socket at a path: socket packet|stream|stale PATH. Nothing
+// serves a stale one.
 func socket(ts *testscript.TestScript, _ bool, args []string) {
 	typ := unix.SOCK_SEQPACKET
 	if args[0] == "stream" {
@@ -130,7 +130,7 @@ func listen(typ int, path string, backlog int) (int, error) {
 	return fd, errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, backlog))
 }
 
-// serve answers calls at a door of its own with handler, and returns the path.
+// serve answers the calls of a new door with handler, and returns its path.
 // The call is closed after handler. A request that is wrong fails the test.
 func serve(t *testing.T, handler func(c *door.Call, req door.Request)) string {
 	t.Helper()
@@ -163,7 +163,7 @@ func serve(t *testing.T, handler func(c *door.Call, req door.Request)) string {
 	return path
 }
 
-// answering is serve with a reply to whatever comes.
+// answering serves a door with one reply to all calls.
 func answering(t *testing.T, reply door.Reply) string {
 	return serve(t, func(c *door.Call, _ door.Request) {
 		if c.Input != nil {
@@ -200,7 +200,7 @@ func start(t *testing.T, path string, prepare func(*exec.Cmd), args ...string) *
 	return p
 }
 
-// inShell makes the command a script instead.
+// inShell runs a script in place of the command.
 func inShell(t *testing.T, c *exec.Cmd, script string) {
 	t.Helper()
 	sh, err := exec.LookPath("sh")
@@ -216,7 +216,7 @@ func runWith(t *testing.T, path, input string, args ...string) *process {
 	return start(t, path, func(c *exec.Cmd) { c.Stdin = strings.NewReader(input) }, args...)
 }
 
-// ends waits for the end of the process and checks how it is.
+// ends waits for the end of the process and checks its status and output.
 func (p *process) ends(status int, out, errOut string) {
 	p.t.Helper()
 	timer := time.AfterFunc(20*time.Second, func() { p.Process.Kill() })
@@ -245,9 +245,9 @@ func (p *process) signal(s os.Signal) {
 	}
 }
 
-// reaches waits until a thread of the process is held up in a system call, or
-// fails if none ever is. proc(5): syscall has the number of the call and then
-// its arguments. The same line twice in a row is one that does not pass.
+// reaches waits until a thread of the process is blocked in a system call; it fails
+// if none ever is. proc(5): syscall has the number of the call, then its arguments.
+// The thread is blocked if the line is the same twice in a row.
 func (p *process) reaches(number int) {
 	p.t.Helper()
 	want, last := fmt.Sprintf("%d ", number), map[string]string{}
@@ -271,7 +271,7 @@ func (p *process) reaches(number int) {
 	p.t.Fatalf("the client never comes to system call %d", number)
 }
 
-// take takes what a door's handler has sent; none has if it was never called.
+// take receives what a door's handler has sent; it fails if nothing was sent.
 func take[T any](t *testing.T, c <-chan T) T {
 	t.Helper()
 	select {

@@ -9,7 +9,7 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// What a reply says of memory is printed: of a dry run a table, of a load how many rows are gone.
+// The memory in a reply is printed: a table for a dry run, the number of gone rows for a load.
 func TestMemory(t *testing.T) {
 	classes := []door.SlabClass{{ID: 1, ChunkSize: 96, Chunks: 39409, Pages: 4}, {ID: 13, ChunkSize: 1184, Chunks: 7, Free: 885}}
 	const table = "  slab class  chunk size  chunks  free now  pages more\n" +
@@ -85,7 +85,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// Of several files each has memory of its own, and the hint is the largest.
+// Each of several files has its memory, and the hint is for the largest.
 func TestMemoryOfSeveral(t *testing.T) {
 	var files []string
 	for _, name := range []string{"a.csv", "b.csv"} {

@@ -13,10 +13,10 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// halfway is what a door says of a file of 400 MB.
+// halfway are a door's counts of a file of 400 MB.
 var halfway = door.Load{Rows: 500, Stored: 497, Rejected: 3, Bytes: 100e6, Seconds: 2}
 
-// bigFile makes a file of a line and then 400 MB, which are nowhere.
+// bigFile makes a sparse file: a line, then 400 MB.
 func bigFile(t *testing.T, name string) {
 	t.Helper()
 	const line = "not for us\n"
@@ -26,7 +26,7 @@ func bigFile(t *testing.T, name string) {
 	}
 }
 
-// reporting serves a door that tells progress again and again and, when it may, the
+// reporting serves a door that sends progress again and again and, when it may, the
 // outcome. A call that does not ask for progress fails the test.
 func reporting(t *testing.T, progress, result door.Load) (path string, end chan<- struct{}) {
 	ended := make(chan struct{})
@@ -50,7 +50,7 @@ func reporting(t *testing.T, progress, result door.Load) (path string, end chan<
 
 func at(path string) []string { return []string{"MEMCACHED_BACKDOOR=" + path} }
 
-// TestProgressLine: the line stands there while the load runs, and not afterwards.
+// TestProgressLine: the line is shown while the load runs, and is erased then.
 func TestProgressLine(t *testing.T) {
 	const (
 		reject  = "line 7: no tab between key and value\n"
@@ -89,7 +89,7 @@ func TestProgressLine(t *testing.T) {
 	}
 }
 
-// wrapped is a text as a terminal of so many columns shows it.
+// wrapped is a text as a terminal of that many columns shows it.
 func wrapped(text string, columns int) string {
 	var s strings.Builder
 	for line := range strings.Lines(text) {
@@ -102,7 +102,7 @@ func wrapped(text string, columns int) string {
 	return s.String()
 }
 
-// TestProgressOfSeveralFiles: each is named, and has a line of its own.
+// TestProgressOfSeveralFiles: each has its line, with its name.
 func TestProgressOfSeveralFiles(t *testing.T) {
 	t.Parallel()
 	path, end := reporting(t, halfway, door.Load{Rows: 1, Stored: 1})
@@ -120,7 +120,7 @@ func TestProgressOfSeveralFiles(t *testing.T) {
 	term.becomes("2 rows read: 2 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n$")
 }
 
-// TestProgressInterrupted: the line goes at the first signal.
+// TestProgressInterrupted: the first signal erases the line.
 func TestProgressInterrupted(t *testing.T) {
 	t.Parallel()
 	canceled, end := make(chan struct{}), make(chan struct{})
@@ -150,7 +150,7 @@ func TestProgressInterrupted(t *testing.T) {
 	term.becomes("3 rows read: 3 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n$")
 }
 
-// TestProgressInBackground: the terminal is another job's.
+// TestProgressInBackground: the terminal belongs to another job.
 func TestProgressInBackground(t *testing.T) {
 	t.Parallel()
 	path, end := reporting(t, halfway, door.Load{Rows: 1, Stored: 1})
@@ -164,7 +164,7 @@ func TestProgressInBackground(t *testing.T) {
 	}
 }
 
-// TestProgressNotWanted: nothing is shown, nor asked for.
+// TestProgressNotWanted: progress is neither requested nor shown.
 func TestProgressNotWanted(t *testing.T) {
 	t.Parallel()
 	path := serve(t, func(c *door.Call, req door.Request) {
@@ -184,7 +184,7 @@ func TestProgressNotWanted(t *testing.T) {
 	}
 }
 
-// TestProgressWhileTyping: the line would stand where the user types rows.
+// TestProgressWhileTyping: there is no line where the user types rows.
 func TestProgressWhileTyping(t *testing.T) {
 	t.Parallel()
 	path := serve(t, func(c *door.Call, _ door.Request) {
@@ -206,7 +206,7 @@ func TestProgressWhileTyping(t *testing.T) {
 	}
 }
 
-// TestRedraws: a terminal is not flooded, whatever the door sends.
+// TestRedraws: the line is redrawn at most once in redrawEvery.
 func TestRedraws(t *testing.T) {
 	master, slave := pty(t)
 	p := &progressLine{terminal: slave}
@@ -235,7 +235,7 @@ func TestRedraws(t *testing.T) {
 	}
 }
 
-// TestFields: the speed is that of the last seconds, and what is not known is left out.
+// TestFields: the speed is that of the last seconds; unknown fields are left out.
 func TestFields(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "big")
 	bigFile(t, name)

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rejecting serves a door that rejects every row which is "bad\n".
+// rejecting serves a door that rejects every row "bad\n".
 func rejecting(t *testing.T) string {
 	return serve(t, func(c *door.Call, req door.Request) {
 		data, err := io.ReadAll(c.Input)
@@ -36,7 +36,7 @@ func rejecting(t *testing.T) string {
 	})
 }
 
-// TestRejects: the files are there only if something is in them.
+// TestRejects: empty files are removed.
 func TestRejects(t *testing.T) {
 	dir, path := t.TempDir(), rejecting(t)
 	for name, content := range map[string]string{"good": "a\t1\n", "bad": "bad\n"} {
@@ -58,12 +58,12 @@ func TestRejects(t *testing.T) {
 	}
 	start(t, path, in(dir), "--rejects", "r", "good").ends(0, "1 row read: 1 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n", "")
 	has(nil)
-	// Both files' rows go to the same place.
+	// The rejects of both files are in one file.
 	twice := map[string]string{"r": "bad\nbad\n", "r.log": "1\t1\t" + noTab + "\t\n1\t1\t" + noTab + "\t\n"}
 	start(t, path, in(dir), "--rejects", "r", "bad", "good", "bad").ends(3, "3 rows read: 1 stored, 2 rejected, 0 skipped (0 B in 0.00 s)\n",
 		"bad:3: "+noTab+"\nbad:3: "+noTab+"\n")
 	has(twice)
-	// What stands there is not written to.
+	// A file that is not empty is not written.
 	const hint = "hint: it is not empty: name another file, or remove it\n"
 	start(t, path, in(dir), "--rejects", "r", "bad").ends(1, "", "error: r: file already exists\n"+hint)
 	has(twice)
@@ -72,9 +72,9 @@ func TestRejects(t *testing.T) {
 	}
 	start(t, path, in(dir), "--rejects", "r", "bad").ends(1, "", "error: r.log: file already exists\n"+hint)
 	has(map[string]string{"r.log": twice["r.log"]})
-	// It may be the input itself.
+	// Nor is the input.
 	start(t, path, in(dir), "--rejects", "bad", "bad").ends(1, "", "error: bad: file already exists\n"+hint)
-	// An empty one does.
+	// An empty file is.
 	if err := os.Truncate(filepath.Join(dir, "r.log"), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestRejects(t *testing.T) {
 	has(map[string]string{"r": "bad\n", "r.log": "1\t1\t" + noTab + "\t\n"})
 }
 
-// TestRejectsNotFiles: what is no file is found out before a door is looked for.
+// TestRejectsNotFiles: what is not a regular file is an error before a door is dialed.
 func TestRejectsNotFiles(t *testing.T) {
 	dir := t.TempDir()
 	err := os.WriteFile(filepath.Join(dir, "rows"), []byte("a\t1\n"), 0o600)
@@ -104,7 +104,7 @@ func TestRejectsNotFiles(t *testing.T) {
 	}
 }
 
-// TestRejectsKept: memcached still writes to the files of a load that goes on.
+// TestRejectsKept: while a load continues without its client, memcached writes to the files.
 func TestRejectsKept(t *testing.T) {
 	for _, test := range []struct {
 		args []string

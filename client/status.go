@@ -77,7 +77,7 @@ func printStatus(s *door.Status) error {
 	return w.Flush()
 }
 
-// dumpsLine says by which engine items are read, and why it is not the native one.
+// dumpsLine is the engine that reads items, with the reason if it is not native.
 func dumpsLine(by door.Engine, reason string) string {
 	if reason == "" {
 		return string(by)
@@ -85,7 +85,7 @@ func dumpsLine(by door.Engine, reason string) string {
 	return fmt.Sprintf("%s: %s", by, reason)
 }
 
-// fixturesLine says what was preloaded, "" if nothing was to be.
+// fixturesLine is the state of the fixtures, "" if there are none.
 func fixturesLine(p *door.Fixtures) string {
 	if p == nil {
 		return ""

@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// terminal is a program in a terminal of its own, which tmux emulates.
+// terminal is a program in a terminal that tmux emulates.
 type terminal struct {
 	t      *testing.T
 	socket string
-	log    string // file with all that was written to the terminal
+	log    string // file with all output to the terminal
 }
 
-// newTerminal starts a shell, or another program, in a terminal of so many columns.
+// newTerminal starts a shell, or another program, in a terminal of that many columns.
 func newTerminal(t *testing.T, columns int, env []string, command ...string) *terminal {
 	t.Helper()
 	tool(t, "tmux")
 	dir := t.TempDir()
 	term := &terminal{t: t, socket: filepath.Join(dir, "tmux"), log: filepath.Join(dir, "log")}
 	c := term.command(append([]string{"-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(columns), "-y", "20"}, command...)...)
-	// Root's prompt would be another.
+	// The same prompt for root.
 	prompt := filepath.Join(dir, "prompt")
 	if err := os.WriteFile(prompt, []byte("PS1='$ '\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func tool(t *testing.T, name string) {
 	}
 }
 
-// command is a call of the terminal's own tmux, and of nobody else's.
+// command is a command of the terminal's tmux, which has a socket of its own.
 func (term *terminal) command(args ...string) *exec.Cmd {
 	return exec.Command("tmux", append([]string{"-S", term.socket}, args...)...)
 }
@@ -72,24 +72,24 @@ func (term *terminal) run(line string) {
 	term.keys("Enter")
 }
 
-// screen is what stands on the terminal, without the space behind it.
+// screen is the text on the terminal, without trailing space.
 func (term *terminal) screen() string {
 	return strings.TrimRight(term.tmux("capture-pane", "-p"), " \n")
 }
 
-// shows waits until a text stands on the terminal.
+// shows waits until a text is on the terminal.
 func (term *terminal) shows(text string) {
 	term.t.Helper()
 	term.await(text, func(screen string) bool { return strings.Contains(screen, text) })
 }
 
-// hides waits until a text does not stand on the terminal.
+// hides waits until a text is not on the terminal.
 func (term *terminal) hides(text string) {
 	term.t.Helper()
 	term.await("without "+text, func(screen string) bool { return !strings.Contains(screen, text) })
 }
 
-// becomes waits until nothing but a text stands on the terminal.
+// becomes waits until the terminal has nothing but a text.
 func (term *terminal) becomes(text string) {
 	term.t.Helper()
 	term.await("nothing but "+text, func(screen string) bool { return screen == text })
@@ -106,7 +106,7 @@ func (term *terminal) await(what string, is func(screen string) bool) {
 	term.t.Fatalf("the terminal shows\n%s\nand never\n%s", screen, what)
 }
 
-// written is all that was written to the terminal so far.
+// written is all output to the terminal so far.
 func (term *terminal) written() string {
 	term.t.Helper()
 	data, err := os.ReadFile(term.log)

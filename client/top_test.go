@@ -65,7 +65,7 @@ func TestTopJSON(t *testing.T) {
 	}
 }
 
-// What is kept is what sorting everything would give, and not more.
+// The items that are kept are the first of all items in the order, and no more.
 func TestRanking(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, by := range []string{"size", "ttl", "idle"} {

@@ -8,7 +8,7 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// Who waits asks again until the fixtures are loaded.
+// wait asks again until the fixtures are loaded.
 func TestWaitForFixtures(t *testing.T) {
 	var asked atomic.Int32
 	path := serve(t, func(c *door.Call, _ door.Request) {
