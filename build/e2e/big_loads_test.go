@@ -247,7 +247,7 @@ func TestInterrupted(t *testing.T) {
 	})
 }
 
-// memcached is stopped in mid-load: it ends as ever, and the client says what happened.
+// memcached is stopped during a load: it ends as without the library, and the client says what happened.
 func TestStoppedInMidLoad(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGUSR1} {

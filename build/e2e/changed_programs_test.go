@@ -127,7 +127,7 @@ func TestTooOld(t *testing.T) {
 	}
 }
 
-// A program that has memcached's literals and nothing of its code is left alone: its call is refused, and it goes on.
+// A program that has memcached's literals and not its code is left alone: its call is refused, and it continues.
 func TestLiteralsOnly(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "strings")

@@ -11,7 +11,7 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// What is said of a program file is what the library in its process says.
+// check prints of a program file what the library in its process reports.
 func TestCheck(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		server := start(t, s.program)

@@ -63,7 +63,7 @@ func TestWaitForFixtures(t *testing.T) {
 	})
 }
 
-// Whatever is asked of a memcached that is stopped says so, and is done when it goes on.
+// With a stopped memcached every command says so, and is done when memcached continues.
 func TestClientOfStoppedMemcached(t *testing.T) {
 	t.Parallel()
 	s := start(t, stock(t))

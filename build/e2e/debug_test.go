@@ -52,7 +52,7 @@ func debugFile(t *testing.T, path string) {
 	tool(t, "objcopy", "--only-keep-debug", built(t, "hosts/symtab/memcached"), path)
 }
 
-// knownByBuildID has the debug file in the global directory: in one of its own, which nobody but this memcached sees.
+// knownByBuildID has the debug file in the global directory: in a private one, which only this memcached sees.
 func knownByBuildID(t *testing.T, s *server) {
 	const global = "/usr/lib/debug"
 	id := buildID(t, s.program)

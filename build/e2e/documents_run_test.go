@@ -79,7 +79,7 @@ var varying = []struct {
 	{regexp.MustCompile(`(?m)^ | $|\r`), ""},
 }
 
-// prints says whether that is its output; … stands for anything.
+// prints says whether that is its output; … matches any text.
 func (c *consoleCommand) prints(out string) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(c.constant(c.output)), "…", ".*")
 	return regexp.MustCompile(`(?s)^` + pattern + `$`).MatchString(c.constant(out))

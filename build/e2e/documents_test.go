@@ -47,7 +47,7 @@ func document(t *testing.T, name string) string {
 
 // codeBlock is a fenced block of a document.
 type codeBlock struct {
-	language string // "console": commands behind "$ " and what they print; "sh": commands that run elsewhere
+	language string // "console": commands after "$ " and what they print; "sh": commands that run elsewhere
 	text     string
 	line     int // of its first line, from 1
 }

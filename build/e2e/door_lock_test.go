@@ -23,7 +23,7 @@ func flocked(t *testing.T, path string, flags int) {
 	}
 }
 
-// The door's lock is nobody else's affair: a lock on the directory, which every user can have, keeps no door away, and
+// Other locks do not affect the door's: a lock on the directory, which every user can have, keeps no door away, and
 // neither does a lock that a killed memcached has left. A file that is not a lock of the library is left alone, and reported.
 func TestDoorLock(t *testing.T) {
 	t.Parallel()

@@ -36,7 +36,7 @@ func TestSecondMemcachedGetsNoDoor(t *testing.T) {
 	})
 }
 
-// A door that nobody serves any more is replaced.
+// A door that no process serves is replaced.
 func TestStaleDoorIsReplaced(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		first := start(t, h.program)

@@ -184,7 +184,7 @@ func TestDumpFileLimit(t *testing.T) {
 	})
 }
 
-// What memcached does in mid-dump: the client says it, the file that was there stays, and memcached ends as ever.
+// memcached ends during a dump: the client says it, the old file stays, and memcached ends as without the library.
 func TestStoppedInMidDump(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGKILL} {
@@ -197,7 +197,7 @@ func TestStoppedInMidDump(t *testing.T) {
 				if err := os.WriteFile(path, []byte("before"), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				// A dump that has a reader who waits would not be over before memcached ends.
+				// While its reader waits the dump does not end before memcached.
 				out, answer := s.dumpingLost(door.Request{})
 				stalls(t, out)
 				client := exec.Command(built(t, "client"), "--door", s.door, "dump", path)

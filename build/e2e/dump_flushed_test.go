@@ -9,7 +9,7 @@ import (
 )
 
 // What was flushed is not in a dump, from the first on, though its items are still there and stand between others that were
-// stored later: nothing in this memcached takes them out but whoever asks for them. So it is with what has expired.
+// stored later: in this memcached only a request for them removes them. The same holds for expired items.
 func TestDumpFlushed(t *testing.T) {
 	const dead, alive = 20_000, 2_000
 	eachShape(t, func(t *testing.T, h shape) {

@@ -19,7 +19,7 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// A pausing reader does something whenever so many bytes have been read.
+// A pausing reader calls the next of its functions after each "every" bytes.
 type pausing struct {
 	io.Reader
 	read  int
@@ -98,7 +98,7 @@ func (s *server) grow() {
 	s.t.Cleanup(func() { cmd.Wait() })
 }
 
-// outgrow stores so many items by memcached's socket that it has its hash table grow by itself.
+// outgrow stores items by memcached's socket, enough that memcached grows its hash table by itself.
 func (s *server) outgrow() {
 	s.t.Helper()
 	level := s.stat("", "hash_power_level")
@@ -115,7 +115,7 @@ func (s *server) outgrow() {
 	})
 }
 
-// churn writes, deletes and adds keys of its own, and writes some of those that are in the dump, until the context ends.
+// churn writes, deletes and adds other keys, and writes some of those that are in the dump, until the context ends.
 func churn(ctx context.Context, s *server, worker, n int, value func(i int) string) error {
 	client := memcache.New(s.socket)
 	client.Timeout = patience

@@ -15,7 +15,7 @@ import (
 )
 
 // listing makes a server that stores natively and lists its keys by protocol. Its hash table takes 12288 items before it
-// grows, and no list of keys begins beside that.
+// grows, and no list of keys begins meanwhile.
 func listing(t *testing.T, options string, env ...string) *server {
 	t.Helper()
 	s := newServer(t, stock(t), "-o", "hashpower=13"+options)
@@ -40,7 +40,7 @@ func TestDumpNoExpand(t *testing.T) {
 	}
 }
 
-// A cache whose table stays nearly full is saved; where the time does not suffice, that is said.
+// A cache whose table stays nearly full is saved; if the time does not suffice, that is logged.
 func TestSaveNearlyFull(t *testing.T) {
 	for limit, want := range map[string]string{"1": "not saved: ", "60": "saved: 12240 items in "} {
 		t.Run(limit, func(t *testing.T) {

@@ -50,8 +50,8 @@ func stalls(t *testing.T, out *os.File) {
 	})
 }
 
-// A reader that stops holds up nobody but its own dump: loads, other dumps and clients go on, the hash table grows, and
-// memcached moves its pages, for which nobody may hold an item. When it goes away everything that its dump had is given back.
+// A reader that stops delays only its own dump: loads, other dumps and clients continue, the hash table grows, and
+// memcached moves its pages, for which no one may hold an item. When the reader ends, all that its dump had is freed.
 func TestDumpStalledReader(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		const n = 100_000
@@ -188,7 +188,7 @@ func begun(pid int, dir string) error {
 	return fmt.Errorf("nothing is written; %v", err)
 }
 
-// A dump that is interrupted leaves the file that was there, and none of its own.
+// A dump that is interrupted leaves the old file, and no other.
 func TestDumpInterrupted(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		s := start(t, h.program, "-m", "512")
@@ -220,7 +220,7 @@ func TestDumpInterrupted(t *testing.T) {
 	})
 }
 
-// Ten dumps at once, with loads beside them: each is whole.
+// Ten dumps at once, during loads: each is whole.
 func TestDumpsAtOnce(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		const n = 50_000

@@ -26,7 +26,7 @@ type entry struct {
 	date  int64 // at which it expires, in seconds since 1970; 0: never
 }
 
-// in is the date in so many seconds.
+// in is the date in that many seconds.
 func in(seconds int64) int64 { return time.Now().Unix() + seconds }
 
 // dump has the client dump into a new file, and holds it to its account.

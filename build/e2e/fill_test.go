@@ -139,7 +139,7 @@ func begunFill(t *testing.T, s *server, args ...string) (cmd *exec.Cmd, out *byt
 	return cmd, out
 }
 
-// A fill that nobody wants any more ends at once, whoever went away, and what it has done is accounted for.
+// A fill whose client or memcached ends stops at once, and what it has done is accounted for.
 func TestFillCanceled(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		for name, args := range map[string][]string{"plain": nil, "gentle": {"--gentle"}, "rate": {"--rate", "10000"}, "large": {"--size", "300k"}} {

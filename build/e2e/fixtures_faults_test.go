@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Whatever is wrong with fixtures is said. Where they are strict memcached ends with status 1 and has served nobody;
+// Every error of fixtures is logged. Where they are strict memcached ends with status 1 and has served no client;
 // otherwise it serves what there is.
 func TestFixturesFaults(t *testing.T) {
 	good := fixture(t, "good.raw", []byte("good\t1\n"))
@@ -141,7 +141,7 @@ func TestFixturesStrictServesNobody(t *testing.T) {
 	}
 }
 
-// Where connections cannot be held back, or a fault of ours keeps fixtures from being loaded, that is said; memcached
+// Where connections cannot be held back, or a fault of the library keeps fixtures from being loaded, that is logged; memcached
 // serves, or, where they are strict, ends.
 func TestFixturesNotHeld(t *testing.T) {
 	const unheld = "it would accept connections before they are loaded (MEMCACHED_BACKDOOR_PRELOAD_STRICT): "

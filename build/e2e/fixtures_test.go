@@ -103,7 +103,7 @@ func TestFixturesNoMiss(t *testing.T) {
 			s := withFixtures(t, h.program, []string{path})
 			s.strict()
 			s.onPort("127.0.0.1")
-			output := fileOf(t, nil) // not a pipe: what is said is there at once
+			output := fileOf(t, nil) // not a pipe: the output is there at once
 			said := func() string {
 				text, err := os.ReadFile(output.Name())
 				if err != nil {
@@ -183,7 +183,7 @@ func TestFixturesOrder(t *testing.T) {
 		}
 		s.missing("hidden")
 		s.missing("below")
-		// A daemon has no stderr any more, but what is said of its beginning goes where its starter's went.
+		// A daemon has no stderr any more, but what is logged at its start goes where its starter's went.
 		said, err := os.ReadFile(out.Name())
 		if err != nil || !strings.Contains(string(said), "fixtures/below: skipped") ||
 			!strings.Contains(string(said), "9 files: 14 rows read: 14 stored, 0 rejected, 0 skipped") {
@@ -193,7 +193,7 @@ func TestFixturesOrder(t *testing.T) {
 }
 
 // While fixtures load memcached can be told to end, its clock ticks, and the door says how far they are; a load that comes
-// meanwhile is stored behind them.
+// meanwhile is stored after them.
 func TestFixturesMeanwhile(t *testing.T) {
 	t.Parallel()
 	const rows = 3_000_000

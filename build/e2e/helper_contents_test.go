@@ -31,7 +31,7 @@ func (s *server) outcome(stdin io.Reader, want account, args ...string) *door.Lo
 	return l
 }
 
-// accounted is outcome for rows that nobody has counted.
+// accounted is outcome for rows that were not counted.
 func (s *server) accounted(stdin io.Reader, args ...string) *door.Load {
 	s.t.Helper()
 	cmd := exec.Command(built(s.t, "client"), append([]string{"--door", s.door, "--json", "load"}, args...)...)

@@ -95,7 +95,7 @@ func (l *log) String() string {
 	return l.bytes.String()
 }
 
-// A server is a memcached of a test's own, on a unix socket of its own.
+// A server is the memcached of a test, on a private unix socket.
 type server struct {
 	t       testing.TB
 	dir     string
@@ -193,7 +193,7 @@ func (s *server) command() *exec.Cmd {
 			s.t.Fatal(err)
 		}
 		cmd.Env = append(cmd.Env, "LD_PRELOAD="+s.preload+":"+strings.TrimSpace(string(runtime)))
-		// Go has a handler of its own for faults, and keeps what it has.
+		// Go has its own handlers for faults, and keeps them.
 		cmd.Env = append(cmd.Env, "ASAN_OPTIONS=handle_segv=0:detect_leaks=0:verify_asan_link_order=0")
 	}
 	cmd.Env = append(cmd.Env, s.env...)
@@ -360,7 +360,7 @@ var nextPort atomic.Int32
 
 func init() { nextPort.Store(12_000 + rand.Int32N(15_000)) }
 
-// freePort is a port that nobody listens on, and that no other test gets.
+// freePort is a port that is not in use, and that no other test gets.
 func freePort(t testing.TB) int {
 	t.Helper()
 	for range 1000 {

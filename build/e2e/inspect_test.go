@@ -185,7 +185,7 @@ func TestTop(t *testing.T) {
 	})
 }
 
-// What nobody has used for longest is what was stored first.
+// The items that have been idle for longest are those that were stored first.
 func TestTopIdle(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		s := start(t, h.program)

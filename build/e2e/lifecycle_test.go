@@ -31,7 +31,7 @@ func statusOf(t *testing.T, pid int) map[string]string {
 	return status
 }
 
-// memcached's own signal handlers and masks stay, on each of its own threads.
+// memcached's signal handlers and masks stay, on each of its threads.
 func TestSignalHandlersStay(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		bare := newServer(t, h.program)

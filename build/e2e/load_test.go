@@ -454,7 +454,7 @@ func restart(t *testing.T, h shape, memory string) {
 	}
 }
 
-// A load whose pipe stalls holds up no other, and goes on when its rows come.
+// A load whose pipe stalls delays no other, and continues when its rows come.
 func TestStalledPipeStopsNoOther(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		server := start(t, h.program)

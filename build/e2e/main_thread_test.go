@@ -37,7 +37,7 @@ func TestLoopsAskNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		strace.Wait()
-		loops := map[string]bool{fmt.Sprint(s.pid()): true} // threads of memcached's: the main one, and who answers
+		loops := map[string]bool{fmt.Sprint(s.pid()): true} // memcached's threads: the main one, and those that answer
 		for _, asked := range []bool{false, true} {
 			for line := range strings.Lines(traced()) {
 				thread, call, _ := strings.Cut(line, " ")

@@ -43,7 +43,7 @@ func fillConnections(t *testing.T, s *server) []net.Conn {
 	}
 }
 
-// At memcached's limit of connections it refuses new clients as ever, whatever the door does meanwhile, and the door
+// At memcached's limit of connections it refuses new clients as without the library, whatever the door does meanwhile, and the door
 // answers. In the number of clients there is nothing to be felt of the library, but for the Go runtime's two descriptors.
 func TestConnectionLimit(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {

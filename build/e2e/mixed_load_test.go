@@ -20,7 +20,7 @@ func appendSet(dst []byte, key string, write uint64, size int, random *rand.Rand
 	return append(append(dst, value...), "\r\n"...)
 }
 
-// loads loads keys, which nobody else writes, and others that all do.
+// loads loads keys that only it writes, and others that all write.
 func (r *mixed) loads(ctx context.Context, random *rand.Rand) error {
 	c := r.client()
 	defer c.Close()
@@ -73,7 +73,7 @@ func (r *mixed) loadKeys(c *memcache.Client, keys []*owned, random *rand.Rand) e
 	return nil
 }
 
-// loadShared loads so many bytes.
+// loadShared loads that many bytes.
 func (r *mixed) loadShared(size int, random *rand.Rand) error {
 	var rows []byte
 	n := 0

@@ -163,7 +163,7 @@ func (c *counter) state() count {
 
 // A model is the whole of it.
 type model struct {
-	fixed    []*owned // nobody changes them
+	fixed    []*owned // they do not change
 	worked   []*owned // by clients
 	loaded   []*owned // by loads
 	counters []*counter
@@ -204,7 +204,7 @@ func newModel(limit int, random *rand.Rand) *model {
 
 func (m *model) owned() []*owned { return slices.Concat(m.fixed, m.worked, m.loaded) }
 
-// isLost notes that a key has gone though nobody took it out, which memcached must account for.
+// isLost notes that a key has gone though no one removed it, which memcached must account for.
 func (m *model) isLost(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

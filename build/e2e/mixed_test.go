@@ -65,7 +65,7 @@ type mixed struct {
 	commands, rows, dumped, given, items atomic.Int64
 }
 
-// Loads, dumps and clients' commands of all kinds, beside growths of the hash table, moves of slab pages, flushes and
+// Loads, dumps and clients' commands of all kinds, during growths of the hash table, moves of slab pages, flushes and
 // changes of the memory limit: every value that is read, by a client or in a dump, is one that its key had, what is lost is
 // accounted for by memcached's own counters, and memcached has its descriptors, threads and memory back.
 func TestMixed(t *testing.T) {
@@ -118,7 +118,7 @@ func versionOf(program string) string { return filepath.Base(filepath.Dir(progra
 func (r *mixed) run(program string, seed uint64, long time.Duration) {
 	t := r.t
 	r.s = newServer(t, program, append([]string{"-m", fmt.Sprint(r.megabytes)}, r.args...)...)
-	for i, arg := range r.s.args { // its files are in a directory of its own
+	for i, arg := range r.s.args { // its files are in a private directory
 		r.s.args[i] = strings.Replace(arg, "ext_path=ext", "ext_path="+filepath.Join(r.s.dir, "ext"), 1)
 		if arg == "restart" {
 			r.s.args[i] = filepath.Join(r.s.dir, arg)
@@ -315,7 +315,7 @@ func (r *mixed) empty() {
 	})
 }
 
-// resources are what a memcached has that nobody uses.
+// resources are those of an idle memcached.
 type resources struct{ descriptors, threads, megabytes int }
 
 func (a resources) String() string {

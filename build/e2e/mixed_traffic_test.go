@@ -17,7 +17,7 @@ import (
 // far is a time to live that no round lasts.
 const far = 100_000
 
-// client is a connection of its own.
+// client is a separate connection.
 func (r *mixed) client() *memcache.Client {
 	c := memcache.New(r.s.socket)
 	c.Timeout, c.MaxIdleConns = patience, 1

@@ -228,7 +228,7 @@ func TestMockCounts(t *testing.T) {
 		if !l.Limited || l.Rejected != 101 || l.Stored != 5+9999 {
 			t.Errorf("%+v", l)
 		}
-		// It goes on with the row in which it ended, from its beginning.
+		// It continues with the row in which it ended, from the row's beginning.
 		l = s.outcome(nil, account{n + 1, n + 1 - (n - 9999), n - 9999, 0}, "--resume", file)
 		if l.Resumed != 1 || l.ResumedBytes != uint64(len(first)) {
 			t.Errorf("%+v", l)

@@ -87,7 +87,7 @@ func TestExports(t *testing.T) {
 	}
 }
 
-// Another preload beside ours, in both orders.
+// Another preload before and after the library.
 func TestJemalloc(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		jemalloc, err := filepath.Glob("/usr/lib/*/libjemalloc.so.2")

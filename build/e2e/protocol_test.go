@@ -190,7 +190,7 @@ func TestProtocolWithoutConnection(t *testing.T) {
 	}
 }
 
-// A load that pauses for longer than memcached lets a connection lie idle goes on.
+// A load continues after a pause longer than memcached's idle limit of connections.
 func TestProtocolAfterIdle(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, built(t, "hosts/unknown/memcached"), "-o", "idle_timeout=1")

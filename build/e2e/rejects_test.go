@@ -136,7 +136,7 @@ func TestMaxErrors(t *testing.T) {
 	}
 }
 
-// A load that goes on without its client writes its rejects, too.
+// A load that continues without its client writes its rejects, too.
 func TestRejectsDetached(t *testing.T) {
 	t.Parallel()
 	s := start(t, stock(t))
@@ -181,7 +181,7 @@ func TestRejectsDetached(t *testing.T) {
 	}
 }
 
-// Where the rejects have no room a load fails, with what was done until then; memcached goes on, also when it is its own
+// Where the rejects have no room a load fails, with what was done until then; memcached continues, also when it is its own
 // limit that forbids to write (setrlimit(2): SIGXFSZ would end it).
 func TestRejectsNoRoom(t *testing.T) {
 	t.Parallel()

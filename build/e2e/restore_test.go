@@ -27,7 +27,7 @@ func (s *server) restored(args ...string) (l *door.Load, stderr string, status i
 	return l, stderr, status
 }
 
-// What is damaged is no item, and what is cut off is no dump: it is said, and what is whole is restored, and nothing else.
+// Damaged items are rejected and truncated dumps reported; only whole items are restored.
 func TestRestoreDamaged(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		s := start(t, h.program)
@@ -76,7 +76,7 @@ func TestRestoreDamaged(t *testing.T) {
 		} {
 			to.ask("flush_all", regexp.MustCompile("^OK"))
 			l, stderr, status := to.restored(written(t, "dump", []byte(test.content)))
-			// A damaged length makes an item of the rest; then there is nothing behind it.
+			// A damaged length makes an item of the rest; then nothing follows it.
 			if status != test.status && !(name == "a bit of a length" && status == 1) || !strings.Contains(stderr, test.says) {
 				t.Errorf("%s: status %d, %q, %+v", name, status, stderr, l)
 			}
@@ -162,7 +162,7 @@ func TestRestoreLater(t *testing.T) {
 	})
 }
 
-// A restore that was broken off goes on where it was, to the end.
+// An interrupted restore continues where it was, to the end.
 func TestRestoreResume(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		const n = 200_000

@@ -45,7 +45,7 @@ func reopen(t *testing.T, file *os.File) *os.File {
 	return f
 }
 
-// A load that was broken off goes on behind what was stored; all rows are there then, and each was read once.
+// An interrupted load continues after the stored rows; then all rows are stored, and each was read once.
 func TestResume(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		const rows = 300_000

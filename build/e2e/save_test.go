@@ -49,7 +49,7 @@ func alone(t testing.TB, path string) {
 	}
 }
 
-// However memcached is told to end, the next one has its cache; and it ends as without us.
+// However memcached is told to end, the next one has its cache; and it ends as without the library.
 func TestSave(t *testing.T) {
 	ends := map[string]func(*server){
 		"SIGTERM": func(s *server) { s.cmd.Process.Signal(syscall.SIGTERM) },
@@ -154,7 +154,7 @@ func TestSaveNotAfterCrash(t *testing.T) {
 	alone(t, path)
 }
 
-// What is wrong with a place to save at is said at the start and at the end, which it does not hold up.
+// An error of the path to save at is logged at the start and at the end, and does not delay the end.
 func TestSaveFaults(t *testing.T) {
 	closed := directoryOf(t, "closed") // 0700, root's
 	busy := saved(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestScripts holds what the client prints, and its exit statuses, with a memcached behind the door: each script has one
-// of its own.
+// TestScripts holds what the client prints, and its exit statuses, with a memcached that serves the door: each script
+// starts one.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	client := built(t, "client")

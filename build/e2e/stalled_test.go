@@ -69,7 +69,7 @@ func (s *server) within(call int) (n int) {
 	return n
 }
 
-// statusSoon asks for the status, which must not take long whatever goes on.
+// statusSoon asks for the status, which must not take long, whatever runs.
 func (s *server) statusSoon() door.Status {
 	s.t.Helper()
 	began := time.Now()

@@ -16,7 +16,7 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// A sink is a place for memcached's stderr that nobody reads: it takes nothing more. From resume on it does, and from
+// A sink is a place for memcached's stderr that has no reader: it takes nothing more. From resume on it does, and from
 // holds what came.
 type sink struct {
 	stderr, from *os.File
@@ -107,7 +107,7 @@ var sinks = map[string]func(t *testing.T) sink{
 	"socket":   fullSocket,
 }
 
-// Nothing waits for a stderr that nobody reads: memcached starts and serves, its cache is saved, and it ends at once.
+// Nothing waits for a stderr without a reader: memcached starts and serves, its cache is saved, and it ends at once.
 // When there is room again, what could not be said is counted.
 func TestStderrNobodyReads(t *testing.T) {
 	t.Parallel()
@@ -122,7 +122,7 @@ func TestStderrNobodyReads(t *testing.T) {
 				s := newServer(t, stock(t))
 				s.env = []string{"MEMCACHED_BACKDOOR_SAVE=" + path}
 				if resumed {
-					s.env = append(s.env, "MEMCACHED_BACKDOOR_SAVE_LIMIT=soon") // is said at the start
+					s.env = append(s.env, "MEMCACHED_BACKDOOR_SAVE_LIMIT=soon") // is logged at the start
 				}
 				s.startInto(to.stderr)
 				s.waitDoor()
@@ -173,7 +173,7 @@ func TestStderrWithoutReader(t *testing.T) {
 	r.Close()
 	defer w.Close()
 	s := newServer(t, stock(t))
-	s.env = []string{"MEMCACHED_BACKDOOR_SAVE=" + strings.Repeat("d", 5000)} // is said when the library is loaded
+	s.env = []string{"MEMCACHED_BACKDOOR_SAVE=" + strings.Repeat("d", 5000)} // is logged when the library is loaded
 	s.startInto(w)
 	s.waitDoor()
 	if status := s.end(syscall.SIGTERM); status.ExitStatus() != 0 {

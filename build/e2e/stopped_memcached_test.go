@@ -9,7 +9,7 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// A memcached that was stopped for longer than it may take for an answer goes on with what is under way by protocol.
+// After memcached was stopped for longer than an answer may take, calls by protocol continue.
 func TestStoppedByProtocol(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, built(t, "hosts/unknown/memcached"), "-o", "hashpower=24") // through which the crawler takes a second

@@ -76,7 +76,7 @@ func TestTableStays(t *testing.T) {
 }
 
 // A file of more rows than the cache holds does not make the table larger than for those that it holds, and a first few
-// short rows do not stand for a whole file.
+// short rows do not represent a whole file.
 func TestTableGrowsNoFurther(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		if !s.native() {
@@ -201,7 +201,7 @@ func TestTableGrowsWithLargeValues(t *testing.T) {
 	})
 }
 
-// Where the hash table cannot be located, rows are stored as ever, and the table is memcached's own affair.
+// Where the hash table cannot be located, rows are stored as usual, and only memcached grows it.
 func TestTableUnlocated(t *testing.T) {
 	server := newServer(t, stock(t), "-m", "1024")
 	server.preload = built(t, "backdoor-faulty.so")

@@ -49,7 +49,7 @@ func knock(s *server) net.Conn {
 	return conn
 }
 
-// Calls that wait have no threads, and those that are over leave nothing behind.
+// Calls that wait have no threads, and ended calls leave nothing.
 func TestCallsThatWait(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		s := start(t, h.program)
