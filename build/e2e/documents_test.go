@@ -174,6 +174,31 @@ func TestDocumentsLinks(t *testing.T) {
 	}
 }
 
+// TestFilesThatCommentsName: a comment that names a file by its directory and name names one that is there.
+func TestFilesThatCommentsName(t *testing.T) {
+	files, err := exec.Command("git", "-C", "../..", "ls-files").Output()
+	if err != nil {
+		t.Skip("not a checkout")
+	}
+	all := strings.Fields(string(files))
+	directories := map[string]bool{}
+	for _, file := range all {
+		directories[path.Base(path.Dir(file))] = true
+	}
+	named := regexp.MustCompile(`\b(?:\w+/)+\w+\.(?:go|c|h|s)\b`)
+	for _, file := range all {
+		if !slices.Contains([]string{".go", ".c", ".h", ".s", ".md", ".map"}, path.Ext(file)) {
+			continue
+		}
+		for _, name := range named.FindAllString(document(t, file), -1) {
+			isThere := func(f string) bool { return strings.HasSuffix("/"+f, "/"+name) }
+			if directories[path.Base(path.Dir(name))] && !slices.ContainsFunc(all, isThere) {
+				t.Errorf("%s names %s, which is not there", file, name)
+			}
+		}
+	}
+}
+
 // anchors are the names of a document's headings, as GitHub makes them.
 func anchors(t *testing.T, name string) []string {
 	var all []string
