@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -112,10 +111,6 @@ type session struct {
 // newSession prepares what the commands need, and starts a memcached, if they do not begin with that.
 func newSession(t *testing.T, commands []consoleCommand) *session {
 	t.Helper()
-	me, err := user.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := directoryOf(t, "session")
 	s := &session{t: t, dir: dir, output: fileOf(t, nil)}
 	if err := os.Chmod(dir, 0o777); err != nil { // for memcached -u nobody
@@ -124,7 +119,7 @@ func newSession(t *testing.T, commands []consoleCommand) *session {
 	s.shell(fmt.Sprintf("cp -r %q/. . && chmod -R a+rX . && mkdir bin build && ln -s %q %q build && ln -s %q bin && sqlite3 shop.db <%q",
 		testdata(t, "files"), built(t, "backdoor.so"), built(t, "client"), memcachedTool, testdata(t, "sqlite.sql")))
 	s.env = []string{
-		"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + dir, "USER=" + me.Username, "LC_ALL=C.UTF-8",
+		"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C.UTF-8",
 		"MEMCACHED_BACKDOOR=" + filepath.Join(dir, "door"),
 	}
 	needs := func(word string) bool {
