@@ -95,7 +95,7 @@ func fixturesLine(p *door.Fixtures) string {
 	case !p.Done:
 		state = "loading"
 	case !p.Complete:
-		state = "incomplete: memcached's standard error says why"
+		state = "incomplete: memcached's standard error has the reasons"
 	}
 	return fmt.Sprintf("%s, %s read: %d stored, %d rejected, %d skipped (%.2f s), %s",
 		door.Count(p.Files, "file"), rows(p.Rows), p.Stored, p.Rejected, p.Skipped, p.Seconds, state)

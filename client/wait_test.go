@@ -48,7 +48,7 @@ func TestStatusOfFixtures(t *testing.T) {
 	for state, preload := range map[string]door.Fixtures{
 		"loading":  {},
 		"complete": {Done: true, Complete: true},
-		"incomplete: memcached's standard error says why": {Done: true},
+		"incomplete: memcached's standard error has the reasons": {Done: true},
 	} {
 		preload.Files, preload.Rows, preload.Stored, preload.Rejected, preload.Skipped, preload.Seconds = 2, 6, 3, 2, 1, 0.5
 		if got, want := fixturesLine(&preload), "2 files, 6 rows read: 3 stored, 2 rejected, 1 skipped (0.50 s), "+state; got != want {
