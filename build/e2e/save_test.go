@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"memcached-backdoor/preload/door"
 )
 
@@ -161,11 +163,16 @@ func TestSaveFaults(t *testing.T) {
 	if err := os.Mkdir(busy, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	const end = "not saved: "
+	device := saved(t)
+	if err := unix.Mknod(device, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil { // as /dev/null
+		t.Fatal(err)
+	}
+	const cannot, end, other = "the cache cannot be saved: ", "not saved: ", ": it is not a regular file"
 	for path, says := range map[string][]string{
-		filepath.Join(closed, "cache"):   {"the cache cannot be saved: " + closed + ": permission denied", end + closed + "/cache: "},
-		"/nonexistent/cache":             {"the cache cannot be saved: /nonexistent: no such file or directory", end},
-		busy:                             {end + busy + ": rename "},
+		filepath.Join(closed, "cache"):   {cannot + closed + ": permission denied", end + closed + "/cache: "},
+		"/nonexistent/cache":             {cannot + "/nonexistent: no such file or directory", end},
+		busy:                             {cannot + busy + other, end + busy + other},
+		device:                           {cannot + device + other, end + device + other},
 		"/" + strings.Repeat("x/", 2500): {"nothing will be saved: the path of MEMCACHED_BACKDOOR_SAVE: File name too long"},
 	} {
 		t.Run(path[:min(len(path), 40)], func(t *testing.T) {
@@ -182,6 +189,9 @@ func TestSaveFaults(t *testing.T) {
 				if !strings.Contains(s.output.String(), says) {
 					t.Errorf("memcached's stderr does not say %q: %q", says, s.output.String())
 				}
+			}
+			if info, err := os.Lstat(device); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+				t.Errorf("the device is %v, %v", info, err)
 			}
 		})
 	}

@@ -31,6 +31,8 @@ func (s *Server) saveOnExit() {
 	}
 	if err := unix.Access(filepath.Dir(path), unix.W_OK); err != nil {
 		startup.Say("the cache cannot be saved: %s: %v", filepath.Dir(path), err)
+	} else if err := replaceable(path); err != nil {
+		startup.Say("the cache cannot be saved: %s: %v", path, err)
 	}
 	if reason := s.engine.NeverDumps(); reason != "" {
 		startup.Say("the cache cannot be saved: %s", reason)
@@ -85,6 +87,9 @@ func (s *Server) save(path string, deadline time.Time) (saved string, counts dum
 		path += "~" // the file that was not loaded is kept
 		startup.Say("%s was not loaded, and is kept: the cache is saved in %s", startup.SaveFile(), path)
 	}
+	if err := replaceable(path); err != nil {
+		return path, counts, err
+	}
 	source, err := s.engine.Source()
 	if err != nil {
 		return path, counts, err
@@ -120,6 +125,19 @@ func (s *Server) save(path string, deadline time.Time) (saved string, counts dum
 		dir.Close()
 	}
 	return path, counts, nil
+}
+
+// replaceable returns an error if path is there and is no regular file, which a rename would replace: a device, a pipe.
+func replaceable(path string) error {
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return errors.New("it is not a regular file")
+	}
+	return nil
 }
 
 // fixturesFailed reports whether there is a file at path, and fixtures were not loaded completely.
