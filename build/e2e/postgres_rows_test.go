@@ -1,8 +1,12 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"os/exec"
+	"strings"
 	"testing"
 )
 
@@ -22,7 +26,7 @@ func TestPostgreSQLRows(t *testing.T) {
 	if len(rows) != len(texts)+1 {
 		t.Fatalf("%d rows, %d texts", len(rows), len(texts))
 	}
-	bytes, shown := p.rows(t, "v", "bytes"), p.rows(t, "convert_to(v::text, 'UTF8')", "bytes")
+	raw, shown := p.rows(t, "v", "bytes"), p.rows(t, "convert_to(v::text, 'UTF8')", "bytes")
 	users := map[string]string{}
 	for id, text := range rows.items("") {
 		users["user:"+id] = text
@@ -71,7 +75,7 @@ func TestPostgreSQLRows(t *testing.T) {
 		},
 		"JSON with base64": {
 			query: "SELECT json_build_object('key', id, 'value_base64', encode(v, 'base64')) FROM bytes", load: []string{"--from", "jsonl"},
-			want: but1(bytes), items: bytes.items(),
+			want: but1(raw), items: raw.items(),
 		},
 		"JSON": {
 			query: "SELECT json_build_object('key', id, 'value', v) FROM texts", load: []string{"--from", "jsonl", "--null", "empty"},
@@ -93,6 +97,42 @@ func TestPostgreSQLRows(t *testing.T) {
 		t.Parallel()
 		postgresNumbers(t, p)
 	})
+	t.Run("pg_dump", func(t *testing.T) {
+		t.Parallel()
+		postgresScript(t, p, rows, shown)
+	})
+}
+
+// A script of pg_dump is refused by name, and nothing of it is stored. The rows of its tables are loaded, one table behind
+// the other, each with its end mark, also behind a byte order mark.
+func postgresScript(t *testing.T, p postgres, tables ...contents) {
+	script, err := exec.Command("pg_dump", "-h", p.dir, "-U", "postgres", "--data-only").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, stock(t))
+	stdout, stderr, status := s.client(script, "load", "--from", "psql")
+	if status == 0 || stdout != "" || !strings.Contains(stderr, "this is an SQL script, as pg_dump writes") || !strings.Contains(stderr, "COPY (SELECT") {
+		t.Errorf("status %d, %q, %q", status, stdout, stderr)
+	}
+	if n := s.stat("", "curr_items"); n != 0 {
+		t.Errorf("%d items of a script", n)
+	}
+	data := []byte("\xef\xbb\xbf")
+	for _, table := range bytes.SplitAfter(script, []byte("\n\\.\n")) {
+		if _, rows, ok := bytes.Cut(table, []byte(" FROM stdin;\n")); ok {
+			data = append(data, rows...)
+		}
+	}
+	want, items := account{}, map[string]string{}
+	for _, table := range tables {
+		want.rows += table.count()
+		want.stored += table.count() - 1
+		want.skipped++
+		maps.Copy(items, table.items())
+	}
+	s.outcome(bytes.NewReader(data), want, "--from", "psql")
+	s.holds(items)
 }
 
 // A row as a JSON object has the columns' names, their texts and null, in a file whose name says what it is, too.

@@ -29,10 +29,6 @@ func (l *loader) parse() error {
 			return nil
 		case record.Failed:
 			return l.row.Err
-		case record.End:
-			l.eof = true
-			l.parsed = l.filled
-			return nil
 		case record.Nothing:
 			if l.row.Header {
 				l.rejects.setHeader(data[:l.row.Size])

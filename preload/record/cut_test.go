@@ -28,7 +28,7 @@ func TestCut(t *testing.T) {
 		{"header", Options{Format: MySQL, Header: true, Key: "id", Value: "bio"}, "bio\tid\ttext\nb\ta\t" + long + "\n3\tc\t\n", []found{nothing, large("a"), item("c", "3")}},
 		{"header too long", Options{Format: MySQL, Header: true, Key: "1", Value: "2"}, long + "\na\t1\nb\t2\n", []found{tooLong, failed("the header is too long")}},
 
-		{"psql", Options{Format: PSQL}, "b\t" + long + "\r\nc\t3\n\\.\n", []found{large("b"), item("c", "3"), ended}},
+		{"psql", Options{Format: PSQL}, "b\t" + long + "\r\nc\t3\n\\.\n", []found{large("b"), item("c", "3"), nothing}},
 		{"psql, line feed", Options{Format: PSQL}, "b\t" + long + "\\\n" + long + "\nc\t3\n", []found{large("b"), item("c", "3")}},
 		{"psql, backslashes", Options{Format: PSQL}, "b\t" + long + strings.Repeat(`\`, 20) + "\nc\t3\n", []found{large("b"), item("c", "3")}},
 		{"psql, backslashes and a line feed", Options{Format: PSQL}, "b\t" + long + strings.Repeat(`\`, 21) + "\nc\t3\nd\t4\n", []found{large("b"), item("d", "4")}},

@@ -44,7 +44,6 @@ func failed(message string) found { return found{kind: Failed, err: message} }
 
 var (
 	nothing = found{kind: Nothing}
-	ended   = found{kind: End}
 )
 
 // feeder is an input on its way to a parser.
@@ -82,7 +81,7 @@ func (f *feeder) feed() (rows []found) {
 			continue
 		}
 		rows = append(rows, f.found(kind, &row, data))
-		if kind == End || kind == Failed || row.Left > itemsMax {
+		if kind == Failed || row.Left > itemsMax {
 			return rows
 		}
 		if row.Left == 0 {
@@ -178,7 +177,7 @@ func (f *feeder) found(kind Kind, row *Row, data []byte) found {
 			f.t.Fatalf("failed because of %#v", row.Err)
 		}
 		g.err = err.Message
-	case Nothing, End:
+	case Nothing:
 	default:
 		f.t.Fatalf("kind %d", kind)
 	}
@@ -213,7 +212,7 @@ func parse(t testing.TB, o Options, rowMax int, input string) []found {
 		for _, row := range rows {
 			size += row.size
 		}
-		last := len(rows) > 0 && (rows[len(rows)-1].kind == End || rows[len(rows)-1].kind == Failed)
+		last := len(rows) > 0 && rows[len(rows)-1].kind == Failed
 		if !last && !tooMany(rows) && size != len(input) {
 			t.Fatalf("the rows have %d bytes, the input %d", size, len(input))
 		}

@@ -132,7 +132,7 @@ func New(o Options) (*Parser, error) {
 		return nil, err
 	}
 	p := &Parser{
-		bom:       o.Format == CSV || o.Format == TSV || o.Format == JSONL,
+		bom:       o.Format != Raw && o.Format != Memcached && o.Format != Dump,
 		multiline: o.Format == CSV || o.Format == PSQL || o.Format == Memcached || o.Format == Dump,
 	}
 	switch o.Format {

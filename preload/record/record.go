@@ -59,8 +59,6 @@ const (
 	Skip
 	// Nothing is not a row: a header, an empty line, a command that stores nothing.
 	Nothing
-	// End is the end of the rows; what follows is not read.
-	End
 	// Failed is the end of the load, with the error Err.
 	Failed
 )

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,11 +35,14 @@ type table struct {
 	field  []byte   // the text of one of them
 
 	headerCut bool // the header was too long
+
+	// Of psql: the next line is the input's first, or behind \. , which ends the rows of a table.
+	outside, second bool
 }
 
 func newTable(l layout, s splitter) *table {
 	l.decode = s.decode
-	return &table{layout: l, splitter: s}
+	return &table{layout: l, splitter: s, outside: true}
 }
 
 func (t *table) parse(content []byte, row *Row) Kind {
@@ -46,8 +50,10 @@ func (t *table) parse(content []byte, row *Row) Kind {
 	switch {
 	case t.options.Format == CSV && len(content) == 0:
 		return Nothing // an empty line, which readers of CSV leave out
-	case t.options.Format == PSQL && string(content) == `\.`:
-		return End
+	case t.options.Format == PSQL && (t.outside || string(content) == `\.`):
+		if kind, ended := t.between(content, row); ended {
+			return kind
+		}
 	}
 	var reason Reason
 	var at int
@@ -77,6 +83,32 @@ func (t *table) parse(content []byte, row *Row) Kind {
 		t.known(row, content, t.chosen)
 	}
 	return kind
+}
+
+// between parses a line outside of a table's rows, of psql; false: it is a row. More rows may follow the end mark,
+// but not with another header, whose columns may be others.
+func (t *table) between(content []byte, row *Row) (kind Kind, ended bool) {
+	switch {
+	case string(content) == `\.`:
+		t.outside, t.second = true, true
+		return Nothing, true
+	case t.second && len(content) == 0:
+		return Nothing, true
+	case isScript(content):
+		return row.fail(optionError(`export a table with psql -c "COPY (SELECT …) TO STDOUT"`, "this is an SQL script, as pg_dump writes, not the rows of COPY: %.64q", content)), true
+	case t.second && t.options.Header:
+		return row.fail(optionError("load each table by itself", `behind \. is another table, whose columns the header does not name`)), true
+	}
+	t.outside = false
+	return 0, false
+}
+
+// isScript reports whether a line is of an SQL script: a comment, or COPY itself.
+func isScript(line []byte) bool {
+	if bytes.IndexByte(line, '\t') >= 0 {
+		return false
+	}
+	return bytes.HasPrefix(line, []byte("--")) || bytes.HasPrefix(line, []byte("COPY ")) && bytes.Contains(line, []byte(" FROM stdin"))
 }
 
 // pair reports whether neither the key nor the value is an option: the row then has two columns for them, and no others

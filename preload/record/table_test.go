@@ -48,7 +48,8 @@ func TestHeader(t *testing.T) {
 		{name: "a name like NULL", options: Options{Header: true, Key: "NULL", Value: "2", Null: NullSkip}, input: "NULL\tbio\n1\tx\n", want: []found{nothing, item("1", "x")}},
 	})
 	run(t, PSQL, []parserTest{
-		{name: "psql", options: named, input: "id\tbio\n1\t\\N\n\\.\n", want: []found{nothing, skip(NullValue), ended}},
+		{name: "psql", options: named, input: "id\tbio\n1\t\\N\n\\.\n\n", want: []found{nothing, skip(NullValue), nothing, nothing}},
+		{name: "psql, another table", options: named, input: "id\tbio\n1\tv\n\\.\nbio\tid\nv\t1\n", want: []found{nothing, item("1", "v"), nothing, failed(`behind \. is another table, whose columns the header does not name`)}},
 	})
 }
 

@@ -58,6 +58,31 @@ func (c *copyText) next(data []byte, eof bool) (content, size int) {
 	return content, size
 }
 
+// split takes a tab behind a backslash for a part of its field, as COPY does.
+func (c *copyText) split(fields []field, row []byte) ([]field, Reason, int) {
+	for at := 0; ; {
+		end := at
+		for {
+			n := bytes.IndexByte(row[end:], '\t')
+			if n < 0 {
+				end = len(row)
+				break
+			}
+			if end += n; !endsEscaping(row[at:end]) {
+				break
+			}
+			end++
+		}
+		f := field{at: at, end: end, null: bytes.Equal(row[at:end], c.null)}
+		f.coded = bytes.IndexByte(row[at:end], '\\') >= 0
+		fields = append(fields, f)
+		if end == len(row) {
+			return fields, "", 0
+		}
+		at = end + 1
+	}
+}
+
 func (c *copyText) drop(data []byte) {
 	c.tabs.drop(data)
 	c.escapeDropped = c.escaped(data)
@@ -65,10 +90,18 @@ func (c *copyText) drop(data []byte) {
 
 // escaped reports whether data ends with a backslash that is not escaped itself.
 func (c *copyText) escaped(data []byte) bool {
-	before := len(bytes.TrimRight(data, `\`))
-	odd := (len(data)-before)%2 == 1
-	if before == 0 {
+	odd := endsEscaping(data)
+	if len(bytes.TrimRight(data, `\`)) == 0 {
 		return odd != c.escapeDropped
 	}
 	return odd
+}
+
+// endsEscaping reports whether data ends with an odd number of backslashes, of which the last escapes what follows.
+func endsEscaping(data []byte) bool {
+	n := len(data)
+	for n > 0 && data[n-1] == '\\' {
+		n--
+	}
+	return (len(data)-n)%2 == 1
 }
