@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// patience bounds the waits for memcached and for the door.
-const patience = 30 * time.Second
+// waitLimit bounds the waits for memcached and for the door.
+const waitLimit = 30 * time.Second
 
 // A server is a memcached of one measurement's own, on a unix socket in a directory of its own.
 type server struct {
@@ -129,7 +129,7 @@ func (s *server) wait(what string, every, limit time.Duration, try func() error)
 
 // waitServing waits until memcached answers a command: its socket is there before it listens.
 func (s *server) waitServing() error {
-	return s.wait("memcached's answer", 200*time.Microsecond, patience, func() error {
+	return s.wait("memcached's answer", 200*time.Microsecond, waitLimit, func() error {
 		conn, err := s.dial()
 		if err != nil {
 			return err
@@ -154,7 +154,7 @@ func (s *server) waitDoor() (library string, err error) {
 		return "", err
 	}
 	var status struct{ Library, Engine, Reason string }
-	err = s.wait("the door's answer", 5*time.Millisecond, patience, func() error {
+	err = s.wait("the door's answer", 5*time.Millisecond, waitLimit, func() error {
 		out, err := s.client("--json", "status").Output()
 		if err != nil {
 			return fmt.Errorf("client status: %w", err)
@@ -176,7 +176,7 @@ func (s *server) dial() (net.Conn, error) { return net.Dial("unix", s.socket) }
 
 // ask sends a command and returns the lines of the answer before the one that begins with last.
 func ask(conn net.Conn, command, last string) ([]string, error) {
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(waitLimit)); err != nil {
 		return nil, err
 	}
 	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {

@@ -47,7 +47,7 @@ func plain(i int) string { return fmt.Sprintf("value_%d", i) }
 // not, and overwrites with the value that the load has for them.
 func traffic(ctx context.Context, s *server, worker int, rows int) (requests int, err error) {
 	client := memcache.New(s.socket)
-	client.Timeout = patience
+	client.Timeout = waitLimit
 	defer client.Close()
 	for i := 0; ctx.Err() == nil; i++ {
 		own := fmt.Sprintf("own_%d_%d", worker, i%1000)

@@ -141,7 +141,7 @@ func recorded(t *testing.T) string {
 	}
 	defer l.Close()
 	cache := memcache.New(l.Addr().String())
-	cache.Timeout = patience
+	cache.Timeout = waitLimit
 	stream := make(chan string)
 	go func() {
 		defer close(stream)

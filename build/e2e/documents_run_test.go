@@ -271,8 +271,8 @@ func (s *session) end(signal syscall.Signal) {
 	syscall.Kill(-s.server.Process.Pid, signal)
 	select {
 	case <-s.ended:
-	case <-time.After(patience):
-		s.t.Errorf("memcached did not end within %v", patience)
+	case <-time.After(waitLimit):
+		s.t.Errorf("memcached did not end within %v", waitLimit)
 		syscall.Kill(-s.server.Process.Pid, syscall.SIGKILL)
 		<-s.ended
 	}

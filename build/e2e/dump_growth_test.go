@@ -118,7 +118,7 @@ func (s *server) outgrow() {
 // churn writes, deletes and adds other keys, and writes some of those that are in the dump, until the context ends.
 func churn(ctx context.Context, s *server, worker, n int, value func(i int) string) error {
 	client := memcache.New(s.socket)
-	client.Timeout = patience
+	client.Timeout = waitLimit
 	defer client.Close()
 	// All that they could do would take the processors from what is tested.
 	tick := time.NewTicker(200 * time.Microsecond)

@@ -128,7 +128,7 @@ func TestFixturesStrictServesNobody(t *testing.T) {
 				return err
 			})
 			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(patience))
+			conn.SetDeadline(time.Now().Add(waitLimit))
 			fmt.Fprint(conn, "get k_0\r\n")
 			if n, err := conn.Read(make([]byte, 100)); n > 0 || err == nil {
 				t.Errorf("memcached answered: %d bytes, %v", n, err)

@@ -62,7 +62,7 @@ func (s *server) awaitFixtures() door.Fixtures {
 func (s *server) onceOpen(key string, connected func(), said func() string) (answer string) {
 	s.t.Helper()
 	var conn net.Conn
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(waitLimit)
 	for {
 		var err error
 		if conn, err = net.Dial("tcp", s.socket); err == nil {

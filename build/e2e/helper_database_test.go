@@ -37,7 +37,7 @@ func serveDatabase(t *testing.T, name string, server *exec.Cmd, end syscall.Sign
 		server.Process.Signal(end)
 		select {
 		case <-ended:
-		case <-time.After(patience):
+		case <-time.After(waitLimit):
 			server.Process.Kill()
 			<-ended
 		}

@@ -24,8 +24,8 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// patience bounds every wait for something that takes milliseconds.
-const patience = 30 * time.Second
+// waitLimit bounds every wait for something that takes milliseconds.
+const waitLimit = 30 * time.Second
 
 // sanitized is what the library is called that is built with sanitizers.
 const sanitized = "backdoor-sanitized.so"
@@ -239,10 +239,10 @@ func wait(t testing.TB, what string, ready func() error) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(waitLimit)
 	for err := ready(); err != nil; err = ready() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %v for %s: %v", patience, what, err)
+			t.Fatalf("waited %v for %s: %v", waitLimit, what, err)
 		}
 		<-tick.C
 	}
@@ -300,8 +300,8 @@ func (s *server) end(signal syscall.Signal) syscall.WaitStatus {
 	}
 	select {
 	case <-s.exited:
-	case <-time.After(patience):
-		s.t.Fatalf("memcached did not end within %v\n%s%s", patience, s.output.String(), s.threads())
+	case <-time.After(waitLimit):
+		s.t.Fatalf("memcached did not end within %v\n%s%s", waitLimit, s.output.String(), s.threads())
 	}
 	return s.cmd.ProcessState.Sys().(syscall.WaitStatus)
 }

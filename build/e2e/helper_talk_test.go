@@ -104,7 +104,7 @@ func pipeOf(t testing.TB, content []byte) *os.File {
 func (s *server) cache() *memcache.Client {
 	s.clientOnce.Do(func() {
 		s.memcache = memcache.New(s.socket)
-		s.memcache.Timeout = patience
+		s.memcache.Timeout = waitLimit
 		s.t.Cleanup(func() { s.memcache.Close() })
 	})
 	return s.memcache
@@ -139,7 +139,7 @@ func (s *server) ask(line string, end *regexp.Regexp) []string {
 		s.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(waitLimit))
 	fmt.Fprintf(conn, "%s\r\n", line)
 	var lines []string
 	in := bufio.NewScanner(conn)
@@ -226,7 +226,7 @@ func dial(s *server) net.Conn {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(waitLimit))
 	return conn
 }
 

@@ -91,7 +91,7 @@ func TestKeys(t *testing.T) {
 			t.Fatalf("%+v", got)
 		}
 		near := func(ttl int64, hours int64) bool {
-			return ttl <= hours*3600+1 && ttl > hours*3600-int64(patience.Seconds())
+			return ttl <= hours*3600+1 && ttl > hours*3600-int64(waitLimit.Seconds())
 		}
 		sum := uint64(0)
 		for _, g := range got.Prefixes {
@@ -167,13 +167,13 @@ func TestTop(t *testing.T) {
 			for _, i := range got.Top {
 				hours := int64(-1)
 				if i.TTL != nil {
-					hours = (*i.TTL + int64(patience.Seconds())) / 3600
+					hours = (*i.TTL + int64(waitLimit.Seconds())) / 3600
 				}
 				if strings.HasPrefix(i.Key, "session:") { // which of them is not known
 					i.Key = i.Key[:len("session:eu:")]
 				}
 				rows = append(rows, fmt.Sprintf("%s %d %d %d", i.Key, i.Bytes, hours, i.Flags))
-				if i.Idle < 0 || i.Idle > int64(patience.Seconds()) {
+				if i.Idle < 0 || i.Idle > int64(waitLimit.Seconds()) {
 					t.Errorf("%+v", i)
 				}
 			}

@@ -20,7 +20,7 @@ const far = 100_000
 // client is a separate connection.
 func (r *mixed) client() *memcache.Client {
 	c := memcache.New(r.s.socket)
-	c.Timeout, c.MaxIdleConns = patience, 1
+	c.Timeout, c.MaxIdleConns = waitLimit, 1
 	return c
 }
 
@@ -301,7 +301,7 @@ func (r *mixed) grows(ctx context.Context, random *rand.Rand) error {
 			fmt.Fprintf(&text, "ms %s %d q\r\n%s\r\n", growKey(i), len(value), value)
 		}
 		text.WriteString("mn\r\n")
-		_ = conn.SetDeadline(time.Now().Add(patience))
+		_ = conn.SetDeadline(time.Now().Add(waitLimit))
 		if _, err := conn.Write(text.Bytes()); err != nil {
 			return fmt.Errorf("storing one after the other: %w", err)
 		}

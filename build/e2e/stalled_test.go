@@ -74,7 +74,7 @@ func (s *server) statusSoon() door.Status {
 	s.t.Helper()
 	began := time.Now()
 	reply, err := call(s.door, door.Request{Op: door.OpStatus})
-	if err != nil || reply.Status == nil || time.Since(began) > patience/3 {
+	if err != nil || reply.Status == nil || time.Since(began) > waitLimit/3 {
 		s.t.Fatalf("%+v, %v after %v", reply, err, time.Since(began))
 	}
 	return *reply.Status

@@ -231,7 +231,7 @@ func TestSlabMover(t *testing.T) {
 		traffic := make(chan error, 1)
 		go func() {
 			client := memcache.New(server.socket)
-			client.Timeout = patience
+			client.Timeout = waitLimit
 			defer client.Close()
 			var err error
 			for i := 0; err == nil && ctx.Err() == nil; i++ {
