@@ -45,8 +45,7 @@ func (s *Server) findFixtures() *fixtureLoad {
 	if len(p.files) > 0 {
 		return p
 	}
-	p.sayCounts()
-	p.finish()
+	p.finish(true)
 	return nil
 }
 
@@ -54,22 +53,27 @@ func (s *Server) findFixtures() *fixtureLoad {
 func (p *fixtureLoad) run() {
 	defer startup.ReleaseStderr()
 	store := p.load()
-	p.finish()
+	p.finish(store != nil)
 	if p.gone != nil && !startup.ConnectionsRefused() {
 		p.hint(store)
 	}
 }
 
-// finish lets memcached accept connections; or makes it end, if the fixtures are strict and not complete.
-func (p *fixtureLoad) finish() {
+// finish lets calls and a save continue, logs the counts, and lets memcached accept connections; or makes it end, if the
+// fixtures are strict and not complete. In this order: a user may end memcached as soon as the counts are logged or a
+// connection is accepted, and the cache must be saved then.
+func (p *fixtureLoad) finish(counted bool) {
+	p.total.Done, p.total.Complete = true, p.complete
+	p.publish(&load.Counts{})
+	close(p.server.fixturesLoaded)
+	if counted {
+		p.sayCounts()
+	}
 	if p.complete {
 		p.server.fixtures.Complete()
 	} else {
 		p.server.fixtures.Incomplete()
 	}
-	p.total.Done, p.total.Complete = true, p.complete
-	p.publish(&load.Counts{})
-	close(p.server.fixturesLoaded)
 }
 
 // problem logs the reason for which rows are not in the cache.
@@ -128,7 +132,6 @@ func (p *fixtureLoad) load() (store batch.Store) {
 		p.file(store, file)
 	}
 	p.lookForGone(store)
-	p.sayCounts()
 	return store
 }
 
