@@ -38,22 +38,30 @@ func (s *Server) saveOnExit() {
 		startup.Say("the cache cannot be saved: %s", reason)
 	}
 	startup.AwaitEnd()
-	// The end of the save lets memcached end, or the limit does, for a write to a disk may never return. The first of the
-	// two logs the outcome.
-	var once sync.Once
-	end := func(report func()) {
-		once.Do(func() {
-			defer startup.ProceedToEnd()
-			report()
-		})
-	}
-	defer end(func() {})
+	// memcached ends at the limit, also if a write to a disk never returns. What is logged is what came first: that, or the
+	// end of the save.
+	var logged sync.Once
+	proceed := sync.OnceFunc(startup.ProceedToEnd)
+	defer proceed()
 	began := time.Now()
-	time.AfterFunc(limit, func() {
-		end(func() { startup.Say("not saved: %s: %v", path, errLate) })
+	timer := time.AfterFunc(limit, func() {
+		logged.Do(func() { startup.Say("not saved: %s: %v", path, errLate) })
+		proceed()
 	})
+	defer timer.Stop()
 	saved, counts, err := s.save(path, began.Add(limit))
-	end(func() { reportSave(saved, counts, err, time.Since(began)) })
+	logged.Do(func() { reportSave(saved, counts, err, time.Since(began)) })
+	if err == nil {
+		syncDirectory(filepath.Dir(saved))
+	}
+}
+
+// syncDirectory has a file's name survive a crash, too. If that fails, the file is still there.
+func syncDirectory(path string) {
+	if dir, err := os.Open(path); err == nil {
+		_ = dir.Sync()
+		dir.Close()
+	}
 }
 
 // reportSave logs the outcome of a save.
@@ -117,14 +125,8 @@ func (s *Server) save(path string, deadline time.Time) (saved string, counts dum
 	}
 	if err != nil {
 		os.Remove(part)
-		return path, counts, err
 	}
-	// The name, too, is to survive a crash. If that fails, the file is still there.
-	if dir, err := os.Open(filepath.Dir(path)); err == nil {
-		_ = dir.Sync()
-		dir.Close()
-	}
-	return path, counts, nil
+	return path, counts, err
 }
 
 // replaceable returns an error if path is there and is no regular file, which a rename would replace: a device, a pipe.
