@@ -196,8 +196,9 @@ func TestDaemonServes(t *testing.T) {
 	})
 }
 
-// killDaemon ends the process that a pid file names and waits until it is gone.
-func killDaemon(t *testing.T, pidfile string) {
+// endDaemon ends the process that a pid file names and waits until it is gone.
+func endDaemon(t *testing.T, pidfile string) {
+	t.Helper()
 	text, err := os.ReadFile(pidfile)
 	if err != nil {
 		t.Error(err)
@@ -215,6 +216,12 @@ func killDaemon(t *testing.T, pidfile string) {
 		}
 		return nil
 	})
+}
+
+// killDaemon is endDaemon for a pid file that memcached has made, and removes.
+func killDaemon(t *testing.T, pidfile string) {
+	t.Helper()
+	endDaemon(t, pidfile)
 	if _, err := os.Stat(pidfile); !os.IsNotExist(err) {
 		t.Errorf("%s: %v; memcached removes it at its end", pidfile, err)
 	}

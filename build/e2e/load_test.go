@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -218,89 +217,6 @@ func TestRejectRemovesOldValue(t *testing.T) {
 	})
 }
 
-// A memcached that must not evict (-M) runs full: what does not fit is rejected, what was
-// stored stays.
-func TestFullWithoutEviction(t *testing.T) {
-	eachShape(t, func(t *testing.T, s shape) {
-		server := start(t, s.program, "-M", "-m", "16")
-		var rows bytes.Buffer
-		value := strings.Repeat("v", 1000)
-		const n = 40000
-		for i := range n {
-			fmt.Fprintf(&rows, "key_%d\t%d%s\n", i, i, value)
-		}
-		l := server.load(door.Request{}, rows.Bytes())
-		if l.Rows != n || l.Stored == 0 || l.Rejected == 0 || l.Reasons["out of memory in memcached"] != l.Rejected {
-			t.Fatalf("%+v", l)
-		}
-		if got := server.stat("", "curr_items"); uint64(got) != l.Stored {
-			t.Errorf("%d items, %d stored", got, l.Stored)
-		}
-		if got := server.stat("", "evictions"); got != 0 {
-			t.Errorf("%d evictions", got)
-		}
-		for _, r := range l.Rejects {
-			server.missing(fmt.Sprintf("key_%d", r.Line-1))
-		}
-		if want := "0" + value; server.get("key_0") != want {
-			t.Error("key_0 differs")
-		}
-	})
-}
-
-// The same with values of many chunks: an item may be begun, and find no memory for its rest.
-func TestFullWithinChunks(t *testing.T) {
-	eachShape(t, func(t *testing.T, s shape) {
-		server := start(t, s.program, "-M", "-m", "16")
-		const n = 60
-		value := strings.Repeat("v", 700_000)
-		var rows bytes.Buffer
-		for i := range n {
-			fmt.Fprintf(&rows, "key_%d\t%d%s\n", i, i, value)
-		}
-		server.load(door.Request{}, []byte("key_59\told\n"))
-		l := server.load(door.Request{}, rows.Bytes())
-		if l.Rows != n || l.Stored == 0 || l.Rejected == 0 || l.Reasons["out of memory in memcached"] != l.Rejected {
-			t.Fatalf("%+v", l)
-		}
-		there := uint64(0)
-		for i := range n {
-			item, err := server.cache().Get(fmt.Sprintf("key_%d", i))
-			if err != nil {
-				continue
-			}
-			if there++; string(item.Value) != fmt.Sprintf("%d%s", i, value) {
-				t.Errorf("%s: %.20q", item.Key, item.Value)
-			}
-		}
-		if there != l.Stored {
-			t.Errorf("%d values are there, %d stored", there, l.Stored)
-		}
-	})
-}
-
-// A cache that is too small evicts, as for any client.
-func TestFullWithEviction(t *testing.T) {
-	eachShape(t, func(t *testing.T, h shape) {
-		server := start(t, h.program, "-m", "16")
-		var rows bytes.Buffer
-		value := strings.Repeat("v", 1000)
-		const n = 100000
-		for i := range n {
-			fmt.Fprintf(&rows, "key_%d\t%d%s\n", i, i, value)
-		}
-		if l := server.load(door.Request{}, rows.Bytes()); l.Stored != n {
-			t.Fatalf("%+v", l)
-		}
-		if got := server.stat("", "evictions"); got < n/2 {
-			t.Errorf("%d evictions", got)
-		}
-		if want := fmt.Sprintf("%d%s", n-1, value); server.get(fmt.Sprintf("key_%d", n-1)) != want {
-			t.Error("the last key differs")
-		}
-	})
-}
-
 // The article's bare call, a descriptor and nothing else, by the documented client in Python.
 func TestBareCall(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
@@ -352,51 +268,6 @@ func TestBadDescriptors(t *testing.T) {
 			t.Errorf("%d descriptors, %d before", now, before)
 		}
 		server.missing("k")
-	})
-}
-
-// The hash table grows during loads, and every key is found right afterwards.
-func TestKeysFoundAfterGrowth(t *testing.T) {
-	eachShape(t, func(t *testing.T, s shape) {
-		server := start(t, s.program, "-m", "512", "-o", "hashpower=13")
-		value := make([]byte, 8)
-		for round, size := range []int{20, 200, 2000} {
-			var rows bytes.Buffer
-			const n = 60000
-			for i := range n {
-				binary.BigEndian.PutUint64(value, uint64(i)*2654435761)
-				fmt.Fprintf(&rows, "r%d_%d\t%x%s\n", round, i, value, strings.Repeat("v", size))
-			}
-			if l := server.load(door.Request{}, rows.Bytes()); l.Stored != n {
-				t.Fatalf("%+v", l)
-			}
-			cache := server.cache()
-			for from := 0; from < n; from += 1000 {
-				keys := make([]string, 1000)
-				for i := range keys {
-					keys[i] = fmt.Sprintf("r%d_%d", round, from+i)
-				}
-				items, err := cache.GetMulti(keys)
-				if err != nil || len(items) != len(keys) {
-					t.Fatalf("round %d: %d of %d keys (%v)", round, len(items), len(keys), err)
-				}
-				for i, key := range keys {
-					binary.BigEndian.PutUint64(value, uint64(from+i)*2654435761)
-					if want := fmt.Sprintf("%x%s", value, strings.Repeat("v", size)); string(items[key].Value) != want {
-						t.Fatalf("%s differs", key)
-					}
-				}
-			}
-			if l := server.load(door.Request{Rows: door.Rows{TTL: 1}}, rows.Bytes()); l.Stored != n {
-				t.Fatalf("%+v", l)
-			}
-		}
-		wait(t, "the hash table to grow", func() error {
-			if power := server.stat("", "hash_power_level"); power < 16 {
-				return fmt.Errorf("it has 2^%d buckets", power)
-			}
-			return nil
-		})
 	})
 }
 

@@ -70,3 +70,86 @@ func TestFullCacheEvicts(t *testing.T) {
 		}
 	})
 }
+
+// A memcached that must not evict (-M) runs full: what does not fit is rejected, what was
+// stored stays.
+func TestFullWithoutEviction(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program, "-M", "-m", "16")
+		var rows bytes.Buffer
+		value := strings.Repeat("v", 1000)
+		const n = 40000
+		for i := range n {
+			fmt.Fprintf(&rows, "key_%d\t%d%s\n", i, i, value)
+		}
+		l := server.load(door.Request{}, rows.Bytes())
+		if l.Rows != n || l.Stored == 0 || l.Rejected == 0 || l.Reasons["out of memory in memcached"] != l.Rejected {
+			t.Fatalf("%+v", l)
+		}
+		if got := server.stat("", "curr_items"); uint64(got) != l.Stored {
+			t.Errorf("%d items, %d stored", got, l.Stored)
+		}
+		if got := server.stat("", "evictions"); got != 0 {
+			t.Errorf("%d evictions", got)
+		}
+		for _, r := range l.Rejects {
+			server.missing(fmt.Sprintf("key_%d", r.Line-1))
+		}
+		if want := "0" + value; server.get("key_0") != want {
+			t.Error("key_0 differs")
+		}
+	})
+}
+
+// The same with values of many chunks: an item may be begun, and find no memory for its rest.
+func TestFullWithinChunks(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program, "-M", "-m", "16")
+		const n = 60
+		value := strings.Repeat("v", 700_000)
+		var rows bytes.Buffer
+		for i := range n {
+			fmt.Fprintf(&rows, "key_%d\t%d%s\n", i, i, value)
+		}
+		server.load(door.Request{}, []byte("key_59\told\n"))
+		l := server.load(door.Request{}, rows.Bytes())
+		if l.Rows != n || l.Stored == 0 || l.Rejected == 0 || l.Reasons["out of memory in memcached"] != l.Rejected {
+			t.Fatalf("%+v", l)
+		}
+		there := uint64(0)
+		for i := range n {
+			item, err := server.cache().Get(fmt.Sprintf("key_%d", i))
+			if err != nil {
+				continue
+			}
+			if there++; string(item.Value) != fmt.Sprintf("%d%s", i, value) {
+				t.Errorf("%s: %.20q", item.Key, item.Value)
+			}
+		}
+		if there != l.Stored {
+			t.Errorf("%d values are there, %d stored", there, l.Stored)
+		}
+	})
+}
+
+// A cache that is too small evicts, as for any client.
+func TestFullWithEviction(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		server := start(t, h.program, "-m", "16")
+		var rows bytes.Buffer
+		value := strings.Repeat("v", 1000)
+		const n = 100000
+		for i := range n {
+			fmt.Fprintf(&rows, "key_%d\t%d%s\n", i, i, value)
+		}
+		if l := server.load(door.Request{}, rows.Bytes()); l.Stored != n {
+			t.Fatalf("%+v", l)
+		}
+		if got := server.stat("", "evictions"); got < n/2 {
+			t.Errorf("%d evictions", got)
+		}
+		if want := fmt.Sprintf("%d%s", n-1, value); server.get(fmt.Sprintf("key_%d", n-1)) != want {
+			t.Error("the last key differs")
+		}
+	})
+}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -131,25 +130,7 @@ func TestPerlWrapper(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	t.Cleanup(func() {
-		text, err := os.ReadFile(pidfile)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		syscall.Kill(pid, syscall.SIGTERM)
-		wait(t, "its end", func() error {
-			if syscall.Kill(pid, 0) == nil {
-				return fmt.Errorf("process %d is there", pid)
-			}
-			return nil
-		})
-	})
+	t.Cleanup(func() { endDaemon(t, pidfile) })
 	s.waitDoor()
 	s.load(door.Request{}, []byte("k\tv\n"))
 	if s.get("k") != "v" {

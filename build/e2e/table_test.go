@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -218,4 +219,49 @@ func TestTableUnlocated(t *testing.T) {
 			t.Errorf("%s is %q, want %q", key, got, value)
 		}
 	}
+}
+
+// The hash table grows during loads, and every key is found right afterwards.
+func TestKeysFoundAfterGrowth(t *testing.T) {
+	eachShape(t, func(t *testing.T, s shape) {
+		server := start(t, s.program, "-m", "512", "-o", "hashpower=13")
+		value := make([]byte, 8)
+		for round, size := range []int{20, 200, 2000} {
+			var rows bytes.Buffer
+			const n = 60000
+			for i := range n {
+				binary.BigEndian.PutUint64(value, uint64(i)*2654435761)
+				fmt.Fprintf(&rows, "r%d_%d\t%x%s\n", round, i, value, strings.Repeat("v", size))
+			}
+			if l := server.load(door.Request{}, rows.Bytes()); l.Stored != n {
+				t.Fatalf("%+v", l)
+			}
+			cache := server.cache()
+			for from := 0; from < n; from += 1000 {
+				keys := make([]string, 1000)
+				for i := range keys {
+					keys[i] = fmt.Sprintf("r%d_%d", round, from+i)
+				}
+				items, err := cache.GetMulti(keys)
+				if err != nil || len(items) != len(keys) {
+					t.Fatalf("round %d: %d of %d keys (%v)", round, len(items), len(keys), err)
+				}
+				for i, key := range keys {
+					binary.BigEndian.PutUint64(value, uint64(from+i)*2654435761)
+					if want := fmt.Sprintf("%x%s", value, strings.Repeat("v", size)); string(items[key].Value) != want {
+						t.Fatalf("%s differs", key)
+					}
+				}
+			}
+			if l := server.load(door.Request{Rows: door.Rows{TTL: 1}}, rows.Bytes()); l.Stored != n {
+				t.Fatalf("%+v", l)
+			}
+		}
+		wait(t, "the hash table to grow", func() error {
+			if power := server.stat("", "hash_power_level"); power < 16 {
+				return fmt.Errorf("it has 2^%d buckets", power)
+			}
+			return nil
+		})
+	})
 }
