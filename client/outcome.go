@@ -84,6 +84,7 @@ func (o *outcome) finish(asJSON bool, err error) error {
 		printed = printJSON(o.document(err))
 	} else {
 		o.listRejects(os.Stderr)
+		o.printNotes(os.Stderr)
 		_, printed = fmt.Println(o.summary(interrupted(err)))
 		printed = cmp.Or(printed, o.printMemory(os.Stdout))
 		o.hintMemory(os.Stderr)
@@ -162,7 +163,7 @@ func (o *outcome) listRejects(w io.Writer) {
 			if r.Column > 1 {
 				where += fmt.Sprint(column, r.Column)
 			}
-			fmt.Fprintf(w, "%s: %s%s\n", where, r.Reason, r.KeyNote())
+			fmt.Fprintf(w, "%s: %s\n", where, r.Text())
 		}
 	}
 	if o.total.Rejected > listed {
@@ -176,6 +177,18 @@ func (o *outcome) listRejects(w io.Writer) {
 	})
 	for _, reason := range reasons {
 		fmt.Fprintf(w, "%s: %s\n", rows(o.total.Reasons[reason]), reason)
+	}
+}
+
+// printNotes prints what there is to say of the inputs.
+func (o *outcome) printNotes(w io.Writer) {
+	for _, f := range o.files {
+		for _, note := range f.Notes {
+			if o.several {
+				note = f.File + ": " + note
+			}
+			fmt.Fprintf(w, "note: %s\n", note)
+		}
 	}
 }
 

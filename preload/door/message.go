@@ -134,6 +134,10 @@ type Load struct {
 	// Rejects are the first few rejected rows, in the order of the input.
 	Rejects []Reject `json:"rejects,omitempty"`
 
+	// Notes are sentences about the input: what a person should know of how it was read. Only the reply that ends
+	// the load has them.
+	Notes []string `json:"notes,omitempty"`
+
 	// Resumed is how many lines were left out: an interrupted load had accounted for them.
 	Resumed uint64 `json:"resumed,omitempty"`
 
@@ -274,17 +278,21 @@ type Reject struct {
 	// Reason is a short phrase in lower case, one of a fixed set.
 	Reason string `json:"reason"`
 
+	// Detail is what there is to say of the reason in this row, such as the name of a member; "": nothing.
+	Detail string `json:"detail,omitempty"`
+
 	// Key is the row's key as a quoted Go string, cut to 64 bytes, so that a
 	// terminal can show it. It is empty if no key was found.
 	Key string `json:"key,omitempty"`
 }
 
-// KeyNote is the row's key for a message, "" if that is not known.
-func (r *Reject) KeyNote() string {
-	if r.Key == "" {
-		return ""
+// Text is the reason with its detail and the row's key, as far as there are any, for a message.
+func (r *Reject) Text() string {
+	text := record.Reason(r.Reason).With(r.Detail)
+	if r.Key != "" {
+		text += " (key " + r.Key + ")"
 	}
-	return " (key " + r.Key + ")"
+	return text
 }
 
 // Status says which library is in which memcached, and what it has done.

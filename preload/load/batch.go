@@ -35,6 +35,7 @@ func (o *origin) streamed() bool { return o.to == 0 }
 type reject struct {
 	origin
 	reason record.Reason
+	detail string // of the reason; "": there is none
 	column int    // the byte of the row, from 1; 0: not known
 	key    []byte // or what was read in its place
 }
@@ -44,6 +45,7 @@ type reject struct {
 type removed struct {
 	row    int
 	reason record.Reason
+	detail string
 	column int
 }
 
@@ -117,11 +119,11 @@ func (b *loadBatch) place(p record.Bytes, from uint32) (int, error) {
 // reject adds a row that cannot be stored. If its key's old value is to go, the store takes it out.
 func (b *loadBatch) reject(row *record.Row, o origin) error {
 	if row.Known && row.Command == record.Set {
-		b.removed = append(b.removed, removed{b.Len(), row.Reason, row.Column})
+		b.removed = append(b.removed, removed{b.Len(), row.Reason, row.Detail, row.Column})
 		return b.expire(row, o)
 	}
 	key := row.Key.Of(b.Data()[o.from:])
-	b.rejected = append(b.rejected, reject{o, row.Reason, row.Column, bytes.Clone(key[:min(len(key), meta.KeyMax)])})
+	b.rejected = append(b.rejected, reject{o, row.Reason, row.Detail, row.Column, bytes.Clone(key[:min(len(key), meta.KeyMax)])})
 	b.rows++
 	return nil
 }
@@ -159,10 +161,13 @@ func (b *loadBatch) rejects(f func(reject) error) error {
 	}
 	removed := b.removed
 	for i, o := range b.origins {
-		outcome, column := b.Outcome(i), 0
-		reason, ok := rejectReasons[outcome]
+		outcome := b.Outcome(i)
+		r := reject{origin: o, key: b.Key(i)}
+		var ok bool
+		r.reason, ok = rejectReasons[outcome]
 		if len(removed) > 0 && removed[0].row == i {
-			reason, column, ok = removed[0].reason, removed[0].column, outcome == batch.Expired
+			ok = outcome == batch.Expired
+			r.reason, r.detail, r.column = removed[0].reason, removed[0].detail, removed[0].column
 			removed = removed[1:]
 		}
 		if !ok {
@@ -171,7 +176,7 @@ func (b *loadBatch) rejects(f func(reject) error) error {
 		if err := before(o.line); err != nil {
 			return err
 		}
-		if err := f(reject{origin: o, reason: reason, column: column, key: b.Key(i)}); err != nil {
+		if err := f(r); err != nil {
 			return err
 		}
 	}

@@ -28,6 +28,7 @@ type Reject struct {
 	Line   uint64 // its first, counted from 1
 	Column int    // the byte of the row, counted from 1; 0: not known
 	Reason record.Reason
+	Detail string // of the Reason in this row; "": there is none
 	Key    []byte // or what was read in its place, meta.KeyMax bytes of it at most
 }
 
@@ -45,6 +46,7 @@ type Counts struct {
 
 	Reasons map[record.Reason]uint64 // of rejected and skipped rows
 	Rejects []Reject                 // the first, in the order of their lines
+	Notes   []string                 // about the input (record.Parser.Notes), when the load has ended
 
 	// Position is behind the last row that is accounted for.
 	Position Position
@@ -76,7 +78,7 @@ func (c *Counts) reject(r reject) {
 	c.Rejected++
 	c.countReason(r.reason, 1)
 	if len(c.Rejects) < c.rejectsKept {
-		c.Rejects = append(c.Rejects, Reject{Line: r.line, Column: r.column, Reason: r.reason, Key: bytes.Clone(r.key)})
+		c.Rejects = append(c.Rejects, Reject{Line: r.line, Column: r.column, Reason: r.reason, Detail: r.detail, Key: bytes.Clone(r.key)})
 	}
 }
 

@@ -108,6 +108,7 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	options.Record.ValueMax = int(min(store.ItemSizeMax(), 1<<30))
 	options.Record.BinaryKeyMax = store.BinaryKeyMax()
 	options.Record.NoCAS, options.Record.NoStale = !store.HasCAS(), !store.HasStale()
+	options.Record.Middle = options.From != (Position{}) && !options.Record.Header
 	parser, err := record.New(options.Record)
 	if err != nil {
 		return Counts{}, err
@@ -159,6 +160,7 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	l.counts.Canceled = l.gone
 	l.counts.Limited = l.limited || err == nil && !l.gone && maxErrors.Exceeded(l.counts.Rejected, l.counts.Rows, true)
 	l.counts.Incomplete = err == nil && !l.gone && !l.counts.Limited && l.parser.Incomplete()
+	l.counts.Notes = l.parser.Notes()
 	if err == nil {
 		err = l.counts.check()
 	}

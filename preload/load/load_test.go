@@ -109,7 +109,7 @@ func TestRejects(t *testing.T) {
 			name: "with the header, and on several lines", options: record.Options{Format: record.CSV, Header: true},
 			input:  "k,v\r\na,\"1\n2\"\r\nno1,\"x\ny\"\r\nb,2,3\r\nc,\"\n\"\nd\n",
 			stored: "a=3,c=1,", rejects: "k,v\r\nno1,\"x\ny\"\r\nb,2,3\r\nd\n",
-			reason: "4\t0\tout of memory in memcached\t\"no1\"\n6\t5\tmore columns than expected\t\"\"\n9\t2\tfewer columns than expected\t\"\"\n",
+			reason: "4\t0\tout of memory in memcached\t\"no1\"\n6\t5\tmore columns than expected: 3 instead of 2\t\"\"\n9\t2\tfewer columns than expected: 1 instead of 2\t\"\"\n",
 		},
 		{
 			name: "of commands", options: record.Options{Format: record.Memcached},

@@ -113,7 +113,7 @@ func (l *loader) cut(data []byte) error {
 				return err
 			}
 		}
-		r := reject{origin: o, reason: l.row.Reason, column: l.row.Column, key: l.row.Key.Of(data)}
+		r := reject{origin: o, reason: l.row.Reason, detail: l.row.Detail, column: l.row.Column, key: l.row.Key.Of(data)}
 		if kind == record.Item {
 			r.reason = TooLarge
 		}

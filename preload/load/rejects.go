@@ -56,7 +56,7 @@ func (r *rejects) write(rejected reject, row []byte) error {
 		r.header = nil
 	}
 	key := rejected.key[:min(len(rejected.key), meta.KeyMax)]
-	_, err := fmt.Fprintf(r.reasons, "%d\t%d\t%s\t%s\n", rejected.line, rejected.column, rejected.reason, strconv.Quote(string(key)))
+	_, err := fmt.Fprintf(r.reasons, "%d\t%d\t%s\t%s\n", rejected.line, rejected.column, rejected.reason.With(rejected.detail), strconv.Quote(string(key)))
 	if rejected.severalItems && rejected.line == r.line {
 		return writeError(err) // another of its items was rejected: the row is written already
 	}

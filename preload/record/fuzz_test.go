@@ -59,7 +59,7 @@ func checkLines(t *testing.T, format Format, input string, size uint8, cut func(
 		return
 	}
 	rows := checkCut(t, Options{Format: format}, 4+int(size), input)
-	if format == TSV && strings.HasPrefix(input, mark) {
+	if strings.HasPrefix(input, mark) {
 		return
 	}
 	lines := strings.SplitAfter(input, "\n")

@@ -177,10 +177,10 @@ func (l *layout) recordKey(row *Row, data []byte, fields []field) Kind {
 
 // known sets Known of a rejected row, if its key is good.
 func (l *layout) known(row *Row, data []byte, fields []field) {
-	reason, column := row.Reason, row.Column
+	reason, detail, column := row.Reason, row.Detail, row.Column
 	row.Known = l.recordKey(row, data, fields) == Item
 	row.Command = l.options.command
-	row.Reason, row.Column = reason, column
+	row.Reason, row.Detail, row.Column = reason, detail, column
 }
 
 func (l *layout) keyText(row *Row, data []byte, fields []field) Kind {

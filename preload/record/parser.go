@@ -15,11 +15,26 @@ type format interface {
 type Parser struct {
 	format    format
 	bom       bool // the input may begin with a byte order mark here
+	marked    bool // it did
 	multiline bool // rows may have line feeds in them
 	rowMax    int
 }
 
 var lineFeed = []byte{'\n'}
+
+// A noter is a format that may have something to say about the input.
+type noter interface{ notes() []string }
+
+// Notes are sentences about the rows that were parsed: what a person should know of how they were read.
+func (p *Parser) Notes() (notes []string) {
+	if _, isRaw := p.format.(*raw); isRaw && p.marked {
+		notes = append(notes, "a byte order mark (EF BB BF) before the first key was taken off")
+	}
+	if n, ok := p.format.(noter); ok {
+		notes = append(notes, n.notes()...)
+	}
+	return notes
+}
 
 // RowMax is the length of the longest row, in bytes; a longer one is to be cut.
 func (p *Parser) RowMax() int { return p.rowMax }
@@ -42,6 +57,7 @@ func (p *Parser) Next(data []byte, eof bool, row *Row) Kind {
 			return More
 		}
 		mark = max(mark, 0)
+		p.marked = mark > 0
 	}
 	content, size := p.format.next(data[mark:], eof)
 	if size == 0 {
@@ -107,6 +123,7 @@ func (p *Parser) Skip(data []byte, eof bool) (n int, done bool) {
 // raw is the format raw: on each line a key, a tab and a value.
 type raw struct {
 	lines
+	escapes
 	options Options
 }
 
@@ -123,6 +140,7 @@ func (r *raw) parse(line []byte, row *Row) Kind {
 	if reason, at := badKey(line[:tab]); reason != "" {
 		return row.reject(reason, at)
 	}
+	r.look(line[tab+1:])
 	row.Value = Bytes{At: tab + 1, Len: len(line) - tab - 1}
 	row.Oversize = row.Value.Len > r.options.ValueMax
 	row.Command, row.Flags, row.TTL = r.options.command, r.options.Flags, r.options.TTL

@@ -2,7 +2,11 @@
 // the formats of the tools that write rows, and nothing of their source and their store.
 package record
 
-import "memcached-backdoor/preload/meta"
+import (
+	"fmt"
+
+	"memcached-backdoor/preload/meta"
+)
 
 // TTLMax is the longest time to live in seconds: 68 years. memcached keeps times in 32 bits, as seconds since
 // its start (memcached.h: rel_time_t).
@@ -14,6 +18,14 @@ const Past = 1<<32 - 1
 // A Reason is the reason for which a row is not stored, for a person to read. There are few of them, and each is
 // counted.
 type Reason string
+
+// With is the reason with its detail in a row; "": it has none.
+func (r Reason) With(detail string) string {
+	if detail == "" {
+		return string(r)
+	}
+	return string(r) + ": " + detail
+}
 
 // The reasons to reject a row of any format.
 const (
@@ -111,14 +123,21 @@ type Row struct {
 	Header bool // with Nothing: it is the header
 
 	Reason Reason
-	Column int   // the byte of the row, from 1, at which Reason was found; 0: not known
-	Err    error // with Failed
+	Detail string // of the Reason in this row, such as a name or a number; "": there is none
+	Column int    // the byte of the row, from 1, at which Reason was found; 0: not known
+	Err    error  // with Failed
 }
 
 // reject rejects the row; at is the offset in it at which the reason was found.
 func (r *Row) reject(reason Reason, at int) Kind {
 	r.Reason, r.Column = reason, at+1
 	return Reject
+}
+
+// rejectFor is reject with a detail of the reason.
+func (r *Row) rejectFor(reason Reason, at int, format string, args ...any) Kind {
+	r.Detail = fmt.Sprintf(format, args...)
+	return r.reject(reason, at)
 }
 
 // badKey returns the reason to reject a key, and its offset in the key. Keys follow the rules of the text protocol

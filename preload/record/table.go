@@ -67,13 +67,10 @@ func (t *table) parse(content []byte, row *Row) Kind {
 	if t.index == nil {
 		_ = t.resolve() // no name can be missing: columns are numbers without a header
 	}
-	switch {
-	case len(t.fields) <= t.last || t.names != nil && len(t.fields) < len(t.names):
-		return row.reject(NoColumn, len(content))
-	case t.names != nil && len(t.fields) > len(t.names):
-		return row.reject(MoreColumn, t.fields[len(t.names)].at)
-	case t.pair() && len(t.fields) > t.last+1:
-		return row.reject(MoreColumn, t.fields[t.last+1].at)
+	if n := t.expected(); len(t.fields) < n {
+		return row.rejectFor(NoColumn, len(content), "%d instead of %d", len(t.fields), n)
+	} else if len(t.fields) > n && (t.names != nil || t.pair()) {
+		return row.rejectFor(MoreColumn, t.fields[n].at, "%d instead of %d", len(t.fields), n)
 	}
 	kind := t.record(row, content, t.choose())
 	if kind == Item && t.json {
@@ -114,6 +111,16 @@ func isScript(line []byte) bool {
 // pair reports whether neither the key nor the value is an option: the row then has two columns for them, and no others
 // but those that are options.
 func (t *table) pair() bool { return t.options.Key == "" && t.options.Value == "" }
+
+// expected is the number of a row's columns: those of the header, or up to the last that is used.
+func (t *table) expected() int { return max(len(t.names), t.last+1) }
+
+func (t *table) notes() []string {
+	if n, ok := t.splitter.(noter); ok {
+		return n.notes()
+	}
+	return nil
+}
 
 func (t *table) choose() []field {
 	t.chosen = t.chosen[:0]

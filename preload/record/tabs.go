@@ -5,6 +5,7 @@ import "bytes"
 // tabs are rows on a line each, with columns separated by tabs.
 type tabs struct {
 	lines
+	escapes
 	null   []byte  // the text of NULL
 	escape escaper // nil: there are no escapes
 }
@@ -19,10 +20,18 @@ func (t *tabs) split(fields []field, row []byte) ([]field, Reason, int) {
 		f.coded = t.escape != nil && bytes.IndexByte(row[at:end], '\\') >= 0
 		fields = append(fields, f)
 		if end == len(row) {
+			t.look(row[at:]) // most often this is the value
 			return fields, "", 0
 		}
 		at = end + 1
 	}
+}
+
+func (t *tabs) notes() []string {
+	if t.escape != nil {
+		return t.lineEnds()
+	}
+	return t.escapes.notes()
 }
 
 func (t *tabs) decode(dst, raw []byte) ([]byte, Reason, int) { return unescape(dst, raw, t.escape) }

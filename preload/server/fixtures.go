@@ -160,7 +160,10 @@ func (p *fixtureLoad) file(store batch.Store, file fixtures.File) {
 	p.total = p.with(&counts)
 	p.publish(&load.Counts{})
 	for _, r := range report(&counts, 0).Rejects {
-		p.problem("%s:%d: %s%s", file.Path, r.Line, r.Reason, r.KeyNote())
+		p.problem("%s:%d: %s", file.Path, r.Line, r.Text())
+	}
+	for _, note := range counts.Notes {
+		p.say("%s: %s", file.Path, note)
 	}
 	p.logged += len(counts.Rejects)
 	if more := counts.Rejected - uint64(len(counts.Rejects)); more > 0 {

@@ -28,6 +28,7 @@ func report(c *load.Counts, took time.Duration) *door.Load {
 		Limited:  c.Limited,
 
 		Incomplete: c.Incomplete,
+		Notes:      c.Notes,
 		Seconds:    took.Seconds(),
 	}
 	for reason, n := range c.Reasons {
@@ -37,7 +38,7 @@ func report(c *load.Counts, took time.Duration) *door.Load {
 		l.Reasons[string(reason)] = n
 	}
 	for _, r := range c.Rejects {
-		reject := door.Reject{Line: r.Line, Column: r.Column, Reason: string(r.Reason)}
+		reject := door.Reject{Line: r.Line, Column: r.Column, Reason: string(r.Reason), Detail: r.Detail}
 		if len(r.Key) > 0 {
 			reject.Key = strconv.Quote(string(r.Key[:min(len(r.Key), keyShown)]))
 		}

@@ -1,0 +1,82 @@
+package record
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestNotes: what is stored as it is, and looks like another format, is said with the format that reads it.
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	const mysql, copied = "--from mysql takes", "--from psql takes"
+	for name, test := range map[string]struct {
+		options Options
+		input   string
+		says    []string // a part of each note
+	}{
+		"plain":                      {input: "k\tv\nl\tw\n"},
+		"nothing":                    {},
+		"mysql's escapes":            {input: "k\ta\\nb\nl\tw\n", says: []string{mysql}},
+		"a backslash of mysql":       {input: "k\tc:\\\\dir\n", says: []string{mysql}},
+		"a path is a path":           {input: "k\tc:\\new\nl\tc:\\windows\n"},
+		"a backslash at the end":     {input: "k\ta\\nb\\\n"},
+		"COPY's escapes":             {input: "k\ta\\r\\nb\nl\ta\\nb\n", says: []string{copied}},
+		"COPY's NULL":                {input: "k\t\\N\nl\tw\n", says: []string{`1 of 2 values that were looked at are \N`}},
+		"COPY's NULL and escapes":    {input: "k\t\\N\nl\ta\\nb\n", says: []string{`are \N`, copied}},
+		"JSON's escapes":             {input: "k\t{\"a\":\"x\\ny\"}\nl\t[\"\\n\"]\n"},
+		"line ends of Windows":       {input: "k\tv\r\nl\tw\r\n", says: []string{"carriage return"}},
+		"one carriage return":        {input: "k\tv\r\nl\tw\n"},
+		"byte order mark":            {input: mark + "k\tv\n", says: []string{"byte order mark"}},
+		"behind the first rows":      {input: strings.Repeat("k\tv\n", escapesLooked) + "k\ta\\nb\n"},
+		"rejected rows do not count": {input: "a b\tx\\ny\nk\tv\n"},
+		"the mark of another format": {options: Options{Format: TSV}, input: mark + "k\tv\n"},
+		"tsv has no escapes, either": {options: Options{Format: TSV}, input: "k\ta\\nb\n", says: []string{mysql}},
+		"tsv and Windows":            {options: Options{Format: TSV}, input: "k\tv\r\n", says: []string{"carriage return"}},
+		"mysql and Windows":          {options: Options{Format: MySQL}, input: "k\ta\\nb\r\n", says: []string{"carriage return"}},
+		"psql has its own line ends": {options: Options{Format: PSQL}, input: "k\ta\\nb\r\n"},
+	} {
+		test.options.ValueMax = 1 << 20
+		p, err := New(test.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &feeder{t: t, parser: p, max: 1 << 20, input: []byte(test.input), piece: func() int { return len(test.input) }}
+		f.feed()
+		notes := p.Notes()
+		if !slices.EqualFunc(notes, test.says, strings.Contains) {
+			t.Errorf("%s: the notes are %q, want %q", name, notes, test.says)
+		}
+	}
+}
+
+// TestDetails: a reason is said with what it was in the row.
+func TestDetails(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		options Options
+		input   string
+		text    string
+	}{
+		{Options{Format: TSV}, "k\n", "fewer columns than expected: 1 instead of 2"},
+		{Options{Format: TSV}, "k\tv\tw\tx\n", "more columns than expected: 4 instead of 2"},
+		{Options{Format: CSV, Key: "1", Value: "3"}, "k,v\n", "fewer columns than expected: 2 instead of 3"},
+		{Options{Format: CSV, Header: true, Key: "a", Value: "b"}, "a,b,c\nk,v\n", "fewer columns than expected: 2 instead of 3"},
+		{Options{}, "k\n", "no tab between key and value"},
+	} {
+		test.options.ValueMax = 1 << 20
+		p, err := New(test.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var row Row
+		kind := p.Next([]byte(test.input), true, &row)
+		for data := test.input; kind == Nothing; {
+			data = data[row.Size:]
+			kind = p.Next([]byte(data), true, &row)
+		}
+		if text := row.Reason.With(row.Detail); kind != Reject || text != test.text {
+			t.Errorf("%+v: %q is %q, kind %d", test.options, test.input, text, kind)
+		}
+	}
+}
