@@ -6,6 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZTIME ?= 5m
 STRESS ?= 2m
+ROWS ?= 100000
 SEED ?= 0
 TESTS ?=
 VULNDB ?=
@@ -131,6 +132,10 @@ readme-table: test-needs more-hosts build ## the table of them in preload/host/R
 .PHONY: stress
 stress: test-needs upstream build ## everything at once, checked against a model, for STRESS (2m); SEED repeats what was drawn
 	$(GO) test -count=1 -timeout 10h -v ./build/e2e -run '^TestMixed$$' -mixed $(STRESS) -seed $(SEED)
+
+.PHONY: export-rows
+export-rows: test-needs build ## ROWS (100000) drawn rows by each way to export them from a database, compared with it; SEED repeats what was drawn
+	$(GO) test -count=1 -timeout 10h -parallel 2 -v ./build/e2e -run '^(TestMariaDBRows|TestPostgreSQLRows|TestSQLiteRows)$$' -rows $(ROWS) -seed $(SEED)
 
 .PHONY: upstream
 upstream: ## memcached's source of two versions, with its tests and built with its assertions, under build/hosts/upstream/

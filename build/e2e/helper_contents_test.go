@@ -86,9 +86,33 @@ func (s *server) pipe(export *exec.Cmd, want account, args ...string) *door.Load
 // holds compares what is in the cache with what is to be, byte for byte; there is to be nothing else.
 func (s *server) holds(want map[string]string) {
 	s.t.Helper()
-	for key, value := range want {
-		if got := s.get(key); got != value {
-			s.t.Errorf("%s: %.300q, %d bytes, want %.300q, %d bytes", key, got, len(got), value, len(value))
+	s.reads(want, nil)
+}
+
+// reads is holds for a part of what is stored, which read takes from it; nil: all of it.
+func (s *server) reads(want map[string]string, read func(stored string) string) {
+	s.t.Helper()
+	wrong := 0
+	for keys := range slices.Chunk(slices.Collect(maps.Keys(want)), 100) {
+		found, err := s.cache().GetMulti(keys)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, key := range keys {
+			got := "no item"
+			if item := found[key]; item != nil {
+				got = string(item.Value)
+				if read != nil {
+					got = read(got)
+				}
+				if got == want[key] {
+					continue
+				}
+			}
+			s.t.Errorf("%q: %.300q, %d bytes, want %.300q, %d bytes", key, got, len(got), want[key], len(want[key]))
+			if wrong++; wrong == 10 {
+				s.t.FailNow()
+			}
 		}
 	}
 	if n := s.stat("", "curr_items"); n != len(want) {
@@ -154,50 +178,52 @@ func hostile() map[string]string {
 // Contents are rows of a database: texts by their id, of which nil is NULL.
 type contents map[string][]byte
 
-// parseContents reads what a database says of its rows: on each line an id, a tab, and the text in hexadecimal, or NULL,
-// which is none.
+// parseContents reads what a database says of its rows: on each line an id, a tab, and the text, both in hexadecimal, or
+// NULL, which is no text.
 func parseContents(t *testing.T, out []byte) contents {
 	t.Helper()
 	rows := contents{}
 	for line := range strings.Lines(string(out)) {
 		id, text, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		if text == "NULL" {
-			rows[id] = nil
-			continue
+		key, err := hex.DecodeString(id)
+		var value []byte
+		if err == nil && text != "NULL" {
+			value, err = hex.DecodeString(text)
 		}
-		value, err := hex.DecodeString(text)
 		if err != nil || !ok {
 			t.Fatalf("the database says %.100q", line)
 		}
-		rows[id] = append([]byte{}, value...)
+		rows[string(key)] = value
 	}
 	return rows
 }
 
-// items are the rows as they are to be in the cache, with what NULL is to be; without that it is left out.
-func (rows contents) items(null ...string) map[string]string {
-	items := map[string]string{}
-	for id, value := range rows {
-		if value != nil {
-			items[id] = string(value)
-		} else if len(null) > 0 {
-			items[id] = null[0]
-		}
-	}
-	return items
-}
-
 func (rows contents) count() uint64 { return uint64(len(rows)) }
 
-// inserted are the statements that make the rows; literal makes a text of hexadecimal digits.
-func inserted(into string, texts map[string]string, literal string) string {
+// inserted are the statements that make the rows; literals make an id and a text of hexadecimal digits.
+func (rows contents) inserted(into, id, text string) string {
+	const most = 1 << 20 // bytes of a statement, about: a server has a limit
 	var sql strings.Builder
-	fmt.Fprintf(&sql, "INSERT INTO %s VALUES ('sql-null', NULL);\n", into)
-	for id, text := range texts {
-		fmt.Fprintf(&sql, "INSERT INTO %s VALUES ('%s', "+literal+");\n", into, id, text)
+	began := -1
+	for key, value := range rows {
+		if began < 0 {
+			began = sql.Len()
+			fmt.Fprintf(&sql, "INSERT INTO %s VALUES ", into)
+		} else {
+			sql.WriteString(",\n")
+		}
+		literal := "NULL"
+		if value != nil {
+			literal = fmt.Sprintf(text, value)
+		}
+		fmt.Fprintf(&sql, "("+id+", %s)", key, literal)
+		if sql.Len()-began > most {
+			sql.WriteString(";\n")
+			began = -1
+		}
+	}
+	if began >= 0 {
+		sql.WriteString(";\n")
 	}
 	return sql.String()
 }
-
-// all is the account of a load that stores every row.
-func (rows contents) all() account { return account{rows: rows.count(), stored: rows.count()} }

@@ -80,7 +80,7 @@ func (p postgres) execute(t *testing.T, sql string) {
 // rows are what the database has, by an expression for the bytes.
 func (p postgres) rows(t *testing.T, value, from string) contents {
 	t.Helper()
-	out, err := p.psql("-At", "-F", "\t", "-c", "SELECT id, coalesce(encode("+value+", 'hex'), 'NULL') FROM "+from).Output()
+	out, err := p.psql("-At", "-F", "\t", "-c", "SELECT encode(convert_to(id, 'UTF8'), 'hex'), coalesce(encode("+value+", 'hex'), 'NULL') FROM "+from).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

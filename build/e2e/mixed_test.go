@@ -26,7 +26,7 @@ import (
 
 var (
 	mixedFor  = flag.Duration("mixed", 0, "TestMixed: run it, for so long")
-	mixedSeed = flag.Uint64("seed", 0, "TestMixed: what is drawn depends on it; 0 takes another each time")
+	mixedSeed = flag.Uint64("seed", 0, "what TestMixed and the tests of what databases export draw depends on it; 0 takes another each time")
 	mixedBare = flag.Bool("bare", false, "TestMixed: without the library, rows go over memcached's socket, and there are no dumps; what fails then is memcached's own")
 )
 
