@@ -40,7 +40,9 @@ BUILD_NEEDS := gcc libc6-dev
 ARM64_NEEDS := $(BUILD_NEEDS) gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 TEST_NEEDS := $(BUILD_NEEDS) qemu-user memcached mariadb-server mariadb-client postgresql sqlite3 netcat-openbsd \
 	libjemalloc2 perl python3-minimal binutils xz-utils util-linux strace openssl \
-	tmux zsh fish man-db python3-pytest python3-pymemcache
+	tmux zsh fish man-db python3-pytest python3-pymemcache \
+	php-cli php-memcached php-memcache python3-pylibmc python3-memcache python3-binary-memcached ruby ruby-dalli \
+	libcache-memcached-fast-perl libspymemcached-java
 MORE_HOSTS_NEEDS := clang-14 mold libseccomp-dev
 SUITES := bullseye bookworm trixie forky sid
 HOSTS_NEEDS := build-essential qemu-user memcached binutils dpkg-dev debhelper pkg-config libevent-dev libsasl2-dev libssl-dev

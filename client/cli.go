@@ -16,7 +16,7 @@ import (
 )
 
 // commandLine is the command line and, by its tags, its documentation. The tag complete tells the
-// shells what a value can be: words, or FILE.
+// shells what a value can be: words, FILE, or FLAGS, the names of --flags-for.
 type commandLine struct {
 	Load    loadCommand    `cmd:"" default:"withargs" help:"Store the rows of standard input, or of files. The default."`
 	Fill    fillCommand    `cmd:"" help:"Fill the cache with synthetic items."`
@@ -62,6 +62,7 @@ type loadCommand struct {
 	FlagsColumn   string `group:"Columns:" placeholder:"COLUMN" help:"Column of memcached's client flags."`
 
 	marking
+	FlagsFor flagsFor `group:"Rows:" placeholder:"NAME" xor:"flags" complete:"FLAGS" help:"Or the flags by which an application's client library knows the value's type: php-json, pylibmc-int, dalli-string and others; a wrong name lists all of them."`
 	storing
 	rejection
 }
@@ -69,7 +70,7 @@ type loadCommand struct {
 // marking is the options of rows that have none themselves.
 type marking struct {
 	TTL   timeToLive `group:"Rows:" name:"ttl" placeholder:"TIME" help:"Time to live of each row, from the moment it is stored: seconds, or a duration such as 10m, 24h or 30d. Default: 0, for ever."`
-	Flags uint32     `group:"Rows:" placeholder:"NUMBER" help:"memcached's client flags of each row."`
+	Flags uint32     `group:"Rows:" placeholder:"NUMBER" xor:"flags" help:"memcached's client flags of each row."`
 }
 
 // storing is how rows are stored, whatever their source.

@@ -149,11 +149,17 @@ func arguments(node *kong.Node, before int, onlyArgs bool) []choice {
 
 // values are the possible values, each after a prefix.
 func values(v *kong.Value, prefix string) []choice {
-	words := v.Tag.Get("complete")
-	if words == "FILE" {
-		return []choice{anyFile}
-	}
 	var list []choice
+	words := v.Tag.Get("complete")
+	switch words {
+	case "FILE":
+		return []choice{anyFile}
+	case "FLAGS":
+		for _, n := range flagsNames() {
+			list = append(list, choice{prefix + n.name, n.read})
+		}
+		return list
+	}
 	for _, word := range strings.Split(cmp.Or(v.Enum, words), ",") {
 		if word != "" {
 			list = append(list, choice{word: prefix + word})

@@ -57,7 +57,9 @@ func TestChoices(t *testing.T) {
 		{"-- ", ":files"},
 		{"- ", ":files"},
 		{"load -", "--help --door --json --version --from --header --null --resume --key --value --ttl-column --expires-column --flags-column " +
-			"--ttl --flags --mode --rate --gentle --detach --dry-run --progress --rejects --max-errors"},
+			"--ttl --flags --flags-for --mode --rate --gentle --detach --dry-run --progress --rejects --max-errors"},
+		{"load --flags-for=spy", "--flags-for=spymemcached-bytes --flags-for=spymemcached-string --flags-for=spymemcached-bool"},
+		{"load --flags-for dalli-", "dalli-bytes dalli-string dalli-json"},
 		{"fill -", "--help --door --json --version --count --bytes --key --size --seed --ttl --flags --mode --rate --gentle --detach --dry-run --progress"},
 		{"fill ", ""},
 		{"keys -", "--help --door --json --version --delimiter --depth --sort --limit --prefix --match --progress --timeout"},

@@ -27,6 +27,7 @@ func (c *loadCommand) request(s *source) door.Request {
 	request.ExpiresColumn = c.ExpiresColumn
 	request.FlagsColumn = c.FlagsColumn
 	c.marking.add(&request)
+	request.Flags = cmp.Or(request.Flags, uint32(c.FlagsFor))
 	c.rejection.add(&request)
 	request.Resume = c.Resume
 	return request

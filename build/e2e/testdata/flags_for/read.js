@@ -1,0 +1,29 @@
+// LIBRARY HOST PORT KEY...: type and value of each key, a line of JSON each; bytes in hexadecimal.
+const [library, host, port, ...keys] = process.argv.slice(2);
+
+function opened() {
+  const server = `${host}:${port}`;
+  switch (library) {
+    case "memcached": {
+      const cache = new (require("memcached"))(server);
+      return [(key, done) => cache.get(key, done), () => cache.end()];
+    }
+    case "memcache-client": {
+      const cache = new (require("memcache-client").MemcacheClient)({ server });
+      return [(key, done) => cache.get(key, (err, got) => done(err, got && got.value)), () => cache.shutdown()];
+    }
+  }
+}
+
+const [get, close] = opened();
+function next() {
+  const key = keys.shift();
+  if (key === undefined) return close();
+  get(key, (err, value) => {
+    if (err) throw err;
+    const bytes = Buffer.isBuffer(value);
+    console.log(JSON.stringify([bytes ? "Buffer" : typeof value, bytes ? value.toString("hex") : value]));
+    next();
+  });
+}
+next();
