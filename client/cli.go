@@ -60,6 +60,7 @@ type loadCommand struct {
 	TTLColumn     string `group:"Columns:" name:"ttl-column" placeholder:"COLUMN" help:"Column of the time to live: seconds, or a duration such as 1500ms or 24h; 0 means for ever."`
 	ExpiresColumn string `group:"Columns:" placeholder:"COLUMN" help:"Column of the date at which the item expires: seconds since 1970; 0 means never."`
 	FlagsColumn   string `group:"Columns:" placeholder:"COLUMN" help:"Column of memcached's client flags."`
+	JSONColumns   string `group:"Columns:" name:"json-columns" placeholder:"COLUMNS" help:"With --value json: columns that hold JSON (numbers, true, false, objects, arrays), which stays what it is; the others become strings. Names or numbers, separated by commas."`
 
 	marking
 	FlagsFor flagsFor `group:"Rows:" placeholder:"NAME" xor:"flags" complete:"FLAGS" help:"Or the flags by which an application's client library knows the value's type: php-json, pylibmc-int, dalli-string and others; a wrong name lists all of them."`

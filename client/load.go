@@ -26,6 +26,7 @@ func (c *loadCommand) request(s *source) door.Request {
 	request.TTLColumn = c.TTLColumn
 	request.ExpiresColumn = c.ExpiresColumn
 	request.FlagsColumn = c.FlagsColumn
+	request.JSONColumns = c.JSONColumns
 	c.marking.add(&request)
 	request.Flags = cmp.Or(request.Flags, uint32(c.FlagsFor))
 	c.rejection.add(&request)

@@ -27,6 +27,7 @@ func TestKnown(t *testing.T) {
 		{Options{Format: MySQL}, "k\n", NoColumn, ""},
 		{Options{Format: MySQL, Header: true, Key: "user:{id}", Value: "json"}, "id\tbio\n7\tx\xff\n", NotUTF8, "user:7"},
 		{Options{Format: MySQL, Header: true, Key: "user:{id}", Value: "json"}, "id\tbio\n7\tx\\\n", LoneEscape, "user:7"},
+		{Options{Format: MySQL, Header: true, Key: "user:{id}", Value: "json", JSONColumns: "bio"}, "id\tbio\n7\tx\n", NotJSON, "user:7"},
 		{numbers(PSQL), "k\tv\tx\t\\N\n", BadFlags, "k"},
 		{numbers(TSV), "k\tv\t1\tx\n", BadTTL, "k"},
 		{numbers(TSV), "a b\tv\t1\tx\n", KeyByte, ""},

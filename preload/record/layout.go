@@ -26,6 +26,8 @@ type layout struct {
 	value   template
 	json    bool // the value is the whole row
 
+	jsonColumns []int // indexes of those that hold JSON themselves
+
 	// Indexes of columns; -1: there is none.
 	base64  int // of the value in base64
 	ttl     int
@@ -76,6 +78,15 @@ func newLayout(o *Options) (layout, error) {
 		}
 	} else if l.value, err = l.parse("value", value); err != nil {
 		return l, err
+	}
+	if o.JSONColumns != "" {
+		for name := range strings.SplitSeq(o.JSONColumns, ",") {
+			column, err := l.column(name)
+			if err != nil {
+				return l, err
+			}
+			l.jsonColumns = append(l.jsonColumns, column)
+		}
 	}
 	for _, column := range []struct {
 		name string

@@ -63,6 +63,7 @@ func TestDetails(t *testing.T) {
 		{Options{Format: CSV, Key: "1", Value: "3"}, "k,v\n", "fewer columns than expected: 2 instead of 3"},
 		{Options{Format: CSV, Header: true, Key: "a", Value: "b"}, "a,b,c\nk,v\n", "fewer columns than expected: 2 instead of 3"},
 		{Options{}, "k\n", "no tab between key and value"},
+		{Options{Format: CSV, Header: true, Value: "json", JSONColumns: "on"}, "id,on\n1,t\n", `a column of --json-columns is not JSON: "on" is "t"`},
 	} {
 		test.options.ValueMax = 1 << 20
 		p, err := New(test.options)

@@ -76,6 +76,9 @@ type Options struct {
 	TTLColumn     string `json:"ttl_column,omitempty"`
 	ExpiresColumn string `json:"expires_column,omitempty"`
 	FlagsColumn   string `json:"flags_column,omitempty"`
+	// JSONColumns, with Value "json", are columns that hold JSON themselves: names or numbers, separated by commas. A
+	// name that has a comma is given by its number.
+	JSONColumns string `json:"json_columns,omitempty"`
 
 	// TTL and Flags are for rows that say none themselves. TTL is in seconds from the moment a row is stored, 0
 	// for ever, TTLMax at most. It is relative however large it is: memcached's own rule, that above 30 days it
@@ -188,6 +191,7 @@ func (o *Options) check() error {
 			{"ttl-column", o.TTLColumn != ""},
 			{"expires-column", o.ExpiresColumn != ""},
 			{"flags-column", o.FlagsColumn != ""},
+			{"json-columns", o.JSONColumns != ""},
 		} {
 			if option.set {
 				return optionError("the formats mysql, psql, csv, tsv and jsonl have columns: --from says which it is",
@@ -197,6 +201,13 @@ func (o *Options) check() error {
 	}
 	if o.Format == JSONL && o.Header {
 		return optionError("", "the format jsonl has no header: its rows name their columns themselves")
+	}
+	switch {
+	case o.JSONColumns == "":
+	case o.Format == JSONL:
+		return optionError("", "the members of jsonl are JSON already, so that --json-columns means nothing")
+	case o.Value != "json":
+		return optionError("--value json makes the whole row a JSON object", "--json-columns are columns of a row as JSON")
 	}
 	if o.TTLColumn != "" && o.ExpiresColumn != "" {
 		return optionError("", "a row cannot have both a time to live and a date: --ttl-column or --expires-column")

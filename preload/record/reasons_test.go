@@ -36,6 +36,7 @@ func TestReasons(t *testing.T) {
 		{Options{Format: TSV}, 0, "k", reject(NoColumn, 2)},
 		{Options{Format: TSV}, 0, "k\tv\tx", reject(MoreColumn, 5)},
 		{Options{Format: JSONL}, 0, "{\"key\":\"\xff\"}", reject(NotUTF8, 1)},
+		{Options{Format: CSV, Header: true, Value: "json", JSONColumns: "k"}, 0, "k\nx", reject(NotJSON, 1)},
 		{Options{Format: MySQL}, 0, "k\tv\\r", reject(BadEscape, 4)},
 		{Options{Format: MySQL}, 0, "k\tv\\", reject(LoneEscape, 4)},
 		{Options{Format: CSV}, 0, `k,v"`, reject(BareQuote, 4)},
@@ -70,7 +71,11 @@ func TestReasons(t *testing.T) {
 		{Options{Format: Dump}, 0, "ms k 1 O00000000 q\r\nv\r\n", reject(BadChecksum, 1)},
 		{Options{Format: Dump}, 0, "ms k 1 O8eb49ab5X q\r\nv\r\nmd l I q\r\n", reject(BadMarks, 23)},
 	} {
-		check(t, test.input, parse(t, test.options, test.rowMax, test.input), []found{test.want})
+		rows := parse(t, test.options, test.rowMax, test.input)
+		if test.options.Header {
+			rows = rows[1:]
+		}
+		check(t, test.input, rows, []found{test.want})
 		reached[test.want.reason] = true
 	}
 

@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ const (
 	NoColumn   Reason = "fewer columns than expected"
 	MoreColumn Reason = "more columns than expected"
 	NotUTF8    Reason = "not UTF-8, which JSON must be"
+	NotJSON    Reason = "a column of --json-columns is not JSON"
 )
 
 // A splitter splits rows into fields.
@@ -30,6 +32,7 @@ type table struct {
 	names  []string // the header's
 	index  []int    // of layout.columns in the row; nil: not known yet
 	last   int      // the largest index
+	isJSON []bool   // by a field's index: it holds JSON itself; nil: none does
 	fields []field  // of the row
 	chosen []field  // of these, layout.columns
 	field  []byte   // the text of one of them
@@ -188,6 +191,12 @@ func (t *table) resolve() error {
 		t.index = append(t.index, at)
 		t.last = max(t.last, at)
 	}
+	if len(t.jsonColumns) > 0 {
+		t.isJSON = make([]bool, len(t.names))
+		for _, column := range t.jsonColumns {
+			t.isJSON[t.index[column]] = true
+		}
+	}
 	return nil
 }
 
@@ -246,7 +255,8 @@ func (t *table) object(content []byte, row *Row) Kind {
 			t.made = append(t.made, ',')
 		}
 		t.made = append(appendJSON(t.made, []byte(t.names[i])), ':')
-		if f.null && t.options.Null != NullLiteral {
+		isJSON := t.isJSON != nil && t.isJSON[i]
+		if f.null && (isJSON || t.options.Null != NullLiteral) { // the text of a NULL is not JSON in any format
 			t.made = append(t.made, "null"...)
 			continue
 		}
@@ -259,8 +269,12 @@ func (t *table) object(content []byte, row *Row) Kind {
 		if !utf8.Valid(text) {
 			return row.reject(NotUTF8, f.at)
 		}
-		t.field = append(t.field[:0], text...)
-		t.made = appendJSON(t.made[:at], t.field)
+		if !isJSON {
+			t.field = append(t.field[:0], text...)
+			t.made = appendJSON(t.made[:at], t.field)
+		} else if !json.Valid(text) {
+			return row.rejectFor(NotJSON, f.at, "%.64q is %.64q", t.names[i], text)
+		}
 		if len(t.made)-from > t.options.ValueMax {
 			row.Oversize = true
 			break
