@@ -82,7 +82,7 @@ type storing struct {
 	Gentle bool    `group:"Pace:" help:"Take at most a tenth of the time of one of memcached's threads."`
 	Detach bool    `group:"Pace:" help:"Let memcached finish even if the client ends first."`
 
-	DryRun bool `group:"Output:" help:"Do everything but store, and show what memory the rows would need."`
+	DryRun bool `group:"Output:" help:"Do everything but store: show the first rows as they would be stored, and what memory all would need."`
 	watching
 }
 

@@ -149,7 +149,7 @@ func TestShownKey(t *testing.T) {
 
 func TestSpan(t *testing.T) {
 	for seconds, want := range map[int64]string{
-		0: "0s", 59: "59s", 60: "1m", 61: "1m1s", 3599: "59m59s", 3600: "1h", 5400: "1h30m", 5429: "1h30m", 5430: "1h31m", 86399: "24h",
+		0: "0s", 59: "59s", 60: "1m", 61: "1m1s", 3599: "59m59s", 3600: "1h", 5400: "1h30m", 5429: "1h30m", 5430: "1h31m", 86399: "1d", 86369: "23h59m",
 		172799: "2d", 2*86400 + 3*3600: "2d3h", record.TTLMax: "24855d3h",
 	} {
 		if got := span(seconds); got != want {

@@ -73,12 +73,16 @@ func jsonText(key []byte) (text *string, base64 []byte) {
 
 // span is a number of seconds with one unit or two, such as 5s, 1h30m or 2d3h.
 func span(seconds int64) string {
+	const day = 24 * time.Hour
 	d := time.Duration(seconds) * time.Second
+	if d < day && d.Round(time.Minute) == day {
+		d = day // as hours and minutes it would be 24h
+	}
 	for _, u := range []struct {
 		large, small         time.Duration
 		largeUnit, smallUnit string
 	}{
-		{24 * time.Hour, time.Hour, "d", "h"}, {time.Hour, time.Minute, "h", "m"}, {time.Minute, time.Second, "m", "s"},
+		{day, time.Hour, "d", "h"}, {time.Hour, time.Minute, "h", "m"}, {time.Minute, time.Second, "m", "s"},
 	} {
 		if d < u.large {
 			continue

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"memcached-backdoor/preload/door"
 )
@@ -29,6 +30,18 @@ func TestMemory(t *testing.T) {
 		{
 			name: "gone, and for another reason", change: func(l *door.Load) { l.Gone = &door.Gone{Rows: 2, Exact: true, Unknown: "they were flushed"} },
 			out: "4 rows read: 3 stored, 1 rejected, 0 skipped (40 B in 0.01 s, 400 rows/s, native); 2 of the stored rows are gone again: they were flushed\n",
+		},
+		{
+			name: "first rows", change: func(l *door.Load) {
+				l.DryRun, l.First = true, []door.First{
+					{Mode: "set", Key: `"user:1"`, Size: 5, Value: `"Trond"`},
+					{Mode: "add", Key: `"\x1b[2J"`, Flags: 7, TTL: -1, CAS: 77, Stale: true, Won: true, Size: 2000, Value: `"\x00 x"`, Cut: true},
+				}
+			}, args: "--dry-run",
+			out: "first rows, as they would be stored:\n" +
+				"  set \"user:1\", flags 0, never expires, 5 B: \"Trond\"\n" +
+				"  add \"\\x1b[2J\", flags 7, has expired already, CAS 77, stale, won, 2.0 kB: \"\\x00 x\"…\n" +
+				"4 rows read: 3 would be stored, 1 rejected, 0 skipped (40 B in 0.01 s, 400 rows/s, native)\n",
 		},
 		{
 			name: "dry run that fits", change: func(l *door.Load) {
@@ -85,6 +98,15 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// The expiry of a first row is a date, in the user's time zone, and the time left.
+func TestFirstExpires(t *testing.T) {
+	now := time.Date(2026, 11, 27, 17, 30, 0, 0, time.FixedZone("CET", 3600))
+	const want = `set "k", flags 0, expires 2026-11-28 17:30:10 CET (in 1d), 1 B: "v"`
+	if got := firstLine(&door.First{Mode: "set", Key: `"k"`, TTL: 86410, Size: 1, Value: `"v"`}, now); got != want {
+		t.Errorf("%s\nand not\n%s", got, want)
+	}
+}
+
 // Each of several files has its memory, and the hint is for the largest.
 func TestMemoryOfSeveral(t *testing.T) {
 	var files []string
@@ -98,11 +120,14 @@ func TestMemoryOfSeveral(t *testing.T) {
 	megabytes := uint64(60)
 	path := serve(t, func(c *door.Call, req door.Request) {
 		megabytes += 10
-		c.Finish(door.Reply{Load: &door.Load{Rows: 1, Stored: 1, DryRun: true, Memory: &door.Memory{Needed: 1 << 20, Limit: 1, Megabytes: megabytes}}})
+		c.Finish(door.Reply{Load: &door.Load{Rows: 1, Stored: 1, DryRun: true, First: []door.First{{Mode: "set", Key: `"k"`, Value: `""`}}, Memory: &door.Memory{Needed: 1 << 20, Limit: 1, Megabytes: megabytes}}})
 	})
 	const header = "  slab class  chunk size  chunks  free now  pages more\n"
-	start(t, path, nil, append([]string{"load", "--dry-run"}, files...)...).ends(0, "2 rows read: 2 would be stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n"+
-		"memory for "+files[0]+": 1.0 MB of pages more, 0 B are free: it does not fit, rows would be evicted\n"+header+
-		"memory for "+files[1]+": 1.0 MB of pages more, 0 B are free: it does not fit, rows would be evicted\n"+header,
+	start(t, path, nil, append([]string{"load", "--dry-run"}, files...)...).ends(0,
+		"first rows of "+files[0]+", as they would be stored:\n  set \"k\", flags 0, never expires, 0 B: \"\"\n"+
+			"first rows of "+files[1]+", as they would be stored:\n  set \"k\", flags 0, never expires, 0 B: \"\"\n"+
+			"2 rows read: 2 would be stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n"+
+			"memory for "+files[0]+": 1.0 MB of pages more, 0 B are free: it does not fit, rows would be evicted\n"+header+
+			"memory for "+files[1]+": 1.0 MB of pages more, 0 B are free: it does not fit, rows would be evicted\n"+header,
 		"hint: memcached -m 80 would hold them\n")
 }

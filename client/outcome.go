@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"time"
 
 	"memcached-backdoor/preload/door"
 )
@@ -85,8 +86,9 @@ func (o *outcome) finish(asJSON bool, err error) error {
 	} else {
 		o.listRejects(os.Stderr)
 		o.printNotes(os.Stderr)
-		_, printed = fmt.Println(o.summary(interrupted(err)))
-		printed = cmp.Or(printed, o.printMemory(os.Stdout))
+		printed = o.printFirst(os.Stdout, time.Now())
+		_, summary := fmt.Println(o.summary(interrupted(err)))
+		printed = cmp.Or(printed, summary, o.printMemory(os.Stdout))
 		o.hintMemory(os.Stderr)
 	}
 	if printed != nil && (err == nil || errors.Is(err, errRejected)) {

@@ -150,6 +150,9 @@ type Load struct {
 	// DryRun says that nothing was stored: rows that count as stored would have been.
 	DryRun bool `json:"dry_run,omitempty"`
 
+	// First are the first rows that a dry run would store. Only the reply that ends it has them.
+	First []First `json:"first,omitempty"`
+
 	// Memory is what the rows of a dry run would need.
 	Memory *Memory `json:"memory,omitempty"`
 
@@ -165,6 +168,38 @@ type Load struct {
 
 	// EngineReason is the reason if that was not [EngineNative].
 	EngineReason string `json:"engine_reason,omitempty"`
+}
+
+// MaxFirst is how many rows a dry run shows.
+const MaxFirst = 3
+
+// First is a row as it would be stored.
+type First struct {
+	// Mode is what it would be stored with: set, add or replace. Whether the key is there is not looked up.
+	Mode record.Mode `json:"mode"`
+
+	// Key is the key as a quoted Go string, so that a terminal can show it.
+	Key string `json:"key"`
+
+	// Flags are memcached's client flags.
+	Flags uint32 `json:"flags"`
+
+	// TTL is in seconds; 0: it never expires; -1: it has expired when it is stored.
+	TTL int64 `json:"ttl"`
+
+	// CAS is the CAS unique that the row asks for; 0: none.
+	CAS uint64 `json:"cas,omitempty"`
+
+	// Stale and Won are memcached's marks.
+	Stale bool `json:"stale,omitempty"`
+	Won   bool `json:"won,omitempty"`
+
+	// Size is the value's length in bytes.
+	Size int `json:"size"`
+
+	// Value is the beginning of the value as a quoted Go string, of 64 bytes at most; Cut says that there is more.
+	Value string `json:"value"`
+	Cut   bool   `json:"cut,omitempty"`
 }
 
 // Memory is memcached's memory for items, and what the rows of a dry run would need of it.

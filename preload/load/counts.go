@@ -46,6 +46,7 @@ type Counts struct {
 
 	Reasons map[record.Reason]uint64 // of rejected and skipped rows
 	Rejects []Reject                 // the first, in the order of their lines
+	First   []First                  // the first stored rows
 	Notes   []string                 // about the input (record.Parser.Notes), when the load has ended
 
 	// Position is behind the last row that is accounted for.
@@ -92,6 +93,7 @@ func (l *loader) account(b *loadBatch) error {
 		if l.options.Sample != nil {
 			l.options.Sample.add(b.Batch)
 		}
+		c.keepFirst(b.Batch, l.options.FirstKept)
 	}
 	// What has no outcome does not count as read.
 	c.Rows += b.rows - uint64(b.Len()) + outcomes.Sum()

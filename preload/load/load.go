@@ -61,6 +61,8 @@ type Options struct {
 	Sample *Sample
 	// RejectsKept is how many rejected rows the counts list at most.
 	RejectsKept int
+	// FirstKept is how many of the first stored rows the counts list at most.
+	FirstKept int
 	// Progress, if not nil, is called now and then with the counts so far, which it may read until it returns.
 	Progress func(*Counts)
 }

@@ -21,6 +21,9 @@ func optionsOf(call *door.Call, request door.Request) load.Options {
 		RejectsKept: door.MaxRejects,
 		Sample:      load.NewSample(),
 	}
+	if request.DryRun {
+		options.FirstKept = door.MaxFirst
+	}
 	if request.Rejects {
 		options.Rejects, options.Reasons = call.Rejects, call.Reasons
 	}
@@ -61,6 +64,7 @@ func (s *Server) load(call *door.Call, request door.Request, target engine.Targe
 	counts, err := s.counted(request.DryRun, func() (load.Counts, error) { return load.Load(store, source{call}, options) })
 	outcome := report(&counts)
 	if request.DryRun {
+		outcome.First = firstOf(counts.First)
 		outcome.Memory = memoryOf(memory, unknown)
 	} else {
 		if isFile {

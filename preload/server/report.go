@@ -5,7 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/engine"
 	"memcached-backdoor/preload/load"
@@ -45,6 +47,39 @@ func report(c *load.Counts, took time.Duration) *door.Load {
 		l.Rejects = append(l.Rejects, reject)
 	}
 	return l
+}
+
+// firstOf makes the first rows of a reply.
+func firstOf(rows []load.First) (first []door.First) {
+	for _, r := range rows {
+		f := door.First{
+			Mode: r.Mode, Key: strconv.Quote(string(r.Key)), Flags: r.Flags, TTL: int64(r.TTL), CAS: r.CAS,
+			Stale: r.Stale, Won: r.Won, Size: r.Size, Cut: len(r.Value) < r.Size,
+		}
+		if r.TTL == batch.Past {
+			f.TTL = -1
+		}
+		head := string(r.Value)
+		if f.Cut {
+			head = wholeRunes(head)
+		}
+		f.Value = strconv.Quote(head)
+		first = append(first, f)
+	}
+	return first
+}
+
+// wholeRunes is s without the beginning of a character at its end, of which the rest was cut off.
+func wholeRunes(s string) string {
+	for n := 1; n < utf8.UTFMax && n <= len(s); n++ {
+		if tail := s[len(s)-n:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRuneInString(tail) {
+				return s[:len(s)-n]
+			}
+			break
+		}
+	}
+	return s
 }
 
 // failure makes a call's error of that of a load, with what the load had done.
