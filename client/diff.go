@@ -9,6 +9,7 @@ import (
 
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/dump"
+	"memcached-backdoor/preload/record"
 )
 
 type diffCommand struct {
@@ -176,7 +177,9 @@ func (d *difference) eachDumped(each func(*item)) itemsEnd {
 			each(i)
 		}
 	})
-	if end.err != nil {
+	if foreign, ok := errors.AsType[*record.OptionError](end.err); ok {
+		end.err = hintError{fileError(d.name, foreign), foreign.Hint}
+	} else if end.err != nil {
 		end.err = fileError(d.name, end.err)
 	}
 	return end

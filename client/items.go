@@ -49,6 +49,10 @@ func readItems(r io.Reader, valueMax int, each func(*item)) (end itemsEnd) {
 			if kind == record.More {
 				break
 			}
+			if kind == record.Failed {
+				end.err = row.Err
+				return end
+			}
 			end.take(kind, &row, data, each)
 			data = data[row.Size:]
 		}

@@ -22,6 +22,7 @@ func (l *loader) resume() error {
 		return nil
 	}
 	l.position = l.options.From
+	l.parser.Resume()
 	return l.source.SeekTo(l.position.Offset)
 }
 

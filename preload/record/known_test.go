@@ -97,6 +97,7 @@ func TestKnown(t *testing.T) {
 		var kind Kind
 		if cut {
 			data = data[:50]
+			p.rowMax = 49
 			if kind = p.Next(data, false, &row); kind == More {
 				kind = p.Cut(data, &row)
 			}

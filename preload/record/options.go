@@ -112,8 +112,22 @@ func optionError(hint, format string, args ...any) *OptionError {
 	return &OptionError{Message: fmt.Sprintf(format, args...), Hint: hint}
 }
 
-// New makes a parser. The error is an *OptionError.
+// New makes a parser of a whole input: a foreign file fails at its beginning. The error is an *OptionError, as is that of
+// a Failed row.
 func New(o Options) (*Parser, error) {
+	p, err := newParser(o)
+	if err != nil {
+		return nil, err
+	}
+	probe, err := newParser(o)
+	if o.Format == "" {
+		o.Format = Raw
+	}
+	p.look = &look{options: o, probe: probe}
+	return p, err
+}
+
+func newParser(o Options) (*Parser, error) {
 	if o.Format == "" {
 		o.Format = Raw
 	}

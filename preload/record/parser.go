@@ -14,9 +14,10 @@ type format interface {
 // A Parser parses the rows of an input, one after the other.
 type Parser struct {
 	format    format
-	bom       bool // the input may begin with a byte order mark here
-	marked    bool // it did
-	multiline bool // rows may have line feeds in them
+	look      *look // at the beginning of the input; nil: it is over
+	bom       bool  // the input may begin with a byte order mark here
+	marked    bool  // it did
+	multiline bool  // rows may have line feeds in them
 	rowMax    int
 }
 
@@ -44,6 +45,15 @@ func (p *Parser) RowMax() int { return p.rowMax }
 // anything else with what follows row.Size.
 func (p *Parser) Next(data []byte, eof bool, row *Row) Kind {
 	*row = Row{}
+	if p.look != nil {
+		switch known, err := p.look.foreign(data, eof, p.rowMax); {
+		case err != nil:
+			return row.fail(err)
+		case !known:
+			return More
+		}
+		p.look = nil
+	}
 	mark := 0
 	if p.bom {
 		switch mark = byteOrderMark(data); {
@@ -79,6 +89,9 @@ func (p *Parser) Next(data []byte, eof bool, row *Row) Kind {
 	}
 	return kind
 }
+
+// Resume says, before the first row, that the input does not begin here: what is here is a row, whatever it looks like.
+func (p *Parser) Resume() { p.look, p.bom = nil, false }
 
 // byteOrderMark is the length of the mark at the beginning of data; -1: not known yet.
 func byteOrderMark(data []byte) int {

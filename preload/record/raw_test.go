@@ -32,8 +32,8 @@ func TestRaw(t *testing.T) {
 		{name: "empty line", input: "\nk\tv\n", want: []found{reject(NoTab, 1), item("k", "v")}},
 		{name: "empty key", input: "\tv\n", want: []found{reject(EmptyKey, 1)}},
 		{name: "space in the key", input: "user 1\tv\n", want: []found{rejected("user 1", KeyByte, 5)}},
-		{name: "NUL in the key", input: "user\x001\tv\n", want: []found{rejected("user\x001", KeyByte, 5)}},
-		{name: "DEL in the key", input: "user\x7f\tv\n", want: []found{rejected("user\x7f", KeyByte, 5)}},
+		{name: "NUL in the key", input: "k\tv\nuser\x001\tv\n", want: []found{item("k", "v"), rejected("user\x001", KeyByte, 5)}},
+		{name: "DEL in the key", input: "k\tv\nuser\x7f\tv\n", want: []found{item("k", "v"), rejected("user\x7f", KeyByte, 5)}},
 		{name: "carriage return in the key", input: "k\r\tv\n", want: []found{rejected("k\r", KeyByte, 2)}},
 		{name: "nothing", input: ""},
 		{

@@ -79,14 +79,13 @@ func TestHeaderRow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct {
-		input  string
-		header bool
-	}{{"\n", false}, {"id,bio\n", true}, {"\n", false}} {
+	data := []byte("\nid,bio\n\n")
+	for _, header := range []bool{false, true, false} {
 		var row Row
-		if kind := p.Next([]byte(test.input), false, &row); kind != Nothing || row.Header != test.header {
-			t.Errorf("%q: kind %d, header %t", test.input, kind, row.Header)
+		if kind := p.Next(data, true, &row); kind != Nothing || row.Header != header {
+			t.Errorf("%q: kind %d, header %t", data, kind, row.Header)
 		}
+		data = data[row.Size:]
 	}
 }
 

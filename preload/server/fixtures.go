@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"runtime/debug"
 	"time"
 
@@ -169,7 +170,9 @@ func (p *fixtureLoad) file(store batch.Store, file fixtures.File) {
 	if more := counts.Rejected - uint64(len(counts.Rejects)); more > 0 {
 		p.problem("%s: %s more rejected", file.Path, door.Count(more, "row"))
 	}
-	if err != nil {
+	if wrong, ok := errors.AsType[*record.OptionError](err); ok && wrong.Hint != "" {
+		p.problem("%s: %v; %s", file.Path, err, wrong.Hint)
+	} else if err != nil {
 		p.problem("%s: %v", file.Path, err)
 	}
 	if counts.Incomplete {
