@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -49,9 +50,13 @@ func (line *commandLine) doorPath() string {
 type loadCommand struct {
 	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Files to read, one after the other; - is standard input."`
 
-	From   string `group:"Input:" placeholder:"FORMAT" complete:"raw,mysql,psql,csv,tsv,jsonl,memcached,dump" help:"Format of the rows: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns separated by tabs; jsonl, a JSON object per line; memcached, set, add and ms commands; dump, what dump writes. Default: by the file extension, else raw."`
+	From   string `group:"Input:" placeholder:"FORMAT" complete:"raw,mysql,psql,csv,tsv,outfile,jsonl,memcached,dump" help:"Format of the rows: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns separated by tabs; outfile, of SELECT INTO OUTFILE and mysqldump --tab; jsonl, a JSON object per line; memcached, set, add and ms commands; dump, what dump writes. Default: by the file extension, else raw."`
 	Header bool   `group:"Input:" help:"The first row has the names of the columns."`
-	Null   string `group:"Input:" placeholder:"WHAT" complete:"skip,empty,literal" help:"What becomes of a NULL: skip leaves the row out (default of psql and jsonl), empty stores an empty value (of csv and tsv), literal stores its text in the input (of mysql)."`
+	Null   string `group:"Input:" placeholder:"WHAT" complete:"skip,empty,literal" help:"What becomes of a NULL: skip leaves the row out (default of psql, outfile and jsonl), empty stores an empty value (of csv and tsv), literal stores its text in the input (of mysql)."`
+
+	Delimiter character `group:"Input:" placeholder:"CHAR" help:"What separates the columns of csv, tsv or outfile: an ASCII character, or tab. Default: a comma in csv, else a tab."`
+	Quote     character `group:"Input:" placeholder:"CHAR" help:"What columns of csv, tsv or outfile may be enclosed by: an ASCII character, or none. Default: a double quote in csv, else none."`
+	Escape    character `group:"Input:" placeholder:"CHAR" help:"What escapes characters in csv, tsv or outfile, by the rules of LOAD DATA: an ASCII character, or none. Default: a backslash in outfile, else none."`
 
 	Resume bool `group:"Input:" help:"Continue an interrupted load of the same file with the same options; from the beginning if there was none, if the file has changed, or if the stored rows are no longer in the cache."`
 
@@ -128,6 +133,15 @@ func (m *mode) UnmarshalText(text []byte) error {
 		return nil
 	}
 	return fmt.Errorf("%q is no mode: set, add or replace", text)
+}
+
+// character is a character of how rows are written; "": the format's default.
+type character string
+
+// UnmarshalText reads a character. An empty text means none, as it does in MySQL's ENCLOSED BY and ESCAPED BY.
+func (c *character) UnmarshalText(text []byte) error {
+	*c = character(cmp.Or(string(text), "none"))
+	return nil
 }
 
 // rowRate is a number of rows a second, from 1; 0: no --rate.

@@ -20,6 +20,9 @@ func (c *loadCommand) request(s *source) door.Request {
 	request := c.storing.request()
 	request.Rows.Format = cmp.Or(record.Format(c.From), s.format())
 	request.Null = record.Null(c.Null)
+	request.Delimiter = string(c.Delimiter)
+	request.Quote = string(c.Quote)
+	request.Escape = string(c.Escape)
 	request.Header = c.Header
 	request.Key = c.Key
 	request.Value = c.Value

@@ -30,7 +30,7 @@ func TestOptionsHaveFlags(t *testing.T) {
 				if option == "" || option == "-" {
 					continue
 				}
-				value := map[string]string{"from": "csv", "null": "skip", "mode": "add", "to": "csv", "max_errors": "5%"}[option]
+				value := map[string]string{"from": "csv", "null": "skip", "mode": "add", "to": "csv", "max_errors": "5%", "delimiter": "tab"}[option]
 				if value == "" {
 					value = map[reflect.Kind]string{reflect.Bool: "true", reflect.String: "text"}[options.Field(i).Type.Kind()]
 				}
@@ -54,6 +54,32 @@ func TestOptionsHaveFlags(t *testing.T) {
 					t.Errorf("%s --%s=%s asks for %s, %v", command, flag, value, sent, err)
 				}
 			}
+		}
+	}
+}
+
+// TestNoCharacter: an empty character is none, and what is not said is the format's.
+func TestNoCharacter(t *testing.T) {
+	for _, test := range []struct {
+		args          []string
+		quote, escape string
+	}{
+		{nil, "", ""},
+		{[]string{"--quote", "", "--escape", ""}, "none", "none"},
+		{[]string{"--quote=", "--escape=none"}, "none", "none"},
+		{[]string{"--quote", `"`, "--escape", `\`}, `"`, `\`},
+	} {
+		var line commandLine
+		parser, err := newParser(&line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parser.Parse(append([]string{"load"}, test.args...)); err != nil {
+			t.Errorf("%q: %v", test.args, err)
+			continue
+		}
+		if request := line.Load.request(&source{}); request.Quote != test.quote || request.Escape != test.escape {
+			t.Errorf("%q: quote %q, escape %q", test.args, request.Quote, request.Escape)
 		}
 	}
 }

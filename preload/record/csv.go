@@ -9,10 +9,11 @@ const (
 	OpenQuote  Reason = "a quote that is not closed"
 )
 
-// quoted is CSV (RFC 4180); a line feed alone is a line end, too.
+// quoted is CSV (RFC 4180), with the quote and the delimiter of its dialect; a line feed alone is a line end, too.
 //
 // Called with more of the input, next continues where it stopped: a row may be long.
 type quoted struct {
+	dialect
 	state   quotedState
 	scanned int // bytes that state is about
 	line    int // between scanned and this there is no line feed
@@ -24,7 +25,8 @@ const (
 	fieldBegins quotedState = iota
 	unquoted
 	inQuotes
-	quoteSeen // in quotes: the closing one, or the first half of a doubled one
+	quoteSeen    // in quotes: the closing one, or the first half of a doubled one
+	carriageSeen // behind a quote (outfile)
 )
 
 func (q *quoted) next(data []byte, eof bool) (content, size int) {
@@ -33,12 +35,12 @@ func (q *quoted) next(data []byte, eof bool) (content, size int) {
 		switch q.state {
 		case fieldBegins:
 			q.state = unquoted
-			if rest[0] == '"' {
+			if rest[0] == q.quote && q.quote != 0 {
 				q.state = inQuotes
 				q.scanned++
 			}
 		case inQuotes:
-			n := bytes.IndexByte(rest, '"')
+			n := bytes.IndexByte(rest, q.quote)
 			if n < 0 {
 				q.scanned = len(data)
 				continue
@@ -47,7 +49,7 @@ func (q *quoted) next(data []byte, eof bool) (content, size int) {
 			q.state = quoteSeen
 		case quoteSeen:
 			q.state = unquoted // behind the closing quote
-			if rest[0] == '"' {
+			if rest[0] == q.quote {
 				q.state = inQuotes
 				q.scanned++
 			}
@@ -58,8 +60,8 @@ func (q *quoted) next(data []byte, eof bool) (content, size int) {
 			} else {
 				q.line = len(data)
 			}
-			if comma := bytes.IndexByte(data[q.scanned:q.line], ','); comma >= 0 {
-				q.scanned += comma + 1
+			if n := bytes.IndexByte(data[q.scanned:q.line], q.delimiter); n >= 0 {
+				q.scanned += n + 1
 				q.state = fieldBegins
 				continue
 			}
@@ -68,7 +70,7 @@ func (q *quoted) next(data []byte, eof bool) (content, size int) {
 				continue
 			}
 			content, size = q.line, q.line+1
-			*q = quoted{}
+			q.restart()
 			if content > 0 && data[content-1] == '\r' {
 				content--
 			}
@@ -79,13 +81,15 @@ func (q *quoted) next(data []byte, eof bool) (content, size int) {
 		return 0, 0
 	}
 	open := q.state == inQuotes
-	*q = quoted{}
+	q.restart()
 	content = len(data)
 	if !open && content > 0 && data[content-1] == '\r' {
 		content--
 	}
 	return content, len(data)
 }
+
+func (q *quoted) restart() { q.state, q.scanned, q.line = fieldBegins, 0, 0 }
 
 func (q *quoted) drop(data []byte) {
 	q.scanned = max(q.scanned-len(data), 0)
@@ -94,15 +98,15 @@ func (q *quoted) drop(data []byte) {
 
 func (q *quoted) split(fields []field, row []byte) ([]field, Reason, int) {
 	for at := 0; ; {
-		if at < len(row) && row[at] == '"' {
+		if at < len(row) && row[at] == q.quote && q.quote != 0 {
 			f := field{at: at + 1}
 			for f.end = f.at; ; {
-				n := bytes.IndexByte(row[f.end:], '"')
+				n := bytes.IndexByte(row[f.end:], q.quote)
 				if n < 0 {
 					return fields, OpenQuote, at
 				}
 				f.end += n
-				if f.end+1 == len(row) || row[f.end+1] != '"' {
+				if f.end+1 == len(row) || row[f.end+1] != q.quote {
 					break
 				}
 				f.coded = true
@@ -110,15 +114,15 @@ func (q *quoted) split(fields []field, row []byte) ([]field, Reason, int) {
 			}
 			fields = append(fields, f)
 			at = f.end + 1
-			if at < len(row) && row[at] != ',' {
+			if at < len(row) && row[at] != q.delimiter {
 				return fields, AfterQuote, at
 			}
 		} else {
 			f := field{at: at, end: len(row)}
-			if n := bytes.IndexByte(row[at:], ','); n >= 0 {
+			if n := bytes.IndexByte(row[at:], q.delimiter); n >= 0 {
 				f.end = at + n
 			}
-			if n := bytes.IndexByte(row[at:f.end], '"'); n >= 0 {
+			if n := bytes.IndexByte(row[at:f.end], q.quote); n >= 0 && q.quote != 0 {
 				return fields, BareQuote, at + n
 			}
 			f.null = f.at == f.end
@@ -135,7 +139,7 @@ func (q *quoted) split(fields []field, row []byte) ([]field, Reason, int) {
 // decode makes one quote of each doubled one; there are no others.
 func (q *quoted) decode(dst, raw []byte) ([]byte, Reason, int) {
 	for {
-		n := bytes.IndexByte(raw, '"')
+		n := bytes.IndexByte(raw, q.quote)
 		if n < 0 {
 			return append(dst, raw...), "", 0
 		}

@@ -70,24 +70,27 @@ func encodeBytes(format string) func(s string) string {
 func encodeCSV(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
 // checkRoundTrip encodes texts and compares them with what is parsed, as values and in JSON.
-func checkRoundTrip(t *testing.T, format Format, encode encoder, a, b string) {
+func checkRoundTrip(t *testing.T, o Options, encode encoder, a, b string) {
 	t.Helper()
 	input := encode("k", a, b) + encode("l", b, a)
-	values := parse(t, Options{Format: format, Key: "1", Value: "{2}|{3}"}, 0, input)
+	columns := o
+	columns.Key, columns.Value = "1", "{2}|{3}"
+	values := parse(t, columns, 0, input)
 	check(t, input, values, []found{item("k", a+"|"+b), item("l", b+"|"+a)})
 	input = encode("k", a) + encode("l", b)
-	check(t, input, parse(t, Options{Format: format}, 0, input), []found{item("k", a), item("l", b)})
+	check(t, input, parse(t, o, 0, input), []found{item("k", a), item("l", b)})
 
 	names := []string{"id", "a" + strings.ToValidUTF8(a, "?"), "b" + strings.ToValidUTF8(b, "?")}
 	header := encode(names...)
-	if format == MySQL { // names are not escaped
+	if o.Format == MySQL { // names are not escaped
 		for i, name := range names {
 			names[i] = strings.NewReplacer("\t", "?", "\n", "?").Replace(name)
 		}
 		header = strings.Join(names, "\t") + "\n"
 	}
 	input = header + encode("k", a, b)
-	rows := parse(t, Options{Format: format, Header: true, Value: "json"}, 0, input)
+	o.Header, o.Value = true, "json"
+	rows := parse(t, o, 0, input)
 	if len(rows) != 2 || rows[0].kind != Nothing {
 		t.Fatalf("%q: %+v", input, rows)
 	}

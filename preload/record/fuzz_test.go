@@ -96,7 +96,7 @@ func FuzzMySQL(f *testing.F) {
 		checkCut(t, Options{Format: MySQL}, 4+int(size), input)
 		parse(t, Options{Format: MySQL, Header: true, Value: "json"}, 4+int(size), input)
 		parse(t, Options{Format: MySQL, Key: "{2}:{1}", Value: "{2}{3}{2}", TTLColumn: "1", FlagsColumn: "3"}, 0, input)
-		checkRoundTrip(t, MySQL, joined(encodeMySQL, "\t", "\n"), a, b)
+		checkRoundTrip(t, Options{Format: MySQL}, joined(encodeMySQL, "\t", "\n"), a, b)
 	})
 }
 
@@ -109,10 +109,10 @@ func FuzzPSQL(f *testing.F) {
 		checkCut(t, Options{Format: PSQL}, 4+int(size), input)
 		parse(t, Options{Format: PSQL, Header: true, Value: "json"}, 4+int(size), input)
 		parse(t, Options{Format: PSQL, Key: "{2}:{1}", Value: "{2}{3}{2}", ExpiresColumn: "1", FlagsColumn: "3", Null: NullLiteral}, 0, input)
-		checkRoundTrip(t, PSQL, joined(encodePSQL, "\t", "\n"), a, b)
-		checkRoundTrip(t, PSQL, joined(encodePSQL, "\t", "\r\n"), b, a)
-		checkRoundTrip(t, PSQL, joined(encodeBytes(`\x%02x`), "\t", "\n"), a, b)
-		checkRoundTrip(t, PSQL, joined(encodeBytes(`\%03o`), "\t", "\n"), a, b)
+		checkRoundTrip(t, Options{Format: PSQL}, joined(encodePSQL, "\t", "\n"), a, b)
+		checkRoundTrip(t, Options{Format: PSQL}, joined(encodePSQL, "\t", "\r\n"), b, a)
+		checkRoundTrip(t, Options{Format: PSQL}, joined(encodeBytes(`\x%02x`), "\t", "\n"), a, b)
+		checkRoundTrip(t, Options{Format: PSQL}, joined(encodeBytes(`\%03o`), "\t", "\n"), a, b)
 	})
 }
 

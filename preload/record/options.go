@@ -18,13 +18,14 @@ const (
 	PSQL      Format = "psql"      // COPY … TO STDOUT, text: columns separated by tabs, with its escapes, and \N
 	CSV       Format = "csv"       // RFC 4180
 	TSV       Format = "tsv"       // columns separated by tabs: raw bytes
+	Outfile   Format = "outfile"   // SELECT … INTO OUTFILE, mysqldump --tab: columns separated by tabs, with escapes, and \N
 	JSONL     Format = "jsonl"     // a JSON object on each line
 	Memcached Format = "memcached" // set, add, replace and ms commands
 	Dump      Format = "dump"      // what a dump writes: ms commands with checksums, and mn at the end
 )
 
 // Formats are all of them.
-var Formats = []Format{Raw, MySQL, PSQL, CSV, TSV, JSONL, Memcached, Dump}
+var Formats = []Format{Raw, MySQL, PSQL, CSV, TSV, Outfile, JSONL, Memcached, Dump}
 
 // Null says what becomes of SQL's NULL.
 type Null string
@@ -42,7 +43,7 @@ var Nulls = []Null{NullSkip, NullEmpty, NullLiteral}
 // defaultNull loses nothing by accident. In mysql's output a NULL looks like the text NULL, and many writers of CSV
 // write an empty text like a NULL.
 var defaultNull = map[Format]Null{
-	MySQL: NullLiteral, PSQL: NullSkip, CSV: NullEmpty, TSV: NullEmpty, JSONL: NullSkip,
+	MySQL: NullLiteral, PSQL: NullSkip, CSV: NullEmpty, TSV: NullEmpty, Outfile: NullSkip, JSONL: NullSkip,
 }
 
 // Mode says which rows are stored: what becomes of a row whose key is in the cache, or is not.
@@ -62,6 +63,13 @@ var Modes = []Mode{ModeSet, ModeAdd, ModeReplace}
 type Options struct {
 	Format Format `json:"from,omitempty"` // "": Raw
 	Null   Null   `json:"null,omitempty"` // "": the format's default
+
+	// Delimiter is what separates columns, Quote what they may be enclosed by, and Escape what is before a character
+	// that is another one: an ASCII character, or "tab", or, for the last two, "none". "": the format's default
+	// (dialects). For CSV, TSV and Outfile.
+	Delimiter string `json:"delimiter,omitempty"`
+	Quote     string `json:"quote,omitempty"`
+	Escape    string `json:"escape,omitempty"`
 
 	// Header says that the first row has the names of the columns.
 	Header bool `json:"header,omitempty"`
@@ -137,8 +145,15 @@ func newParser(o Options) (*Parser, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	d, err := newDialect(&o)
+	if err != nil {
+		return nil, err
+	}
 	if o.Null == "" {
 		o.Null = defaultNull[o.Format]
+		if o.Format == Outfile && d.quote == 0 && d.escape == 0 {
+			o.Null = NullLiteral // as in mysql's output, NULL looks like its text
+		}
 	}
 	switch o.Mode {
 	case ModeAdd:
@@ -152,19 +167,17 @@ func newParser(o Options) (*Parser, error) {
 	}
 	p := &Parser{
 		bom:       !o.Middle,
-		multiline: o.Format == CSV || o.Format == PSQL || o.Format == Memcached || o.Format == Dump,
+		multiline: d.quote != 0 || d.escape != 0 || o.Format == CSV || o.Format == PSQL || o.Format == Memcached || o.Format == Dump,
 	}
 	switch o.Format {
 	case Raw:
 		p.format = &raw{options: o}
 	case MySQL:
-		p.format = newTable(l, &tabs{null: []byte("NULL"), escape: mysqlEscape})
+		p.format = newTable(l, &tabs{delimiter: '\t', null: []byte("NULL"), escape: mysqlEscape})
 	case PSQL:
 		p.format = newTable(l, &copyText{tabs: tabs{null: []byte(`\N`), escape: psqlEscape}})
-	case TSV:
-		p.format = newTable(l, &tabs{null: []byte{}})
-	case CSV:
-		p.format = newTable(l, &quoted{})
+	case CSV, TSV, Outfile:
+		p.format = newTable(l, d.splitter(o.Format))
 	case JSONL:
 		p.format = newObjects(l)
 	case Memcached:
@@ -208,7 +221,7 @@ func (o *Options) check() error {
 			{"json-columns", o.JSONColumns != ""},
 		} {
 			if option.set {
-				return optionError("the formats mysql, psql, csv, tsv and jsonl have columns: --from says which it is",
+				return optionError("the formats mysql, psql, csv, tsv, outfile and jsonl have columns: --from says which it is",
 					"the format %s has no columns, so that --%s means nothing", o.Format, option.name)
 			}
 		}

@@ -11,9 +11,12 @@ import (
 func TestOptionErrors(t *testing.T) {
 	t.Parallel()
 	const (
-		formats = "the formats are raw, mysql, psql, csv, tsv, jsonl, memcached, dump"
-		columns = "the formats mysql, psql, csv, tsv and jsonl have columns: --from says which it is"
+		formats = "the formats are raw, mysql, psql, csv, tsv, outfile, jsonl, memcached, dump"
+		columns = "the formats mysql, psql, csv, tsv, outfile and jsonl have columns: --from says which it is"
 		names   = "--header says that the first row has the names; without it columns have numbers, from 1"
+		dialect = "it is for the formats csv, tsv and outfile: --from says which it is"
+		byte1   = "it is one ASCII character such as , ; | or tab"
+		byte2   = "it is one ASCII character, or none"
 		braces  = "a column is {name} or {number}; {{ and }} are braces"
 	)
 	for _, test := range []struct {
@@ -50,6 +53,22 @@ func TestOptionErrors(t *testing.T) {
 		{Options{Format: CSV, Value: "{"}, `the value "{" has a brace that names no column`, braces},
 		{Options{Format: CSV, Value: "1}"}, `the value "1}" has a brace that closes nothing`, braces},
 		{Options{Format: CSV, Value: "{{1}"}, `the value "{{1}" has a brace that closes nothing`, braces},
+		{Options{Delimiter: ","}, "the format raw is not written with other characters, so that --delimiter means nothing", dialect},
+		{Options{Format: PSQL, Quote: "none"}, "the format psql is not written with other characters, so that --quote means nothing", dialect},
+		{Options{Format: JSONL, Escape: "|"}, "the format jsonl is not written with other characters, so that --escape means nothing", dialect},
+		{Options{Format: Outfile, Delimiter: "||"}, `--delimiter cannot be "||": that is not one ASCII character`, byte1},
+		{Options{Format: CSV, Delimiter: "none"}, `--delimiter cannot be "none": that is not one ASCII character`, byte1},
+		{Options{Format: CSV, Delimiter: "§"}, `--delimiter cannot be "§": that is not one ASCII character`, byte1},
+		{Options{Format: CSV, Delimiter: "\xff"}, `--delimiter cannot be "\xff": that is not one ASCII character`, byte1},
+		{Options{Format: TSV, Delimiter: "\n"}, `--delimiter cannot be "\n": rows have it for other things`, byte1},
+		{Options{Format: CSV, Quote: "\r"}, `--quote cannot be "\r": rows have it for other things`, byte2},
+		{Options{Format: CSV, Quote: "\x00"}, `--quote cannot be "\x00": rows have it for other things`, byte2},
+		{Options{Format: Outfile, Escape: "N"}, `--escape cannot be "N": that is a letter or a digit`, byte2},
+		{Options{Format: Outfile, Delimiter: "0"}, `--delimiter cannot be "0": that is a letter or a digit`, byte1},
+		{Options{Format: CSV, Delimiter: `"`}, `--delimiter and --quote are both '"'`, ""},
+		{Options{Format: Outfile, Delimiter: `\`}, `--delimiter and --escape are both '\\'`, ""},
+		{Options{Format: CSV, Escape: `"`}, `--quote and --escape are both '"'`,
+			`LOAD DATA cannot read that NULL and line feeds either; export with ESCAPED BY '\\', or load quotes that are doubled by --from csv`},
 		{Options{Format: JSONL, Key: "{{key}}"}, `the key "{{key}}" is the same for all rows`, "a column is {name} or {number}"},
 	} {
 		p, err := New(test.options)
@@ -93,6 +112,7 @@ func TestRowMax(t *testing.T) {
 		{PSQL, key + "\t@\n", `\x5c`},
 		{CSV, key + ",\"@\"\r\n", `""`},
 		{TSV, key + "\t@\n", "v"},
+		{Outfile, key + "\t@\n", `\\`},
 		{JSONL, `{"key":"` + key + `","value":"@"}` + "\n", `\u005c`},
 		{Memcached, "set " + key + " 4294967295 2147483647 40000 noreply\r\n@\r\n", "v"},
 	} {

@@ -42,6 +42,8 @@ func TestReasons(t *testing.T) {
 		{Options{Format: CSV}, 0, `k,v"`, reject(BareQuote, 4)},
 		{Options{Format: CSV}, 0, `"k"v`, reject(AfterQuote, 4)},
 		{Options{Format: CSV}, 0, `k,"v`, reject(OpenQuote, 3)},
+		{Options{Format: Outfile, Quote: `"`}, 0, "k\t\"v\"\r\n", reject(CarriageEnd, 6)},
+		{Options{Format: Outfile, Quote: `"`, Escape: none}, 0, `k	"v""w"`, reject(TwoQuotes, 5)},
 		{Options{Format: JSONL}, 0, `{]`, reject(BadJSON, 2)},
 		{Options{Format: JSONL}, 0, `{"key":"\ud800","value":1}`, reject(BadString, 9)},
 		{Options{Format: JSONL}, 0, `{"key":"k"}`, reject(NoMember, 1)},

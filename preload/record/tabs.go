@@ -2,18 +2,19 @@ package record
 
 import "bytes"
 
-// tabs are rows on a line each, with columns separated by tabs.
+// tabs are rows on a line each, with columns separated by tabs, or another delimiter.
 type tabs struct {
 	lines
 	escapes
-	null   []byte  // the text of NULL
-	escape escaper // nil: there are no escapes
+	delimiter byte
+	null      []byte  // the text of NULL
+	escape    escaper // nil: there are no escapes
 }
 
 func (t *tabs) split(fields []field, row []byte) ([]field, Reason, int) {
 	for at := 0; ; {
 		end := len(row)
-		if n := bytes.IndexByte(row[at:], '\t'); n >= 0 {
+		if n := bytes.IndexByte(row[at:], t.delimiter); n >= 0 {
 			end = at + n
 		}
 		f := field{at: at, end: end, null: bytes.Equal(row[at:end], t.null)}
