@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -175,8 +176,10 @@ func (s *server) readBy(script []string, dir string, want map[string]string) {
 		s.t.Fatal(err)
 	}
 	keys := slices.Sorted(maps.Keys(want))
-	cmd := exec.Command(script[0], slices.Concat(script[1:], []string{host, port}, keys)...)
-	cmd.Dir, cmd.Env = "testdata/flags_for", append(os.Environ(), "NODE_PATH="+filepath.Join(dir, "node_modules"))
+	ctx, stop := context.WithTimeout(s.t.Context(), 2*waitLimit)
+	defer stop()
+	cmd := exec.CommandContext(ctx, script[0], slices.Concat(script[1:], []string{host, port}, keys)...)
+	cmd.Dir, cmd.Env = "testdata/flags_for", append(os.Environ(), "LC_ALL=C.UTF-8", "NODE_PATH="+filepath.Join(dir, "node_modules"))
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()

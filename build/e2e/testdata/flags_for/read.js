@@ -5,11 +5,11 @@ function opened() {
   const server = `${host}:${port}`;
   switch (library) {
     case "memcached": {
-      const cache = new (require("memcached"))(server);
+      const cache = new (require("memcached"))(server, { timeout: 30000 });
       return [(key, done) => cache.get(key, done), () => cache.end()];
     }
     case "memcache-client": {
-      const cache = new (require("memcache-client").MemcacheClient)({ server });
+      const cache = new (require("memcache-client").MemcacheClient)({ server, cmdTimeout: 30000 });
       return [(key, done) => cache.get(key, (err, got) => done(err, got && got.value)), () => cache.shutdown()];
     }
   }

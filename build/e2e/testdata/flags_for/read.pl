@@ -4,7 +4,7 @@ use warnings;
 use Cache::Memcached::Fast;
 
 my ($host, $port, @keys) = @ARGV;
-my $cache = Cache::Memcached::Fast->new({ servers => ["$host:$port"], utf8 => 1 });
+my $cache = Cache::Memcached::Fast->new({ servers => ["$host:$port"], utf8 => 1, connect_timeout => 30, io_timeout => 30 });
 for my $key (@keys) {
     my $value = $cache->get($key);
     my $text = utf8::is_utf8($value);

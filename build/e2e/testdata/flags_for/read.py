@@ -12,10 +12,10 @@ elif library == "pymemcache":
     cache = Client((host, int(port)), serde=pickle_serde)
 elif library == "python-memcached":
     import memcache
-    cache = memcache.Client([host + ":" + port])
+    cache = memcache.Client([host + ":" + port], socket_timeout=30)
 elif library == "bmemcached":
     import bmemcached
-    cache = bmemcached.Client([host + ":" + port])
+    cache = bmemcached.Client([host + ":" + port], socket_timeout=30)
 for key in sys.argv[4:]:
     value = cache.get(key)
     shown = value.hex() if isinstance(value, bytes) else value

@@ -3,7 +3,7 @@ require "dalli"
 require "json"
 
 host, port, *keys = ARGV
-cache = Dalli::Client.new("#{host}:#{port}", serializer: JSON)
+cache = Dalli::Client.new("#{host}:#{port}", serializer: JSON, socket_timeout: 30)
 keys.each do |key|
   value = cache.get(key)
   if value.is_a?(String)
