@@ -100,7 +100,11 @@ func (l *look) uncertain(head []byte) *kind {
 			return &k.kind
 		}
 	}
-	if delimiter := delimiters[l.options.Format]; delimiter != "" && !l.doubt {
+	delimiter := delimiters[l.options.Format]
+	if d, err := newDialect(&l.options); err == nil && d.delimiter != 0 {
+		delimiter = string(rune(d.delimiter))
+	}
+	if delimiter != "" && !l.doubt {
 		if field, _, _ := bytes.Cut(line, []byte(delimiter)); bytes.ContainsFunc(field, isControl) {
 			return &kind{what: fmt.Sprintf("a binary file, which begins with %.48q", line[:min(len(line), 16)])}
 		}
@@ -108,9 +112,9 @@ func (l *look) uncertain(head []byte) *kind {
 	return nil
 }
 
-// delimiters end what stands for itself in a row: what follows may be any bytes. Of commands none is stored but those that
-// are whole.
-var delimiters = map[Format]string{Raw: "\t", MySQL: "\t", PSQL: "\t", TSV: "\t", CSV: ",", JSONL: `"`}
+// delimiters end what stands for itself in a row, unless a dialect says it: what follows may be any bytes. Of commands
+// none is stored but those that are whole.
+var delimiters = map[Format]string{Raw: "\t", MySQL: "\t", PSQL: "\t", JSONL: `"`}
 
 // isControl reports whether a character is one that no text has: white space and escape, which colours begin with, are
 // in texts.
