@@ -110,7 +110,6 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	options.Record.ValueMax = int(min(store.ItemSizeMax(), 1<<30))
 	options.Record.BinaryKeyMax = store.BinaryKeyMax()
 	options.Record.NoCAS, options.Record.NoStale = !store.HasCAS(), !store.HasStale()
-	options.Record.Middle = options.From != (Position{}) && !options.Record.Header
 	parser, err := record.New(options.Record)
 	if err != nil {
 		return Counts{}, err

@@ -96,14 +96,12 @@ type Options struct {
 	// Mode is for all rows; "": what each row says, or ModeSet.
 	Mode Mode `json:"mode,omitempty"`
 
-	// What follows is what the cache can store, and where the rows begin. A load sets it; no request says it.
+	// What follows is what the cache can store. A load sets it; no request says it.
 
 	// ValueMax is the length of the longest value, in bytes.
 	ValueMax int `json:"-"`
 	// BinaryKeyMax is the length of the longest binary key, in bytes; 0: as long as any key.
 	BinaryKeyMax int `json:"-"`
-	// Middle says that the input begins in the middle of the rows, where a byte order mark is a part of a key.
-	Middle bool `json:"-"`
 	// NoCAS says that an item cannot be given a CAS unique, NoStale that it cannot be stored as stale.
 	NoCAS   bool `json:"-"`
 	NoStale bool `json:"-"`
@@ -166,7 +164,7 @@ func newParser(o Options) (*Parser, error) {
 		return nil, err
 	}
 	p := &Parser{
-		bom:       !o.Middle,
+		bom:       true,
 		multiline: d.quote != 0 || d.escape != 0 || o.Format == CSV || o.Format == PSQL || o.Format == Memcached || o.Format == Dump,
 	}
 	switch o.Format {

@@ -25,7 +25,6 @@ func TestRaw(t *testing.T) {
 		{name: "any byte in the value", input: "k\t\x00\xff\x7f \n", want: []found{item("k", "\x00\xff\x7f ")}},
 		{name: "bytes above ASCII in the key", input: "sm\xc3\xb6r\xff\tv\n", want: []found{item("sm\xc3\xb6r\xff", "v")}},
 		{name: "byte order mark", input: "\xef\xbb\xbfk\tv\n\xef\xbb\xbfl\tw\n", want: []found{item("k", "v"), item("\xef\xbb\xbfl", "w")}},
-		{name: "byte order mark in the middle of the rows", options: Options{Middle: true}, input: "\xef\xbb\xbfk\tv\n", want: []found{item("\xef\xbb\xbfk", "v")}},
 		{name: "longest key", input: longest + "\tv\n", want: []found{item(longest, "v")}},
 		{name: "key too long", input: longest + "k\tv\n", want: []found{rejected(longest+"k", KeyTooLong, 251)}},
 		{name: "no tab", input: "user_1 Trond\nk\tv\n", want: []found{rejected("user_1 Trond", NoTab, 1), item("k", "v")}},
