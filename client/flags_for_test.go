@@ -5,10 +5,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"memcached-backdoor/preload/door"
 )
 
-// flagsOfLoad parses the arguments of a load and returns the flags and their column of its request.
-func flagsOfLoad(t *testing.T, args ...string) (flags uint32, column string, err error) {
+// flagsOfLoad parses the arguments of a load and returns its request.
+func flagsOfLoad(t *testing.T, args ...string) (door.Request, error) {
 	t.Helper()
 	var line commandLine
 	parser, err := newParser(&line)
@@ -16,10 +18,9 @@ func flagsOfLoad(t *testing.T, args ...string) (flags uint32, column string, err
 		t.Fatal(err)
 	}
 	if _, err := parser.Parse(append([]string{"load"}, args...)); err != nil {
-		return 0, "", err
+		return door.Request{}, err
 	}
-	request := line.Load.request(&source{})
-	return request.Flags, request.FlagsColumn, nil
+	return line.Load.request(&source{}), nil
 }
 
 func TestFlagsFor(t *testing.T) {
@@ -29,9 +30,9 @@ func TestFlagsFor(t *testing.T) {
 			t.Errorf("there are two %s", n.name)
 		}
 		known[n.name] = true
-		flags, column, err := flagsOfLoad(t, "--flags-for", n.name, "--flags-column", "f")
-		if err != nil || flags != n.flags || column != "f" {
-			t.Errorf("%s: %d, %q, %v; want %d", n.name, flags, column, err, n.flags)
+		request, err := flagsOfLoad(t, "--flags-for", n.name, "--flags-column", "f")
+		if err != nil || request.Flags != n.flags || request.ValueType != n.bytes.is || request.FlagsColumn != "f" {
+			t.Errorf("%s: %+v, %v; want %+v", n.name, request, err, n)
 		}
 	}
 	for wrong, want := range map[string][]string{
@@ -41,7 +42,7 @@ func TestFlagsFor(t *testing.T) {
 		"--flags-for=php-json --flags=6":      {"--flags and --flags-for can't be used together"},
 		"--flags=0 --flags-for=pylibmc-bytes": {"--flags and --flags-for can't be used together"},
 	} {
-		_, _, err := flagsOfLoad(t, strings.Fields(wrong)...)
+		_, err := flagsOfLoad(t, strings.Fields(wrong)...)
 		for _, part := range want {
 			if err == nil || !strings.Contains(err.Error(), part) {
 				t.Errorf("%s: %v; want an error with %s", wrong, err, part)
@@ -64,7 +65,7 @@ func TestFlagsDocument(t *testing.T) {
 		}
 	}
 	for _, n := range flagsNames() {
-		want = append(want, fmt.Sprintf("| `%s` | %d | %s | %s |", n.name, n.flags, n.read, n.bytes))
+		want = append(want, fmt.Sprintf("| `%s` | %d | %s | %s |", n.name, n.flags, n.read, n.bytes.words))
 	}
 	for _, library := range clientLibraries {
 		want = append(want, fmt.Sprintf("| `%s-…` | %s |", library.name, library.source))

@@ -31,7 +31,7 @@ func (c *loadCommand) request(s *source) door.Request {
 	request.FlagsColumn = c.FlagsColumn
 	request.JSONColumns = c.JSONColumns
 	c.marking.add(&request)
-	request.Flags = cmp.Or(request.Flags, uint32(c.FlagsFor))
+	c.FlagsFor.add(&request)
 	c.rejection.add(&request)
 	request.Resume = c.Resume
 	return request

@@ -30,7 +30,7 @@ func TestOptionsHaveFlags(t *testing.T) {
 				if option == "" || option == "-" {
 					continue
 				}
-				value := map[string]string{"from": "csv", "null": "skip", "mode": "add", "to": "csv", "max_errors": "5%", "delimiter": "tab"}[option]
+				value := map[string]string{"from": "csv", "null": "skip", "mode": "add", "to": "csv", "max_errors": "5%", "delimiter": "tab", "value_type": "php-int"}[option]
 				if value == "" {
 					value = map[reflect.Kind]string{reflect.Bool: "true", reflect.String: "text"}[options.Field(i).Type.Kind()]
 				}
@@ -38,8 +38,8 @@ func TestOptionsHaveFlags(t *testing.T) {
 					value = "7"
 				}
 				flag := strings.ReplaceAll(option, "_", "-")
-				if option == "to" {
-					flag = "format"
+				if other := map[string]string{"to": "format", "value_type": "flags-for"}[option]; other != "" {
+					flag = other
 				}
 				var line commandLine
 				parser, err := newParser(&line)

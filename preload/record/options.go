@@ -93,6 +93,8 @@ type Options struct {
 	// is a date, does not apply.
 	TTL   int64  `json:"ttl,omitempty"`
 	Flags uint32 `json:"flags,omitempty"`
+	// ValueType is what the value of a row with these Flags must be; "": any bytes.
+	ValueType ValueType `json:"value_type,omitempty"`
 	// Mode is for all rows; "": what each row says, or ModeSet.
 	Mode Mode `json:"mode,omitempty"`
 
@@ -164,6 +166,7 @@ func newParser(o Options) (*Parser, error) {
 		return nil, err
 	}
 	p := &Parser{
+		options:   o,
 		bom:       true,
 		multiline: d.quote != 0 || d.escape != 0 || o.Format == CSV || o.Format == PSQL || o.Format == Memcached || o.Format == Dump,
 	}
@@ -233,6 +236,9 @@ func (o *Options) check() error {
 		return optionError("", "the members of jsonl are JSON already, so that --json-columns means nothing")
 	case o.Value != "json":
 		return optionError("--value json makes the whole row a JSON object", "--json-columns are columns of a row as JSON")
+	}
+	if o.ValueType != "" && !slices.Contains(ValueTypes, o.ValueType) {
+		return optionError("the types are "+List(ValueTypes, " and "), "there is no type of values %q", o.ValueType)
 	}
 	if o.TTLColumn != "" && o.ExpiresColumn != "" {
 		return optionError("", "a row cannot have both a time to live and a date: --ttl-column or --expires-column")

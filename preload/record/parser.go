@@ -13,6 +13,7 @@ type format interface {
 
 // A Parser parses the rows of an input, one after the other.
 type Parser struct {
+	options   Options
 	format    format
 	look      *look // at the beginning of the input; nil: it is over
 	bom       bool  // the input may begin with a byte order mark here
@@ -74,6 +75,9 @@ func (p *Parser) Next(data []byte, eof bool, row *Row) Kind {
 		return More
 	}
 	kind := p.format.parse(data[mark:][:content], row)
+	if kind == Item && p.options.ValueType != "" {
+		kind = p.options.checkType(row, data[mark:])
+	}
 	p.bom = p.bom && row.Left > 0 // the row's next item has the mark in front, too
 	switch {
 	case p.multiline:

@@ -39,6 +39,7 @@ func TestReasons(t *testing.T) {
 		{Options{Format: CSV, Header: true, Value: "json", JSONColumns: "k"}, 0, "k\nx", reject(NotJSON, 1)},
 		{Options{Format: MySQL}, 0, "k\tv\\r", reject(BadEscape, 4)},
 		{Options{Format: MySQL}, 0, "k\tv\\", reject(LoneEscape, 4)},
+		{Options{ValueType: TypeInteger}, 0, "k\tv", reject(BadType, 3)},
 		{Options{Format: CSV}, 0, `k,v"`, reject(BareQuote, 4)},
 		{Options{Format: CSV}, 0, `"k"v`, reject(AfterQuote, 4)},
 		{Options{Format: CSV}, 0, `k,"v`, reject(OpenQuote, 3)},
