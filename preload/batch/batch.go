@@ -257,6 +257,12 @@ func (b *Batch) Row(i int) Row {
 	}
 }
 
+// Lengths are the lengths of the key and the value of row i, and whether it has client flags. A value may be Oversize.
+func (b *Batch) Lengths(i int) (key, value int, flags bool) {
+	row := &b.rows[i]
+	return int(row.nkey), int(row.nvalue), row.flags != 0
+}
+
 // Key returns the key of row i, a part of the batch's memory.
 func (b *Batch) Key(i int) []byte {
 	row := &b.rows[i]

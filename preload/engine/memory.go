@@ -2,7 +2,6 @@ package engine
 
 import (
 	"math"
-	"strconv"
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/load"
@@ -10,20 +9,36 @@ import (
 	"memcached-backdoor/preload/slabs"
 )
 
-// Memory asks memcached by protocol how its memory is divided.
-func (e *Engine) Memory() (*slabs.Memory, error) {
-	m, _, err := e.memory()
+// Memory asks memcached by protocol how its memory is divided, and adds all rows that a sample's loads have stored, or
+// would have.
+func (e *Engine) Memory(store batch.Store, sample *load.Sample) (*slabs.Memory, error) {
+	m, _, err := e.memory(store, sample)
 	return m, err
 }
 
-func (e *Engine) memory() (*slabs.Memory, slabs.Stats, error) {
+func (e *Engine) memory(store batch.Store, sample *load.Sample) (*slabs.Memory, slabs.Stats, error) {
 	answers, err := protocol.Ask(e.listening)
 	if err != nil {
 		return nil, slabs.Stats{}, err
 	}
 	stats := slabs.Stats{General: answers[0], Settings: answers[1], Slabs: answers[2]}
 	m, err := slabs.New(stats)
-	return m, stats, err
+	if err != nil {
+		return nil, stats, err
+	}
+	for length, rows := range sample.Lengths.All() {
+		add(m, store, length, rows)
+	}
+	return m, stats, nil
+}
+
+// add adds rows of a length.
+func add(m *slabs.Memory, store batch.Store, l load.Length, rows uint64) {
+	var flags uint32
+	if l.Flags {
+		flags = 1
+	}
+	m.Add(store.ItemSize(l.Key, flags, l.Bytes-l.Key), store.ItemSize(l.Key, flags, 0), rows)
 }
 
 // Gone are rows that were stored and are no longer in the cache.
@@ -41,18 +56,14 @@ func (e *Engine) Gone(store batch.Store, sample *load.Sample, stored uint64) *Go
 	if err != nil || g == nil || g.Missing == 0 {
 		return nil
 	}
-	return e.Needed(store, g, stored)
+	return e.Needed(store, sample, g, stored)
 }
 
-// margin is the factor by which -m is larger than what was counted: for the sample's error, and for pages that are
-// divided differently.
-const margin = 1.03
-
 // Needed returns how many of stored rows are gone, and the -m that would have held them.
-func (e *Engine) Needed(store batch.Store, g *load.Gone, stored uint64) *Gone {
+func (e *Engine) Needed(store batch.Store, sample *load.Sample, g *load.Gone, stored uint64) *Gone {
 	part := float64(g.Missing) / float64(g.Looked)
 	gone := &Gone{Rows: uint64(math.Round(float64(stored) * part)), Exact: g.All && g.Looked == stored}
-	m, stats, err := e.memory()
+	m, stats, err := e.memory(store, sample)
 	if err != nil {
 		gone.Unknown = err.Error()
 		return gone
@@ -61,18 +72,15 @@ func (e *Engine) Needed(store batch.Store, g *load.Gone, stored uint64) *Gone {
 		gone.Unknown = "memcached has evicted nothing: they were deleted or flushed, or have expired"
 		return gone
 	}
-	// Each row that was looked for represents several.
-	m.Clear()
-	each := float64(stored) / float64(len(g.Rows))
-	left := 0.0 // bytes of the load's items
+	// The same figure as a dry run had before the load: without the rows that are there, and with all of them.
+	looked, there := m.Empty(), m.Empty()
 	for _, row := range g.Rows {
-		size := store.ItemSize(row.NKey, row.Flags, row.NValue)
-		m.Add(size, 1)
-		left += float64(size) * each * (1 - part)
+		add(looked, store, row.Length(), 1)
+		if !row.Missing {
+			add(there, store, row.Length(), 1)
+		}
 	}
-	m.Multiply(each)
-	bytes, _ := strconv.ParseFloat(stats.General["bytes"], 64)
-	others := max(bytes-left, 0)
-	gone.Megabytes = uint64(math.Ceil((float64(m.Needed()) + others) * margin / (1 << 20)))
+	m.Release(looked, there, gone.Exact)
+	gone.Megabytes = max(m.Megabytes(), m.Limit>>20+1) // the present limit has not
 	return gone
 }

@@ -26,8 +26,12 @@ type Sampled struct {
 	NKey    int
 	Flags   uint32
 	NValue  int
+	Missing bool      // it was looked for and is no longer in the cache
 	expires time.Time // the zero time: never
 }
+
+// Length is its length, as Lengths count it.
+func (s *Sampled) Length() Length { return lengthOf(s.NKey, s.NValue, s.Flags != 0) }
 
 // A Sample is rows of one load or more, each as likely as any other (Vitter's reservoirs, in
 // the form of Li's algorithm L, which says how many rows to leave out until the next).
@@ -37,6 +41,8 @@ type Sample struct {
 	next   uint64     // the number of the next one to be taken
 	weight float64
 	first  []*Sampled // the first rows that were stored
+
+	Lengths Lengths // of all rows that were stored
 }
 
 // NewSample makes a sample without rows.
@@ -44,6 +50,7 @@ func NewSample() *Sample { return &Sample{weight: 1} }
 
 // add looks at the rows of a finished batch.
 func (s *Sample) add(b *batch.Batch) {
+	s.Lengths.add(b)
 	for i := 0; i < b.Len() && len(s.first) < firstRows; i++ {
 		if b.Outcome(i) == batch.Stored {
 			s.first = append(s.first, sampled(b, i))
@@ -185,6 +192,9 @@ func lookFor(store batch.Store, rows []Sampled) (looked, missing uint64, err err
 		return 0, 0, os.NewSyscallError("read", err)
 	}
 	outcomes, err := b.Counts()
+	for i := range rows {
+		rows[i].Missing = b.Outcome(i) == batch.Missing
+	}
 	return outcomes.Sum(), outcomes[batch.Missing], err
 }
 

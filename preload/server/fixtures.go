@@ -209,7 +209,7 @@ func (p *fixtureLoad) lookForGone(store batch.Store) {
 // is accepted now.
 func (p *fixtureLoad) hint(store batch.Store) {
 	defer rescue("fixtures: ")
-	if needed := p.server.engine.Needed(store, p.gone, p.total.Stored); needed.Megabytes > 0 {
+	if needed := p.server.engine.Needed(store, p.sample, p.gone, p.total.Stored); needed.Megabytes > 0 {
 		p.say("-m %d would have held them", needed.Megabytes)
 	}
 }

@@ -44,11 +44,8 @@ func (s *Server) load(call *door.Call, request door.Request, target engine.Targe
 		resumed, restarted = s.interrupted.resume(file, options.Record, store)
 		options.From = resumed.position
 	}
-	var memory *slabs.Memory
-	var unknown error
 	if request.DryRun {
-		memory, unknown = s.engine.Memory()
-		store = slabs.Trial{Store: store, Memory: memory}
+		store = slabs.Trial{Store: store}
 	}
 	began := time.Now()
 	report := func(c *load.Counts) *door.Load {
@@ -65,7 +62,7 @@ func (s *Server) load(call *door.Call, request door.Request, target engine.Targe
 	outcome := report(&counts)
 	if request.DryRun {
 		outcome.First = firstOf(counts.First)
-		outcome.Memory = memoryOf(memory, unknown)
+		outcome.Memory = memoryOf(s.engine.Memory(store, options.Sample))
 	} else {
 		if isFile {
 			s.interrupted.update(file, resumed, options, &counts, err)

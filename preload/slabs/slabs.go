@@ -43,7 +43,8 @@ type Memory struct {
 type Class struct {
 	ID    int
 	Size  uint64 // bytes of a chunk
-	Free  uint64 // chunks that are free
+	Has   uint64 // pages that it has
+	Free  uint64 // chunks of these that are free
 	Items uint64 // chunks for the items that were added
 }
 
@@ -104,45 +105,71 @@ func (m *Memory) compare(shown map[string]string) error {
 		if id > len(m.Classes) || size != fmt.Sprint(m.Classes[id-1].Size) {
 			return fmt.Errorf("%w: class %d has chunks of %.20s bytes (-o slab_sizes, or a growth factor of many digits)", ErrUnknown, id, size)
 		}
-		free, err := strconv.ParseUint(shown[fmt.Sprintf("%d:free_chunks", id)], 10, 63)
-		if err != nil {
+		c := &m.Classes[id-1]
+		var err error
+		if c.Free, err = strconv.ParseUint(shown[fmt.Sprintf("%d:free_chunks", id)], 10, 63); err != nil {
 			return fmt.Errorf("%w: it does not say how many chunks of class %d are free", ErrUnknown, id)
 		}
-		m.Classes[id-1].Free = free
+		if c.Has, err = strconv.ParseUint(shown[fmt.Sprintf("%d:total_pages", id)], 10, 63); err != nil {
+			return fmt.Errorf("%w: it does not say how many pages class %d has", ErrUnknown, id)
+		}
 	}
 	return nil
 }
 
-// Add adds n items of size bytes. A large item is a chain of the largest chunks, with
-// one chunk for the rest (items.c: do_item_alloc).
-func (m *Memory) Add(size, n uint64) {
+// Add adds n items of size bytes; without value they would have head bytes. A large item is a header with the key, chunks
+// of the largest class, and one chunk for the rest of the value (items.c: do_item_alloc, do_item_alloc_chunk).
+func (m *Memory) Add(size, head, n uint64) {
 	last := &m.Classes[len(m.Classes)-1]
-	if size > last.Size {
-		whole := last.Size - header
-		last.Items += size / whole * n
-		size = size%whole + 2*header
+	if size <= last.Size {
+		m.classOf(size).Items += n
+		return
 	}
+	const lineEnd = 2 // is a part of head here, and of the value there
+	value, whole := size-head+lineEnd, last.Size-header
+	m.classOf(head - lineEnd + header).Items += n
+	last.Items += value / whole * n
+	if rest := value % whole; rest > 0 {
+		m.classOf(rest + header).Items += n
+	}
+}
+
+// classOf is the class of chunks of size bytes, which the largest one has room for.
+func (m *Memory) classOf(size uint64) *Class {
 	i, _ := slices.BinarySearchFunc(m.Classes, size, func(c Class, size uint64) int {
 		if c.Size < size {
 			return -1
 		}
 		return 1
 	})
-	m.Classes[min(i, len(m.Classes)-1)].Items += n
+	return &m.Classes[min(i, len(m.Classes)-1)]
 }
 
-// Clear removes the items that were added, and makes the memory empty and unlimited.
-func (m *Memory) Clear() {
-	m.Limit, m.Free = 0, 0
-	for i := range m.Classes {
-		m.Classes[i].Free, m.Classes[i].Items = 0, 0
+// Empty is a memory of the same classes without pages and items.
+func (m *Memory) Empty() *Memory {
+	empty := &Memory{Classes: slices.Clone(m.Classes)}
+	for i := range empty.Classes {
+		c := &empty.Classes[i]
+		c.Has, c.Free, c.Items = 0, 0, 0
 	}
+	return empty
 }
 
-// Multiply multiplies the number of items that were added.
-func (m *Memory) Multiply(by float64) {
+// Release makes the chunks free that the added items have already: it is as if these were not stored yet. looked has
+// some of the items, or all, and there those of them that are in the cache. Of a sample it takes the most that is
+// likely (three standard deviations): else the sample's error would seem to be items of others.
+func (m *Memory) Release(looked, there *Memory, all bool) {
 	for i := range m.Classes {
-		m.Classes[i].Items = uint64(math.Ceil(float64(m.Classes[i].Items) * by))
+		c := &m.Classes[i]
+		part := 1.0
+		if n := float64(looked.Classes[i].Items); n > 0 {
+			part = float64(there.Classes[i].Items) / n
+			if !all {
+				p := (part*n + 1) / (n + 2) // is neither 0 nor 1
+				part = min(part+3*math.Sqrt(p*(1-p)/n), 1)
+			}
+		}
+		c.Free = min(c.Free+uint64(math.Ceil(float64(c.Items)*part)), c.Has*c.perPage())
 	}
 }
 
@@ -158,21 +185,17 @@ func (m *Memory) Needed() uint64 {
 // Fits reports whether the items have room and none has to be evicted.
 func (m *Memory) Fits() bool { return m.Limit == 0 || m.Needed() <= m.Free }
 
-// Megabytes is the smallest -m with which they fit.
+// Megabytes is the smallest -m with which they fit, and all that the classes have.
 func (m *Memory) Megabytes() uint64 {
-	limit := m.Limit
-	if needed := m.Needed(); needed > m.Free {
-		limit += needed - m.Free
+	var pages uint64
+	for i := range m.Classes {
+		pages += m.Classes[i].Has + m.Classes[i].Pages()
 	}
-	return (limit + pageSize - 1) / pageSize
+	return pages * pageSize >> 20
 }
 
-// Trial is a store that stores nothing. It adds the items that would be stored to Memory, if that
-// is not nil.
-type Trial struct {
-	batch.Store
-	Memory *Memory
-}
+// Trial is a store that stores nothing.
+type Trial struct{ batch.Store }
 
 // Open begins a load.
 func (t Trial) Open() (batch.Sink, error) { return t, nil }
@@ -189,9 +212,6 @@ func (t Trial) Submit(b *batch.Batch) {
 		if row.NValue == batch.Oversize || size > t.ItemSizeMax() {
 			b.Settle(i, batch.TooLarge)
 			continue
-		}
-		if t.Memory != nil {
-			t.Memory.Add(size, 1)
 		}
 		b.Settle(i, batch.Stored)
 	}
