@@ -46,6 +46,9 @@ func (l *loading) loadAll(sources []*source, all *outcome) error {
 		if counts != nil {
 			err = cmp.Or(err, all.add(s.name, counts))
 			l.shown.result(s, counts)
+			if err == nil || errors.Is(err, errIncomplete) {
+				s.warnEmpty(os.Stderr, counts)
+			}
 		}
 		if err != nil {
 			return all.blame(s.name, err)

@@ -59,6 +59,7 @@ type loadCommand struct {
 	Escape    character `group:"Input:" placeholder:"CHAR" help:"What escapes characters in csv, tsv or outfile, by the rules of LOAD DATA: an ASCII character, or none. Default: a backslash in outfile, else none."`
 
 	Resume bool `group:"Input:" help:"Continue an interrupted load of the same file with the same options; from the beginning if there was none, if the file has changed, or if the stored rows are no longer in the cache."`
+	expecting
 
 	Key           string `group:"Columns:" placeholder:"COLUMN" help:"The key: a column's name or number, or a template such as 'user:{id}'. Default: the first column, or the member key."`
 	Value         string `group:"Columns:" placeholder:"COLUMN" help:"The value: a column, a template, or json, the whole row as an object. Default: the second column, or the member value or value_base64."`

@@ -56,7 +56,7 @@ func TestChoices(t *testing.T) {
 		{"load -- --", ":files"},
 		{"-- ", ":files"},
 		{"- ", ":files"},
-		{"load -", "--help --door --json --version --from --header --null --delimiter --quote --escape --resume --key --value --ttl-column --expires-column --flags-column --json-columns " +
+		{"load -", "--help --door --json --version --from --header --null --delimiter --quote --escape --resume --expect-rows --key --value --ttl-column --expires-column --flags-column --json-columns " +
 			"--ttl --flags --flags-for --mode --rate --gentle --detach --dry-run --progress --rejects --max-errors"},
 		{"load --flags-for=spy", "--flags-for=spymemcached-bytes --flags-for=spymemcached-string --flags-for=spymemcached-bool"},
 		{"load --flags-for dalli-", "dalli-bytes dalli-string dalli-json"},

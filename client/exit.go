@@ -18,6 +18,7 @@ const (
 	exitFailure     = 1
 	exitPartly      = 3 // 2 is the status of a panic (package runtime)
 	exitLimit       = 4
+	exitTooFew      = 5
 	exitNoDoor      = 10
 	exitHost        = 11
 	exitUsage       = 80
@@ -35,6 +36,7 @@ var statuses = []status{
 	{exitFailure, "failed: the error says what was not done"},
 	{exitPartly, "some rows were rejected, the others are stored; dump: some items could not be read; diff: there are differences; check: by protocol only"},
 	{exitLimit, "the load ended because more rows were rejected than --max-errors allows"},
+	{exitTooFew, "fewer rows were read than --expect-rows says; what was read is stored"},
 	{exitNoDoor, "no door: no memcached answers at its path, or none within --timeout"},
 	{exitHost, "this memcached is not supported by the library, or not for this command, or is none"},
 	{exitUsage, "wrong usage"},
@@ -156,6 +158,7 @@ var explanations = []struct {
 }{
 	{err: errRejected, status: exitPartly, silent: true},
 	{err: errLimited, status: exitLimit},
+	{err: errTooFew, status: exitTooFew, hint: "see whether the program that wrote them has failed; in a shell, set -o pipefail shows it"},
 	{err: errIncomplete, status: exitFailure, hint: "take another dump; it is complete when its last line is mn"},
 	{err: errDumpCut, status: exitFailure, hint: "take another dump; it is complete when its last line is mn"},
 	{err: errDiffer, status: exitPartly, silent: true},

@@ -78,7 +78,7 @@ func TestFormat(t *testing.T) {
 	formats := make(chan record.Format, 1)
 	path := serve(t, func(c *door.Call, req door.Request) {
 		formats <- req.Rows.Format
-		c.Finish(door.Reply{Load: &door.Load{}})
+		c.Finish(door.Reply{Load: &door.Load{Bytes: 1}})
 	})
 	dir := t.TempDir()
 	for name, want := range map[string]string{
@@ -94,7 +94,7 @@ func TestFormat(t *testing.T) {
 			if from != "" {
 				args, want = append(args, "--from", from), from
 			}
-			start(t, path, nil, args...).ends(0, "0 rows read: 0 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n", "")
+			start(t, path, nil, args...).ends(0, "0 rows read: 0 stored, 0 rejected, 0 skipped (1 B in 0.00 s)\n", "")
 			if got := take(t, formats); string(got) != want {
 				t.Errorf("%s: the format is %q, want %q", args, got, want)
 			}
@@ -129,8 +129,8 @@ func TestOutcomes(t *testing.T) {
 	}{
 		{
 			name:  "nothing",
-			reply: door.Reply{Load: &door.Load{}},
-			out:   "0 rows read: 0 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n",
+			reply: door.Reply{Load: &door.Load{Bytes: 1}},
+			out:   "0 rows read: 0 stored, 0 rejected, 0 skipped (1 B in 0.00 s)\n",
 		},
 		{
 			name:  "one row",

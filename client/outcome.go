@@ -17,6 +17,7 @@ import (
 // outcome accounts for all loads of one run.
 type outcome struct {
 	several bool // there are several sources: lines have the source's name
+	expect  rowCount
 	total   door.Load
 	files   []fileLoad
 }
@@ -76,6 +77,9 @@ func (o *outcome) blame(name string, err error) error {
 func (o *outcome) finish(asJSON bool, err error) error {
 	if len(o.files) == 0 && !errors.Is(err, errInterrupted) {
 		return err // nothing was done
+	}
+	if err == nil {
+		err = o.tooFew(o.expect)
 	}
 	if err == nil && o.total.Rejected > 0 {
 		err = errRejected

@@ -9,6 +9,7 @@ type restoreCommand struct {
 	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Dumps to read, one after the other; - is standard input."`
 
 	Resume bool `group:"Input:" help:"Continue an interrupted restore of the same file with the same options; from the beginning if there was none, if the file has changed, or if the stored items are no longer in the cache."`
+	expecting
 
 	storing
 	rejection
@@ -16,7 +17,7 @@ type restoreCommand struct {
 
 // Run stores the items of dumps and accounts for them.
 func (c *restoreCommand) Run(line *commandLine) error {
-	var all outcome
+	all := outcome{expect: c.ExpectRows}
 	l := loading{caller: newCaller(line, interrupts(), noProgress{}, 0), request: c.request}
 	err := l.loadFiles(c.Files, c.Progress, c.Rejects, &all)
 	return all.finish(line.JSON, err)
