@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/record"
@@ -63,8 +60,8 @@ type loadCommand struct {
 
 	Key           string `group:"Columns:" placeholder:"COLUMN" help:"The key: a column's name or number, or a template such as 'user:{id}'. Default: the first column, or the member key."`
 	Value         string `group:"Columns:" placeholder:"COLUMN" help:"The value: a column, a template, or json, the whole row as an object. Default: the second column, or the member value or value_base64."`
-	TTLColumn     string `group:"Columns:" name:"ttl-column" placeholder:"COLUMN" help:"Column of the time to live: seconds, or a duration such as 1500ms or 24h; 0 means for ever."`
-	ExpiresColumn string `group:"Columns:" placeholder:"COLUMN" help:"Column of the date at which the item expires: seconds since 1970; 0 means never."`
+	TTLColumn     string `group:"Columns:" name:"ttl-column" placeholder:"COLUMN" help:"Column of the time to live: seconds, or a duration such as 1500ms, 24h or 30d; 0 means for ever."`
+	ExpiresColumn string `group:"Columns:" placeholder:"COLUMN" help:"Column of the date at which the item expires: seconds or milliseconds since 1970, or 2037-12-01 00:00:00, in UTC unless a zone such as +02:00 follows; 0 means never."`
 	FlagsColumn   string `group:"Columns:" placeholder:"COLUMN" help:"Column of memcached's client flags."`
 	JSONColumns   string `group:"Columns:" name:"json-columns" placeholder:"COLUMNS" help:"With --value json: columns that hold JSON (numbers, true, false, objects, arrays), which stays what it is; the others become strings. Names or numbers, separated by commas."`
 
@@ -170,46 +167,18 @@ func parseCount(text []byte) (uint64, error) {
 // timeToLive is in seconds from now.
 type timeToLive int64
 
-// UnmarshalText reads a number of seconds, or a duration in the form of package time, which may
-// begin with days (d).
+// UnmarshalText reads a number of seconds, or a duration, which is rounded up to seconds.
 func (t *timeToLive) UnmarshalText(text []byte) error {
-	seconds, err := parseSeconds(string(text))
-	switch {
-	case err != nil:
-		return err
+	d, ok := record.ParseDuration(string(text))
+	switch seconds := record.Seconds(d); {
+	case !ok:
+		return fmt.Errorf("%q is neither a number of seconds nor a duration such as 10m, 24h or 30d", text)
 	case seconds < 0:
 		return errors.New("a time to live cannot be negative")
 	case seconds > record.TTLMax:
-		return fmt.Errorf("a time to live of %d s is too long: at most %d s, which is 68 years", seconds, record.TTLMax)
+		return fmt.Errorf("a time to live of %.64q is too long: at most %d s, which is 68 years", text, record.TTLMax)
+	default:
+		*t = timeToLive(seconds)
 	}
-	*t = timeToLive(seconds)
 	return nil
-}
-
-func parseSeconds(s string) (int64, error) {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n, nil
-	} else if errors.Is(err, strconv.ErrRange) {
-		return 0, fmt.Errorf("%s s is too long", s)
-	}
-	var days int64
-	rest := s
-	if number, after, ok := strings.Cut(s, "d"); ok {
-		n, err := strconv.ParseInt(number, 10, 64)
-		if err != nil || n < 0 || n > math.MaxInt32 {
-			return 0, fmt.Errorf("%q is not a number of days", number)
-		}
-		days, rest = n, after
-	}
-	var d time.Duration
-	if rest != "" || s == "" {
-		var err error
-		if d, err = time.ParseDuration(rest); err != nil {
-			return 0, fmt.Errorf("%q is neither a number of seconds nor a duration such as 10m, 24h or 30d", s)
-		}
-	}
-	if d%time.Second != 0 {
-		return 0, fmt.Errorf("%q is not a whole number of seconds", s)
-	}
-	return days*24*60*60 + int64(d/time.Second), nil
 }

@@ -10,6 +10,7 @@ import (
 func TestTimeToLive(t *testing.T) {
 	for text, want := range map[string]timeToLive{
 		"0": 0, "90": 90, "90s": 90, "10m": 600, "24h": 86400, "30d": 2592000, "1d12h": 129600, "2147483647": record.TTLMax, "1.5m": 90,
+		"1500ms": 2, "1w": 604800, "1.5d": 129600,
 	} {
 		var got timeToLive
 		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
@@ -21,14 +22,13 @@ func TestTimeToLive(t *testing.T) {
 		"soon":                 "neither a number",
 		"10x":                  "neither a number",
 		"1d2":                  "neither a number",
-		"d":                    "not a number of days",
-		"-1d":                  "not a number of days",
-		"99999999999999999d":   "not a number of days",
-		"1.5d":                 "not a number of days",
+		"d":                    "neither a number",
+		"-1d":                  "negative",
+		"99999999999999999d":   "neither a number",
 		"-1":                   "negative",
 		"-5m":                  "negative",
-		"1d-25h":               "negative",
-		"1500ms":               "not a whole number of seconds",
+		"1d-25h":               "neither a number",
+		"-1ns":                 "negative",
 		"2147483648":           "too long",
 		"24856d":               "too long",
 		"99999999999999999999": "too long",

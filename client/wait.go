@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"time"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/record"
 )
 
 // waitPause is the time between two tries to reach memcached.
@@ -20,14 +20,10 @@ type waitCommand struct {
 // timeLimit is how long to wait.
 type timeLimit time.Duration
 
-// UnmarshalText reads a number of seconds, or a duration as package time has it.
+// UnmarshalText reads a number of seconds, or a duration.
 func (l *timeLimit) UnmarshalText(text []byte) error {
-	s := string(text)
-	if _, err := strconv.ParseUint(s, 10, 32); err == nil {
-		s += "s"
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 {
+	d, ok := record.ParseDuration(string(text))
+	if !ok || d <= 0 {
 		return fmt.Errorf("%q is not a time to wait: seconds, or a duration such as 500ms or 2m", text)
 	}
 	*l = timeLimit(d)

@@ -25,6 +25,7 @@ func BenchmarkNext(b *testing.B) {
 		{"tsv/numbers", Options{Format: TSV, Key: "1", Value: "2", TTLColumn: "3", FlagsColumn: "4"}, "", "user_1234567\t" + text + text + "0123456789012\t86400\t7\n"},
 		{"outfile", Options{Format: Outfile}, "", "user_1234567\t" + text + "\\\n" + text + `\\0123456789` + "\n"},
 		{"outfile/quotes", Options{Format: Outfile, Delimiter: ",", Quote: `"`}, "", `"user_1234567","` + text + "\\\n" + text + `\"0123456789"` + "\n"},
+		{"tsv/dates", Options{Format: TSV, Key: "1", Value: "2", ExpiresColumn: "3"}, "", "user_1234567\t" + text + text + "0123456789012\t2067-12-01 00:00:00+02\n"},
 		{"jsonl", Options{Format: JSONL}, "", `{"key":"user_1234567","value":"` + text + `\n` + text + `\"0"}` + "\n"},
 		{"jsonl/plain", Options{Format: JSONL}, "", `{"key":"user_1234567","value":"` + text + text + `"}` + "\n"},
 		{"jsonl/base64", Options{Format: JSONL}, "", `{"key":"user_1234567","value_base64":"` + text + text + `","ttl":86400}` + "\n"},

@@ -232,13 +232,15 @@ func (r *Row) exptime(text []byte, at int) Kind {
 	case err != nil:
 		return r.reject(BadTTL, at)
 	case n > meta.RelativeMax:
-		return r.expireAt(n, at)
+		return r.expireAt(date{seconds: n}, at)
 	}
 	return r.expireIn(n, at)
 }
 
 // badNumber reports whether the row is rejected for a number that does not change what its command does.
-func (r *Row) badNumber() bool { return r.Reason == BadFlags || r.Reason == BadTTL }
+func (r *Row) badNumber() bool {
+	return r.Reason == BadFlags || r.Reason == BadTTL || r.Reason == FarDate
+}
 
 // meta reads the flags of ms; flags that ask for an answer have no meaning here.
 func (c *commands) meta(head *command, row *Row) Kind {

@@ -75,6 +75,8 @@ func (o *objects) known(row *Row, line []byte) {
 	row.Known = row.Known && utf8.Valid(row.Key.Of(line))
 }
 
+func (o *objects) notes() []string { return o.dates.notes() }
+
 // object makes the record of the object line[from:to], or the first one of several.
 func (o *objects) object(line []byte, from, to int, row *Row) Kind {
 	if o.json {

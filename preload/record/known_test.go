@@ -60,6 +60,8 @@ func TestKnown(t *testing.T) {
 		{Options{Format: Memcached}, "set k x 0 1\r\nv\r\n", BadFlags, "k"},
 		{Options{Format: Memcached}, "set k 0 x 1\r\nv\r\n", BadTTL, "k"},
 		{Options{Format: Memcached}, "set k 0 x 1\r\nvv\r\n", BadTTL, ""},
+		{Options{Format: Memcached}, "set k 0 99999999999 1\r\nv\r\n", FarDate, "k"},
+		{Options{Format: TSV, Key: "1", Value: "2", ExpiresColumn: "3"}, "k\tv\t01/12/2037\n", BadDate, "k"},
 		{Options{Format: Memcached}, "set k 0 0 9\r\nv\r\n", BadChunk, "k"},
 		{Options{Format: Memcached}, "set k 0 -1 9\r\nv\r\n", BadChunk, "k"},
 		{Options{Format: Memcached}, "set k 0 0 x\r\n", BadCommand, ""},

@@ -34,6 +34,8 @@ type layout struct {
 	expires int
 	flags   int
 
+	dates dates
+
 	made   []byte // the bytes of the record's Bytes
 	decode decoder
 }
@@ -289,9 +291,9 @@ func (l *layout) add(data []byte, f field) (reason Reason, at int) {
 // rest sets what a row is stored with: from its columns, or from the options.
 func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 	o := &l.options
-	row.Command, row.Flags, row.TTL = o.command, o.Flags, o.TTL
+	row.Command, row.Flags = o.command, o.Flags
 	if l.flags < 0 && l.ttl < 0 && l.expires < 0 {
-		return Item
+		return l.lifetime(row, data, nil, -1)
 	}
 	if n, ok, at := l.number(data, fields, l.flags); at >= 0 {
 		if !ok || n < 0 || n > 1<<32-1 {
@@ -299,19 +301,32 @@ func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 		}
 		row.Flags = uint32(n)
 	}
-	ttl, ttlOK, ttlAt := l.seconds(data, fields)
-	date, dateOK, dateAt := l.number(data, fields, l.expires)
+	ttl, ttlAt := l.word(data, fields, l.ttl)
+	until, dateAt := l.word(data, fields, l.expires) // its bytes may be where those of ttl were
 	switch {
-	case ttlAt >= 0 && dateAt >= 0:
-		return row.reject(TwoTTLs, dateAt)
-	case ttlAt >= 0 && !ttlOK:
-		return row.reject(BadTTL, ttlAt)
-	case dateAt >= 0 && !dateOK:
-		return row.reject(BadTTL, dateAt)
+	case dateAt < 0:
+		return l.lifetime(row, data, ttl, ttlAt)
 	case ttlAt >= 0:
-		return row.expireIn(ttl, ttlAt)
-	case dateAt >= 0:
-		return row.expireAt(date, dateAt)
+		return row.reject(TwoTTLs, dateAt)
+	}
+	when, why, ok := l.dates.parse(string(until))
+	if !ok {
+		return row.rejectWord(BadDate, dateAt, until, why)
+	}
+	return row.expireAt(when, dateAt)
+}
+
+// lifetime sets the time to live to that of the row, whose text is word at at, or of the options.
+func (l *layout) lifetime(row *Row, data, word []byte, at int) Kind {
+	row.TTL = l.options.TTL
+	if at >= 0 {
+		d, ok := ParseDuration(string(word))
+		if !ok || Seconds(d) > TTLMax {
+			return row.rejectWord(BadTTL, at, word, "")
+		}
+		if kind := row.expireIn(Seconds(d), at); kind != Item {
+			return kind
+		}
 	}
 	return Item
 }

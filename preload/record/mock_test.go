@@ -78,19 +78,6 @@ func TestMock(t *testing.T) {
 	})
 }
 
-func TestDurations(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]int64{"1500ms": 2, "2s": 2, "24h": 86400, "1h0.000000001s": 3601, "0s": 0, "1ns": 1, " 2s ": 2} {
-		input := "k\tv\t" + text + "\n"
-		check(t, input, parse(t, Options{Format: TSV, Key: "1", Value: "2", TTLColumn: "3"}, 0, input), []found{{kind: Item, key: "k", value: "v", ttl: want}})
-	}
-	bad := reject(BadTTL, 31)
-	for text, want := range map[string]found{"-1ns": skip(Expired), "0.1ns": bad, "1d": bad, "s": bad, "600000h": bad, "NaN": bad, "9999999999999999999999s": bad} {
-		input := `{"key":"k","value":"v","ttl":"` + text + `"}`
-		check(t, input, parse(t, Options{Format: JSONL}, 0, input), []found{want})
-	}
-}
-
 // TestCutMock: a row with a count that is cut has no key.
 func TestCutMock(t *testing.T) {
 	t.Parallel()

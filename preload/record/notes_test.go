@@ -10,6 +10,7 @@ import (
 func TestNotes(t *testing.T) {
 	t.Parallel()
 	const mysql, copied = "--from mysql takes", "--from psql takes"
+	until := Options{Format: TSV, Key: "1", Value: "2", ExpiresColumn: "3"}
 	for name, test := range map[string]struct {
 		options Options
 		input   string
@@ -34,6 +35,11 @@ func TestNotes(t *testing.T) {
 		"tsv has no escapes, either": {options: Options{Format: TSV}, input: "k\ta\\nb\n", says: []string{mysql}},
 		"tsv and Windows":            {options: Options{Format: TSV}, input: "k\tv\r\n", says: []string{"carriage return"}},
 		"mysql and Windows":          {options: Options{Format: MySQL}, input: "k\ta\\nb\r\n", says: []string{"carriage return"}},
+		"dates with a zone":          {options: until, input: "k\tv\t2037-12-01T00:00:00Z\nl\tw\t2143238400\n"},
+		"dates without a zone":       {options: until, input: "k\tv\t2037-12-01\nl\tw\t2037-12-01 00:00\n", says: []string{"read as UTC"}},
+		"milliseconds":               {options: until, input: "k\tv\t2143238400000\n", says: []string{"13 digits were read as milliseconds"}},
+		"smaller units":              {options: until, input: "k\tv\t2143238400000000\nk\tv\t2143238400000000000\n", says: []string{"16 digits were read as microseconds", "19 digits were read as nanoseconds"}},
+		"dates of jsonl":             {options: Options{Format: JSONL}, input: `{"key":"k","value":"v","expires":"2037-12-01"}`, says: []string{"read as UTC"}},
 		"psql has its own line ends": {options: Options{Format: PSQL}, input: "k\ta\\nb\r\n"},
 	} {
 		test.options.ValueMax = 1 << 20
@@ -64,6 +70,10 @@ func TestDetails(t *testing.T) {
 		{Options{Format: CSV, Header: true, Key: "a", Value: "b"}, "a,b,c\nk,v\n", "fewer columns than expected: 2 instead of 3"},
 		{Options{}, "k\n", "no tab between key and value"},
 		{Options{Format: CSV, Header: true, Value: "json", JSONColumns: "on"}, "id,on\n1,t\n", `a column of --json-columns is not JSON: "on" is "t"`},
+		{Options{Format: JSONL}, `{"key":"k","value":"v","ttl":"soon"}`, string(BadTTL) + `: "soon"`},
+		{Options{Format: JSONL}, `{"key":"k","value":"v","ttl":2147483648}`, string(BadTTL) + `: "2147483648"`},
+		{Options{Format: JSONL}, `{"key":"k","value":"v","expires":"01/12/2037"}`, string(BadDate) + `: "01/12/2037"`},
+		{Options{Format: JSONL}, `{"key":"k","value":"v","expires":"0000-00-00 00:00:00"}`, string(BadDate) + `: "0000-00-00 00:00:00" is the zero date of MySQL; NULL or 0 is never`},
 	} {
 		test.options.ValueMax = 1 << 20
 		p, err := New(test.options)

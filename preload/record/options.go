@@ -79,8 +79,8 @@ type Options struct {
 	// and value or value_base64, and those of mocks (mock.go).
 	Key   string `json:"key,omitempty"`
 	Value string `json:"value,omitempty"`
-	// TTLColumn has a time to live in seconds, or a duration; ExpiresColumn a date in seconds since 1970;
-	// FlagsColumn client flags. "": there is none.
+	// TTLColumn has a time to live in seconds, or a duration; ExpiresColumn a date, in seconds since 1970 or as
+	// databases write it; FlagsColumn client flags. "": there is none.
 	TTLColumn     string `json:"ttl_column,omitempty"`
 	ExpiresColumn string `json:"expires_column,omitempty"`
 	FlagsColumn   string `json:"flags_column,omitempty"`

@@ -31,6 +31,8 @@ func TestReasons(t *testing.T) {
 		{Options{Format: TSV, Key: "1", Value: "2", FlagsColumn: "3"}, 0, "k\tv\tx", reject(BadFlags, 5)},
 		{Options{Format: TSV, Key: "1", Value: "2", TTLColumn: "3"}, 0, "k\tv\tx", reject(BadTTL, 5)},
 		{Options{Format: TSV, Key: "1", Value: "2", TTLColumn: "3"}, 0, "k\tv\t-1", skip(Expired)},
+		{Options{Format: TSV, Key: "1", Value: "2", ExpiresColumn: "3"}, 0, "k\tv\tx", reject(BadDate, 5)},
+		{Options{Format: TSV, Key: "1", Value: "2", ExpiresColumn: "3"}, 0, "k\tv\t99999999999", reject(FarDate, 5)},
 		{Options{Format: JSONL}, 0, `{"key":"k","value":"v","ttl":1,"expires":2}`, reject(TwoTTLs, 42)},
 		{Options{Format: TSV, Key: "2", Value: "1"}, 8, "0123456789", reject(TooLong, 1)},
 		{Options{Format: TSV}, 0, "k", reject(NoColumn, 2)},

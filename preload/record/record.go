@@ -35,7 +35,9 @@ const (
 	BinaryKey  Reason = "binary key longer than 186 bytes: memcached's protocol has none"
 	NullKey    Reason = "NULL in the key"
 	BadFlags   Reason = "the flags are not a number from 0 to 4294967295"
-	BadTTL     Reason = "the time to live is neither a whole number of seconds nor a duration such as 24h, 68 years at most"
+	BadTTL     Reason = "the time to live is neither a whole number of seconds nor a duration such as 24h or 30d, 68 years at most"
+	BadDate    Reason = "the date is neither in seconds since 1970 nor written as 2037-12-01 00:00:00 or 2037-12-01T00:00:00Z"
+	FarDate    Reason = "the date is more than 68 years ahead: 0 means never"
 	TwoTTLs    Reason = "both a time to live and a date"
 	TooLong    Reason = "row too long for memcached's item size limit (-I)"
 )
@@ -132,6 +134,14 @@ type Row struct {
 func (r *Row) reject(reason Reason, at int) Kind {
 	r.Reason, r.Column = reason, at+1
 	return Reject
+}
+
+// rejectWord is reject with the word that is wrong, unless it is empty, and why.
+func (r *Row) rejectWord(reason Reason, at int, word []byte, why string) Kind {
+	if len(word) > 0 {
+		r.Detail = fmt.Sprintf("%.64q%s", word, why)
+	}
+	return r.reject(reason, at)
 }
 
 // rejectFor is reject with a detail of the reason.

@@ -118,11 +118,11 @@ func (t *table) pair() bool { return t.options.Key == "" && t.options.Value == "
 // expected is the number of a row's columns: those of the header, or up to the last that is used.
 func (t *table) expected() int { return max(len(t.names), t.last+1) }
 
-func (t *table) notes() []string {
+func (t *table) notes() (notes []string) {
 	if n, ok := t.splitter.(noter); ok {
-		return n.notes()
+		notes = n.notes()
 	}
-	return nil
+	return append(notes, t.dates.notes()...)
 }
 
 func (t *table) choose() []field {
