@@ -75,6 +75,8 @@ type loadCommand struct {
 type marking struct {
 	TTL   timeToLive `group:"Rows:" name:"ttl" placeholder:"TIME" help:"Time to live of each row, from the moment it is stored: seconds, or a duration such as 10m, 24h or 30d. Default: 0, for ever."`
 	Flags uint32     `group:"Rows:" placeholder:"NUMBER" xor:"flags" help:"memcached's client flags of each row."`
+
+	TTLJitter string `group:"Rows:" name:"ttl-jitter" placeholder:"PERCENT" help:"Shorten each time to live by up to this percentage, such as 10%, so that the items do not all expire at once. The key decides by how much; dates are kept."`
 }
 
 // storing is how rows are stored, whatever their source.

@@ -27,6 +27,9 @@ func (c *fillCommand) fill(line *commandLine, all *outcome) error {
 	if err != nil {
 		return err
 	}
+	if c.TTLJitter != "" && c.TTL == 0 {
+		return usageError{errors.New("--ttl-jitter shortens times to live, and the items have none: --ttl says it")}
+	}
 	shown, err := newProgress(c.Progress, false)
 	if err != nil {
 		return err

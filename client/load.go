@@ -51,7 +51,7 @@ func (s *storing) request() door.Request {
 }
 
 func (m *marking) add(request *door.Request) {
-	request.TTL, request.Flags = int64(m.TTL), m.Flags
+	request.TTL, request.Flags, request.TTLJitter = int64(m.TTL), m.Flags, m.TTLJitter
 }
 
 func (r *rejection) add(request *door.Request) {

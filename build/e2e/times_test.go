@@ -68,3 +68,40 @@ func TestTimes(t *testing.T) {
 		s.lives()
 	})
 }
+
+// What is loaded at once does not expire at once, and the same key has the same time to live in each load.
+func TestJitter(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := start(t, h.program)
+		const rows, ttl = 20_000, 1000
+		var input strings.Builder
+		for i := range rows {
+			fmt.Fprintf(&input, "user:%d\tv\n", i+1)
+		}
+		began := s.clock()
+		s.outcome(strings.NewReader(input.String()), account{rows: rows, stored: rows}, "--ttl", "1000", "--ttl-jitter", "10%")
+		s.lasts("user:1", 929, began)
+		s.lasts("user:2", 925, began)
+		lives := map[int64]int{}
+		var earliest, latest int64 = 1 << 62, 0
+		for i := range rows / 100 {
+			date := s.date(fmt.Sprint("user:", i+1))
+			lives[date]++
+			earliest, latest = min(earliest, date), max(latest, date)
+		}
+		ended := s.clock()
+		if least, most := min(began.memcached, began.machine-1)+ttl*9/10, max(ended.memcached, ended.machine+1)+ttl; earliest < least || latest > most {
+			t.Errorf("they expire from %d to %d, want %d to %d", earliest, latest, least, most)
+		}
+		for date, n := range lives {
+			if n > 12 { // 2 of 200 on average
+				t.Errorf("%d of %d expire at %d", n, rows/100, date)
+			}
+		}
+		began = s.clock()
+		s.fill(2, "--key", "user:{n}", "--ttl", "1000s", "--ttl-jitter", "10%")
+		s.lasts("user:1", 929, began)
+		s.lasts("user:2", 925, began)
+		s.lives()
+	})
+}

@@ -34,8 +34,10 @@ var dateUnits = [...]struct {
 // parse parses a date: a number, as databases write timestamps, or as RFC 3339 has it. why is what is wrong with it
 // beyond its form.
 func (d *dates) parse(text string) (when date, why string, ok bool) {
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return d.number(n), "", true
+	if strings.LastIndexByte(text, '-') <= 0 { // else ParseInt fails, which costs more than a timestamp
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return d.number(n), "", true
+		}
 	}
 	switch {
 	case text == "infinity": // of PostgreSQL (its manual: "Special Values")
@@ -90,11 +92,11 @@ func (d *dates) timestamp(text string) (when date, ok bool) {
 	switch {
 	case len(clock) == day && zone == "":
 		layout = time.DateOnly
-	case len(clock) == len("2006-01-02 15:04"):
-		layout = "2006-01-02 15:04"
+	case clock[day:] != "" && clock[day] == 'T':
+		layout = "2006-01-02T15:04:05"
 	}
-	if len(clock) > day && (clock[day] == 'T' || clock[day] == 't') {
-		clock = clock[:day] + " " + clock[day+1:]
+	if len(clock) == len("2006-01-02 15:04") {
+		layout = layout[:len(clock)]
 	}
 	at, err := time.Parse(layout, clock)
 	offset, ok := zoneOffset(zone)
@@ -111,19 +113,16 @@ func zoneOffset(zone string) (seconds int64, ok bool) {
 	case "", "Z", "z", "UTC":
 		return 0, true
 	}
-	digits := zone[1:]
-	if len(digits) == len("00:00") && digits[2] == ':' {
-		digits = digits[:2] + digits[3:]
+	hours, minutes := zone[1:], "00"
+	if len(hours) > 2 {
+		hours, minutes = hours[:2], strings.TrimPrefix(hours[2:], ":")
 	}
-	if len(digits) == 2 {
-		digits += "00"
-	}
-	n, err := strconv.ParseUint(digits, 10, 16)
-	hours, minutes := int64(n/100), int64(n%100)
-	if err != nil || len(digits) != 4 || hours > 15 || minutes > 59 {
+	h, err := strconv.ParseUint(hours, 10, 8)
+	m, err2 := strconv.ParseUint(minutes, 10, 8)
+	if err != nil || err2 != nil || len(hours) != 2 || len(minutes) != 2 || h > 15 || m > 59 {
 		return 0, false
 	}
-	seconds = (hours*60 + minutes) * 60
+	seconds = int64(h*60+m) * 60
 	if zone[0] == '-' {
 		seconds = -seconds
 	}

@@ -328,5 +328,6 @@ func (l *layout) lifetime(row *Row, data, word []byte, at int) Kind {
 			return kind
 		}
 	}
+	l.options.shorten(row, data)
 	return Item
 }

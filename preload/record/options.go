@@ -95,6 +95,9 @@ type Options struct {
 	Flags uint32 `json:"flags,omitempty"`
 	// ValueType is what the value of a row with these Flags must be; "": any bytes.
 	ValueType ValueType `json:"value_type,omitempty"`
+	// TTLJitter is the percentage, such as 10%, by which each time to live is shortened at most, so that not all
+	// items expire at once; "": none is. The item's key decides how much. Dates are as they are.
+	TTLJitter string `json:"ttl_jitter,omitempty"`
 	// Mode is for all rows; "": what each row says, or ModeSet.
 	Mode Mode `json:"mode,omitempty"`
 
@@ -109,6 +112,7 @@ type Options struct {
 	NoStale bool `json:"-"`
 
 	command Command // of Mode
+	jitter  float64 // of TTLJitter: a percentage; 0: none
 }
 
 // An OptionError is an option that has no meaning, by itself or for this input.
@@ -142,8 +146,10 @@ func newParser(o Options) (*Parser, error) {
 	if !slices.Contains(Formats, o.Format) {
 		return nil, optionError("the formats are "+List(Formats, ", "), "there is no format %q", o.Format)
 	}
-	if err := o.check(); err != nil {
-		return nil, err
+	for _, check := range []func() error{o.check, o.checkJitter} {
+		if err := check(); err != nil {
+			return nil, err
+		}
 	}
 	d, err := newDialect(&o)
 	if err != nil {

@@ -17,6 +17,7 @@ func TestOptionErrors(t *testing.T) {
 		dialect = "it is for the formats csv, tsv and outfile: --from says which it is"
 		byte1   = "it is one ASCII character such as , ; | or tab"
 		byte2   = "it is one ASCII character, or none"
+		percent = "it is the part by which a time to live is shortened at most, such as 10%, up to 100%"
 		braces  = "a column is {name} or {number}; {{ and }} are braces"
 	)
 	for _, test := range []struct {
@@ -35,6 +36,15 @@ func TestOptionErrors(t *testing.T) {
 		{Options{Format: Memcached, FlagsColumn: "3"}, "the format memcached has no columns, so that --flags-column means nothing", columns},
 		{Options{Format: JSONL, Header: true}, "the format jsonl has no header: its rows name their columns themselves", ""},
 		{Options{Format: CSV, TTLColumn: "3", ExpiresColumn: "4"}, "a row cannot have both a time to live and a date: --ttl-column or --expires-column", ""},
+		{Options{TTL: 9, TTLJitter: "10"}, `"10" is not a percentage for --ttl-jitter`, percent},
+		{Options{TTL: 9, TTLJitter: "%"}, `"%" is not a percentage for --ttl-jitter`, percent},
+		{Options{TTL: 9, TTLJitter: "0%"}, `"0%" is not a percentage for --ttl-jitter`, percent},
+		{Options{TTL: 9, TTLJitter: "100.1%"}, `"100.1%" is not a percentage for --ttl-jitter`, percent},
+		{Options{TTL: 9, TTLJitter: "NaN%"}, `"NaN%" is not a percentage for --ttl-jitter`, percent},
+		{Options{TTLJitter: "10%"}, "--ttl-jitter shortens times to live, and the rows have none", "--ttl or --ttl-column says one"},
+		{Options{Format: CSV, TTLJitter: "10%", ExpiresColumn: "3"}, "--ttl-jitter is for times to live: a date of --expires-column is kept as it is", ""},
+		{Options{Format: Dump, TTL: 9, TTLJitter: "10%"}, "the rows of the format dump have their own times to live, so that --ttl-jitter means nothing", ""},
+		{Options{Format: Memcached, TTL: 9, TTLJitter: "10%"}, "the rows of the format memcached have their own times to live, so that --ttl-jitter means nothing", ""},
 		{Options{Format: CSV, Value: "json"}, "a row without names cannot be a JSON object", "--header says that the first row has the names of the columns"},
 		{Options{Format: CSV, Header: true, Value: "bio", JSONColumns: "id"}, "--json-columns are columns of a row as JSON", "--value json makes the whole row a JSON object"},
 		{Options{Format: CSV, Value: "json", JSONColumns: "2"}, "a row without names cannot be a JSON object", "--header says that the first row has the names of the columns"},
@@ -89,6 +99,8 @@ func TestOptions(t *testing.T) {
 		{},
 		{Format: Memcached, Mode: ModeSet},
 		{Format: CSV, Key: "65535"},
+		{Format: CSV, TTLColumn: "3", TTLJitter: "0.5%"},
+		{Format: JSONL, TTLJitter: "100%"},
 		{Format: CSV, Header: true, Key: "any name", Value: "json", FlagsColumn: "f"},
 		{Format: JSONL, Key: "{a}:{b}", Value: "json", ExpiresColumn: "until"},
 	} {

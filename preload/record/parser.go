@@ -161,6 +161,7 @@ func (r *raw) parse(line []byte, row *Row) Kind {
 	row.Value = Bytes{At: tab + 1, Len: len(line) - tab - 1}
 	row.Oversize = row.Value.Len > r.options.ValueMax
 	row.Command, row.Flags, row.TTL = r.options.command, r.options.Flags, r.options.TTL
+	r.options.shorten(row, line)
 	return Item
 }
 
