@@ -96,6 +96,7 @@ type loader struct {
 	position  Position   // behind what was parsed
 	cutAt     Position   // of the row that was cut
 	skipping  bool       // the rest of that row
+	leading   bool       // what is parsed is what the input begins with, to go on at Options.From
 
 	eof     bool
 	limited bool // more rows are rejected than the limits allow

@@ -221,25 +221,31 @@ func TestWrongOption(t *testing.T) {
 
 // A load that was interrupted resumes there, and no row is left out or stored twice.
 func TestResume(t *testing.T) {
-	for name, options := range map[string]record.Options{"raw": {}, "tsv": {Format: record.TSV}, "csv": {Format: record.CSV, Header: true, Null: record.NullEmpty}} {
+	for name, test := range map[string]struct {
+		options    record.Options
+		first, row string
+	}{
+		"tsv": {options: record.Options{Format: record.TSV}, row: "%s\tv\n"},
+		"raw": {row: "%s\tv\n"},
+		"csv": {record.Options{Format: record.CSV, Header: true, Null: record.NullEmpty}, "key,value\n", "%s,\"a\nb\"\n"},
+		// Behind the first row nothing shows what separates columns.
+		"sep":       {record.Options{Format: record.CSV}, "sep=|\n", "%s|v\n"},
+		"semicolon": {record.Options{Format: record.CSV, Key: "1", Value: "2"}, "first;v\n", "%s,;v,w\n"},
+	} {
 		t.Run(name, func(t *testing.T) {
+			options := test.options
 			var input strings.Builder
-			if options.Header {
-				input.WriteString("key,value\n")
-			}
+			input.WriteString(test.first)
 			long := strings.Repeat("x", 2<<20) // is cut, and ends a batch
 			for i := range 30000 {
-				key := fmt.Sprint("k", i)
+				key := fmt.Sprint(i)
 				if i%5000 == 0 && i > 0 { // the load resumes here: this is no byte order mark
 					key = "\xef\xbb\xbf" + key
 				}
-				switch {
-				case options.Header:
-					fmt.Fprintf(&input, "%s,\"a\nb\"\n", key)
-				case i == 20000:
+				if name == "raw" && i == 20000 {
 					fmt.Fprintf(&input, "%s\t%s\n", key, long)
-				default:
-					fmt.Fprintf(&input, "%s\tv\n", key)
+				} else {
+					fmt.Fprintf(&input, test.row, key)
 				}
 				if i%5000 == 4999 {
 					input.WriteString("bad\n")

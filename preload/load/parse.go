@@ -32,10 +32,10 @@ func (l *loader) parse() error {
 		case record.Nothing:
 			if l.row.Header {
 				l.rejects.setHeader(data[:l.row.Size])
-				if l.options.From != (Position{}) {
-					return l.seekBehindHeader()
-				}
 			}
+		}
+		if l.leading && !l.parser.Leading() {
+			return l.seekBehindLead()
 		}
 		o := origin{line: l.position.Lines + 1, from: uint32(l.parsed), to: uint32(l.parsed + l.row.Size), severalItems: l.moreItems || l.row.Left > 0}
 		if l.moreItems = l.row.Left > 0; !l.moreItems {

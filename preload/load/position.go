@@ -16,9 +16,12 @@ func (at *Position) advance(p []byte) {
 	at.Lines += uint64(bytes.Count(p, lineFeed))
 }
 
-// resume makes the load begin at Options.From, unless it has to read a header first.
+// resume makes the load begin at Options.From, unless it has to read what the input begins with first.
 func (l *loader) resume() error {
-	if l.options.From == (Position{}) || l.options.Record.Header {
+	if l.options.From == (Position{}) {
+		return nil
+	}
+	if l.leading = l.parser.Leading(); l.leading {
 		return nil
 	}
 	l.position = l.options.From
@@ -26,9 +29,10 @@ func (l *loader) resume() error {
 	return l.source.SeekTo(l.position.Offset)
 }
 
-// seekBehindHeader makes the load go on at Options.From when it has read the header. What was read with that is
-// discarded.
-func (l *loader) seekBehindHeader() error {
+// seekBehindLead makes the load go on at Options.From when it has read what the input begins with. That, and what was
+// read with it, is discarded.
+func (l *loader) seekBehindLead() error {
+	l.leading = false
 	l.position = l.options.From
 	l.filled, l.parsed, l.eof = 0, 0, false
 	return l.source.SeekTo(l.position.Offset)

@@ -17,6 +17,8 @@ type quoted struct {
 	state   quotedState
 	scanned int // bytes that state is about
 	line    int // between scanned and this there is no line feed
+
+	backslashes backslashes
 }
 
 type quotedState int

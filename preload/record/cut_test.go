@@ -11,6 +11,7 @@ func TestCut(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("0123456789", 10)
 	tooLong := reject(TooLong, 1)
+	quotedOutfile := Options{Format: Outfile, Delimiter: ",", Quote: `"`}
 	for _, test := range []parserTest{
 		{"raw", Options{}, "a\t1\nb\t" + long + "\nc\t3\n", []found{item("a", "1"), large("b"), item("c", "3")}},
 		{"no tab so far", Options{}, long + "\tv\nc\t3\n", []found{reject(NoTab, 1), item("c", "3")}},
@@ -45,6 +46,16 @@ func TestCut(t *testing.T) {
 		{"csv, open quotes", Options{Format: CSV}, "b,\"" + long + "\nc,3\n", []found{large("b")}},
 		{"csv, fault", Options{Format: CSV}, "\"b\"x,\"" + long + "\nc,3\n\"\nd,4\n", []found{tooLong, item("d", "4")}},
 		{"csv, fault behind the key", Options{Format: CSV}, "b,a\"" + long + "\nc,3\n", []found{tooLong, item("c", "3")}},
+
+		{"csv, first row", Options{Format: CSV}, "b;c;" + long + "\n1001;3\n1002;4\n", []found{tooLong, item("1001", "3"), item("1002", "4")}},
+
+		{"outfile", Options{Format: Outfile}, "b\t" + long + "\\\n" + long + "\nc\t3\n", []found{large("b"), item("c", "3")}},
+		{"outfile, backslashes", Options{Format: Outfile}, "b\t" + long + strings.Repeat(`\`, 20) + "\nc\t3\n", []found{large("b"), item("c", "3")}},
+		{"outfile, backslashes and a line feed", Options{Format: Outfile}, "b\t" + long + strings.Repeat(`\`, 21) + "\nc\t3\nd\t4\n", []found{large("b"), item("d", "4")}},
+		{"outfile, quotes", quotedOutfile, "\"b\\\"\",\"" + long + "\\\"\n\"x\n\"\"\"\nc,3\n", []found{large(`b"`), item("c", "3")}},
+		{"outfile, quotes behind the key", quotedOutfile, "b," + long + "\"\nc,3\n", []found{large("b"), item("c", "3")}},
+		{"outfile, open quotes", quotedOutfile, "\"" + long + "\"x\nc,3\n\",d\ne,5\n", []found{tooLong, item("e", "5")}},
+		{"outfile, NULL", quotedOutfile, "NULL," + long + "\nc,3\n", []found{tooLong, item("c", "3")}},
 
 		{"jsonl", Options{Format: JSONL}, `{"key":"b","value":"` + long + "\"}\n" + `{"key":"c","value":"3"}`, []found{large("b"), item("c", "3")}},
 		{"jsonl, options", Options{Format: JSONL, TTL: 9, Flags: 8, Mode: ModeAdd}, `[{"key":"b","value":"` + long + "\"}\n", []found{{kind: Item, key: "b", oversize: true, ttl: 9, flags: 8, command: Add}}},
@@ -81,23 +92,26 @@ func TestCut(t *testing.T) {
 // TestCutAnywhere: wherever a row is cut, it has the same end.
 func TestCutAnywhere(t *testing.T) {
 	t.Parallel()
+	quotedOutfile := Options{Format: Outfile, Delimiter: ",", Quote: `"`}
 	for _, test := range []struct {
-		format Format
-		input  string
+		options Options
+		input   string
 	}{
-		{PSQL, "k\ta\\\nb\\\\\\\n\\\\\\\\\nl\t2\r\nm\t\\\\\n"},
-		{CSV, "k,\"a\"\"\r\n\"\"\"\"b\n\"\r\nl,\"\"\"\"\n\"m\",a\"b\"\n\"n\"x,\"\n\"\n"},
-		{JSONL, `{"key":"k","value":["\"}{",{}]}` + "\n[\n" + `{"key":"k"},` + "\r\n"},
-		{Dump, "ms b 1 F7 Oa04a6e77 q\r\n2\r\nms c 9 O944ef0c5 q\r\n3\r\nms c 1 O944ef0c5 q\r\n3\r\nset k 0 0 2\r\nmn\r\nmn\r\n12\rx\nms Yg== 1 b O0f516786 q\r\nm\r\nms k 1 O8eb49ab5X q\r\nv\r\nmd k I q\r\nms k 1 O8eb49ab5XZ q\r\nv\r\nmd k I q\r\nmn\r\n"},
-		{Memcached, "set k 0 0 9\r\n\r\nset k 0\r\nset l 0 0 1\r\n1234\r\nget k\nappend k 0 0 2\r\n\r\n\r\nset m 0 0 2\r\n12\rx\n"},
+		{Options{Format: PSQL}, "k\ta\\\nb\\\\\\\n\\\\\\\\\nl\t2\r\nm\t\\\\\n"},
+		{Options{Format: CSV}, "k,\"a\"\"\r\n\"\"\"\"b\n\"\r\nl,\"\"\"\"\n\"m\",a\"b\"\n\"n\"x,\"\n\"\n"},
+		{Options{Format: Outfile}, "k\ta\\\nb\\\\\\\n\\\\\nl\t2\nm\t\\\\\n"},
+		{quotedOutfile, "k,\"a\\\"\n\"\"\\\\\"\nl,\"\"\"\\\n\"\n\"m\",a\"b\\\nc\n\"n\"x,\"\n\"o\",\"\"\r\np,\"q\"\r\"\n"},
+		{Options{Format: JSONL}, `{"key":"k","value":["\"}{",{}]}` + "\n[\n" + `{"key":"k"},` + "\r\n"},
+		{Options{Format: Dump}, "ms b 1 F7 Oa04a6e77 q\r\n2\r\nms c 9 O944ef0c5 q\r\n3\r\nms c 1 O944ef0c5 q\r\n3\r\nset k 0 0 2\r\nmn\r\nmn\r\n12\rx\nms Yg== 1 b O0f516786 q\r\nm\r\nms k 1 O8eb49ab5X q\r\nv\r\nmd k I q\r\nms k 1 O8eb49ab5XZ q\r\nv\r\nmd k I q\r\nmn\r\n"},
+		{Options{Format: Memcached}, "set k 0 0 9\r\n\r\nset k 0\r\nset l 0 0 1\r\n1234\r\nget k\nappend k 0 0 2\r\n\r\n\r\nset m 0 0 2\r\n12\rx\n"},
 	} {
 		rowMax := 20
-		if test.format == Dump {
+		if test.options.Format == Dump {
 			rowMax = 30
 		}
 		// Half of its line is not enough to know a command.
 		for ; rowMax < len(test.input); rowMax++ {
-			checkCut(t, Options{Format: test.format}, rowMax, test.input)
+			checkCut(t, test.options, rowMax, test.input)
 		}
 	}
 }

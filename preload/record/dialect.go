@@ -89,15 +89,32 @@ func (d dialect) check() error {
 	return nil
 }
 
-// splitter reads rows of the dialect.
-func (d dialect) splitter(format Format) splitter {
+// newDialectTable makes the table of a format that has a dialect.
+func newDialectTable(l layout, d dialect) *table {
+	format := l.options.Format
+	var t *table
 	switch {
 	case d.escape != 0 || format == Outfile:
-		return newOutfile(d)
+		o := newOutfile(d)
+		t = newTable(l, o)
+		t.first = &o.dialect
 	case d.quote != 0 || format == CSV:
-		return &quoted{dialect: d}
+		q := &quoted{dialect: d}
+		q.backslashes.data = l.options.Escape != ""
+		t = newTable(l, q)
+		t.first, t.quoted = &q.dialect, q
+	default:
+		return newTable(l, &tabs{delimiter: d.delimiter, null: []byte{}})
 	}
-	return &tabs{delimiter: d.delimiter, null: []byte{}}
+	if format != CSV {
+		t.first = nil
+	}
+	return t
+}
+
+// encloses reports whether a field of a row has quotes, which it may begin with (outfile).
+func (d dialect) encloses(row []byte, f field) bool {
+	return d.quote != 0 && (f.at > 0 && row[f.at-1] == d.quote || f.at < f.end && row[f.at] == d.quote)
 }
 
 // options are the options of the client that say the dialect.

@@ -184,7 +184,7 @@ func newParser(o Options) (*Parser, error) {
 	case PSQL:
 		p.format = newTable(l, &copyText{tabs: tabs{null: []byte(`\N`), escape: psqlEscape}})
 	case CSV, TSV, Outfile:
-		p.format = newTable(l, d.splitter(o.Format))
+		p.format = newDialectTable(l, d)
 	case JSONL:
 		p.format = newObjects(l)
 	case Memcached:

@@ -137,6 +137,13 @@ func (p *Parser) Skip(data []byte, eof bool) (n int, done bool) {
 	return len(data), false
 }
 
+// Leading reports whether the next row is one that says how those behind it are parsed: a header, or the first row of
+// CSV.
+func (p *Parser) Leading() bool {
+	t, ok := p.format.(*table)
+	return ok && (t.options.Header && t.names == nil || t.first != nil && t.options.Delimiter == "")
+}
+
 // raw is the format raw: on each line a key, a tab and a value.
 type raw struct {
 	lines

@@ -122,7 +122,7 @@ type Row struct {
 	// meaning; and if a checksum is wrong or missing.
 	Known bool
 
-	Header bool // with Nothing: it is the header
+	Header bool // with Nothing: it is the header, or the line sep=; of a spreadsheet: rejected rows need it
 
 	Reason Reason
 	Detail string // of the Reason in this row, such as a name or a number; "": there is none

@@ -39,6 +39,10 @@ type table struct {
 
 	headerCut bool // the header was too long
 
+	// Of csv: what the first row may change; nil: it has been parsed.
+	first  *dialect
+	quoted *quoted // the splitter, if it is that; else nil
+
 	// Of psql: the next line is the input's first, or behind \. , which ends the rows of a table.
 	outside, second bool
 }
@@ -57,12 +61,22 @@ func (t *table) parse(content []byte, row *Row) Kind {
 		if kind, ended := t.between(content, row); ended {
 			return kind
 		}
+	case t.first != nil:
+		if kind, ended := t.begin(content, row); ended {
+			return kind
+		}
 	}
 	var reason Reason
 	var at int
 	t.fields, reason, at = t.split(t.fields[:0], content)
 	if t.index == nil && t.options.Header {
 		return t.header(content, row, reason, at)
+	}
+	if t.quoted != nil {
+		if reason, at = t.quoted.judge(t.fields, content, reason, at); reason == OutfileNull && !t.quoted.backslashes.proven {
+			return row.fail(optionError("--from outfile "+t.quoted.options()+" reads it; with --escape none a backslash is data",
+				`this is what SELECT … INTO OUTFILE writes, not RFC 4180: \N without quotes in the row %.64q`, content))
+		}
 	}
 	if reason != "" {
 		return row.reject(reason, at)
@@ -139,17 +153,8 @@ func (t *table) header(content []byte, row *Row, reason Reason, at int) Kind {
 		return row.fail(optionError("", "the header is too long"))
 	}
 	var names []string
-	for _, f := range t.fields {
-		if reason != "" {
-			break
-		}
-		f.null = false                                 // a name may look like a NULL
-		f.coded = f.coded && t.options.Format != MySQL // mysql --batch does not escape names
-		t.made = t.made[:0]
-		if reason, at = t.add(content, f); reason == "" && t.json && !utf8.Valid(t.made) {
-			reason, at = NotUTF8, f.at
-		}
-		names = append(names, string(t.made))
+	if reason == "" {
+		names, reason, at = t.readNames(content)
 	}
 	if reason != "" {
 		return row.fail(optionError("", "the header is malformed at byte %d: %s", at+1, reason))
@@ -169,6 +174,23 @@ func (t *table) header(content []byte, row *Row, reason Reason, at int) Kind {
 		return row.fail(err)
 	}
 	return Nothing
+}
+
+// readNames reads the fields of the header.
+func (t *table) readNames(content []byte) (names []string, reason Reason, at int) {
+	for _, f := range t.fields {
+		f.null = false                                 // a name may look like a NULL
+		f.coded = f.coded && t.options.Format != MySQL // mysql --batch does not escape names
+		t.made = t.made[:0]
+		if reason, at = t.add(content, f); reason == "" && t.json && !utf8.Valid(t.made) {
+			reason, at = NotUTF8, f.at
+		}
+		if reason != "" {
+			return nil, reason, at
+		}
+		names = append(names, string(t.made))
+	}
+	return names, "", 0
 }
 
 func (r *Row) fail(err error) Kind {
