@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"memcached-backdoor/client/unpack"
 	"memcached-backdoor/preload/door"
 )
 
@@ -45,7 +46,7 @@ func (l *loading) loadAll(sources []*source, all *outcome) error {
 		counts, err := l.load(s)
 		if counts != nil {
 			err = cmp.Or(err, all.add(s.name, counts))
-			l.shown.result(s, counts)
+			l.shown.result(s, s.progress(counts))
 			if err == nil || errors.Is(err, errIncomplete) {
 				s.warnEmpty(os.Stderr, counts)
 			}
@@ -60,15 +61,15 @@ func (l *loading) loadAll(sources []*source, all *outcome) error {
 // load makes one call. It may return counts with an error, too; without an error
 // it always does.
 func (l *loading) load(s *source) (*door.Load, error) {
-	conn, err := l.dial()
+	conn, err := l.connect(s)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	if err := s.prepare(); err != nil {
+	request := l.request(s)
+	if err := s.allows(&request); err != nil {
 		return nil, err
 	}
-	request := l.request(s)
 	request.Progress = l.shown != noProgress{}
 	if err := conn.Call(request, append([]*os.File{s.file}, l.rejects.files()...)...); err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func (l *loading) load(s *source) (*door.Load, error) {
 	answers := answersOf(conn)
 	a, ended := l.await(conn, answers, func(r door.Reply) {
 		if r.Load != nil {
-			l.shown.show(s, r.Load)
+			l.shown.show(s, s.progress(r.Load))
 		}
 	})
 	l.shown.clear()
@@ -97,12 +98,34 @@ func (l *loading) load(s *source) (*door.Load, error) {
 		if err == nil && counts.Incomplete {
 			err = errIncomplete
 		}
-		return counts, cmp.Or(err, s.failed())
+		return counts, cmp.Or(s.failed(), err)
 	}
 	if request.Detach {
 		return nil, errDetached
 	}
 	return l.cancel(conn, answers)
+}
+
+// connect dials the door and prepares the source. That a door is missing is said before the
+// first bytes of a pipe are there. But memcached waits only a short time for the request of a
+// connection (package door: Receive), so that one is dialed again behind such a pipe.
+func (l *loading) connect(s *source) (*door.Conn, error) {
+	conn, err := l.dial()
+	if err != nil {
+		return nil, err
+	}
+	waits := unpack.Waits(s.file)
+	if waits {
+		conn.Close()
+	}
+	if _, err = orInterrupted(l.signals, func() (bool, error) { return true, s.prepare() }); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if waits {
+		return l.dial()
+	}
+	return conn, nil
 }
 
 // answersOf reads the replies to a call, up to the first that is not progress.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"memcached-backdoor/client/unpack"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/dump"
 	"memcached-backdoor/preload/record"
@@ -32,7 +33,7 @@ func (c *diffCommand) Run(line *commandLine) error {
 		return err
 	}
 	out := newDifferences(os.Stdout, line.JSON)
-	d := &difference{command: c, name: file.name, file: file.file, start: file.start, out: out}
+	d := &difference{command: c, name: file.name, file: file.file, start: file.start, packed: file.packed, out: out}
 	dumping := dumping{caller: call, request: c.request(dump.MS)}
 	err = d.compare(&dumping)
 	if interrupted(err) {
@@ -60,6 +61,9 @@ func (c *diffCommand) open() (*source, error) {
 	} else if !info.Mode().IsRegular() {
 		return nil, hintError{fmt.Errorf("%s: is not a regular file: a dump is read twice, for its items and then for the keys of those that are missing", s.name),
 			"write it to a file, and name that"}
+	}
+	if s.packed, err = unpack.Look(s.file); err != nil {
+		return nil, fileError(s.name, err)
 	}
 	return s, nil
 }
@@ -116,6 +120,7 @@ type difference struct {
 	name    string
 	file    *os.File
 	start   int64 // offset of the dump in the file
+	packed  unpack.Kind
 	out     *differences
 	notes   notes
 	diffCounts
@@ -172,7 +177,12 @@ func (d *difference) eachDumped(each func(*item)) itemsEnd {
 	if _, err := d.file.Seek(d.start, io.SeekStart); err != nil {
 		return itemsEnd{err: fileError(d.name, err)}
 	}
-	end := readItems(d.file, itemMax, func(i *item) {
+	plain, err := unpack.NewReader(d.packed, d.file)
+	if err != nil {
+		return itemsEnd{err: unpackError(d.name, err)}
+	}
+	defer plain.Close()
+	end := readItems(plain, itemMax, func(i *item) {
 		if d.command.selects(i.key) {
 			each(i)
 		}
@@ -180,7 +190,7 @@ func (d *difference) eachDumped(each func(*item)) itemsEnd {
 	if foreign, ok := errors.AsType[*record.OptionError](end.err); ok {
 		end.err = hintError{fileError(d.name, foreign), foreign.Hint}
 	} else if end.err != nil {
-		end.err = fileError(d.name, end.err)
+		end.err = unpackError(d.name, end.err)
 	}
 	return end
 }

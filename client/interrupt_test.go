@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stalled gives a client a standard input without bytes and without end.
+// stalled gives a client a standard input that has the beginning of a row, and no end.
 func stalled(t *testing.T) func(*exec.Cmd) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -24,6 +24,7 @@ func stalled(t *testing.T) func(*exec.Cmd) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close(); w.Close() })
+	fmt.Fprint(w, "a")
 	return func(c *exec.Cmd) { c.Stdin = r }
 }
 
@@ -34,7 +35,7 @@ func TestInterrupted(t *testing.T) {
 			called := make(chan struct{})
 			path := serve(t, func(c *door.Call, _ door.Request) {
 				close(called)
-				if _, err := c.Input.Read(make([]byte, 8)); !errors.Is(err, door.ErrGone) {
+				if _, err := io.Copy(io.Discard, c.Input); !errors.Is(err, door.ErrGone) {
 					t.Errorf("Read: %v, want ErrGone", err)
 				}
 				c.Finish(door.Reply{Load: &door.Load{Rows: 3, Stored: 3, Canceled: true}})
@@ -104,11 +105,12 @@ func TestInterruptedDetached(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
+	fmt.Fprint(w, "a")
 	p := start(t, path, func(c *exec.Cmd) { c.Stdin = r }, "--detach")
 	take(t, called)
 	p.signal(os.Interrupt)
 	p.ends(130, "", "error: interrupted; the load continues in memcached\n")
-	fmt.Fprint(w, "a\t1\n")
+	fmt.Fprint(w, "\t1\n")
 	w.Close()
 	if got := take(t, loaded); got != "a\t1\n" {
 		t.Errorf("loaded %q", got)
@@ -149,6 +151,28 @@ func TestInterruptedBefore(t *testing.T) {
 	p.reaches(unix.SYS_OPENAT)
 	p.signal(os.Interrupt)
 	p.ends(130, nothing, "")
+}
+
+// TestInterruptedSilent: the pipe has a writer, which has written nothing; the door is known to be there.
+func TestInterruptedSilent(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	path := serve(t, func(*door.Call, door.Request) { t.Error("the door was called") })
+	for _, args := range [][]string{nil, {"--detach"}} {
+		p := start(t, path, func(c *exec.Cmd) { c.Stdin = r }, args...)
+		p.reaches(unix.SYS_PPOLL)
+		p.signal(os.Interrupt)
+		p.ends(130, "0 rows read: 0 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n", "")
+	}
+	p := start(t, "/nowhere", func(c *exec.Cmd) { c.Stdin = r })
+	p.Wait()
+	if got := p.ProcessState.ExitCode(); got != exitNoDoor {
+		t.Errorf("without a door the exit status is %d", got)
+	}
 }
 
 // TestInterruptIgnored: a job in the background ignores the terminal's ^C.

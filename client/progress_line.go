@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"memcached-backdoor/client/unpack"
 	"memcached-backdoor/preload/door"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +37,7 @@ type progressLine struct {
 }
 
 func (p *progressLine) show(s *source, counts *door.Load) {
-	if s.copied != nil {
+	if s.from != nil && s.packed == unpack.None {
 		return // the user types the rows on this terminal
 	}
 	if p.source != s {

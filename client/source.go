@@ -1,15 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"memcached-backdoor/client/unpack"
+	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/record"
 )
 
@@ -24,8 +28,17 @@ type source struct {
 	// rows is the number of its rows; 0: unknown.
 	rows uint64
 
-	// copied receives the error of copying a terminal into file, just before file
-	// ends; nil: the input is not a terminal.
+	// from is what the client reads itself: a terminal, or packed bytes. file is a pipe
+	// then, into which it writes rows; nil: memcached reads file.
+	from *os.File
+
+	// packed is how the bytes of from are packed; None: they are not.
+	packed unpack.Kind
+
+	// taken is how many of them have been read.
+	taken atomic.Uint64
+
+	// copied receives the error of reading from, just before file ends.
 	copied chan error
 }
 
@@ -85,16 +98,27 @@ func (s *source) size(done uint64) (size uint64, known bool) {
 	if s.file == nil {
 		return 0, false // of a dump
 	}
-	info, err := s.file.Stat()
+	info, err := cmp.Or(s.from, s.file).Stat()
 	if err != nil || !info.Mode().IsRegular() {
 		return 0, false
 	}
 	return uint64(max(info.Size()-s.start-int64(done), 0)), true
 }
 
-// format is the format that follows from the file extension; "": unknown.
+// progress is the counts with the bytes of the source as they are, of which size is the number.
+func (s *source) progress(counts *door.Load) *door.Load {
+	if s.packed == unpack.None {
+		return counts
+	}
+	taken := *counts
+	taken.Bytes = s.taken.Load()
+	return &taken
+}
+
+// format is the format that follows from the file extension, without that of a compressed
+// file; "": unknown.
 func (s *source) format() record.Format {
-	if format, ok := record.FormatOf(s.name); ok {
+	if format, ok := record.FormatOf(unpack.TrimExtension(s.name)); ok {
 		return format
 	}
 	return ""
@@ -108,31 +132,84 @@ func fileError(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
+// unpackError is an error of package unpack, or of reading for it, with its hint.
+func unpackError(name string, err error) error {
+	if known, ok := errors.AsType[*unpack.Error](err); ok {
+		return hintError{fileError(name, known), known.Hint}
+	}
+	return fileError(name, err)
+}
+
 // prepare makes the source ready to be passed. A terminal cannot be passed: only a
 // process in its foreground may read it, and memcached is in none. The client reads
-// it, into a pipe, and passes the pipe.
+// it, and packed bytes, and passes a pipe instead. It waits for the first bytes.
 func (s *source) prepare() error {
 	terminal, err := isTerminal(s.file)
 	if err != nil {
 		return err
 	}
-	if !terminal {
+	if terminal {
+		fmt.Fprintln(os.Stderr, "reading rows from the terminal; end them with ^D at the beginning of a line")
+		return s.copy(func(w io.Writer) error { _, err := io.Copy(w, s.from); return err })
+	}
+	if s.packed, err = unpack.Look(s.file); err != nil {
+		return fileError(s.name, err)
+	}
+	if s.packed == unpack.None {
 		widen(s.file, pipeSize)
 		return nil
 	}
-	fmt.Fprintln(os.Stderr, "reading rows from the terminal; end them with ^D at the beginning of a line")
+	return s.copy(s.unpack)
+}
+
+// allows returns the reason for which a request cannot be made of packed bytes, if there is one.
+func (s *source) allows(request *door.Request) error {
+	option := ""
+	switch {
+	case s.packed == unpack.None:
+		return nil
+	case request.Resume:
+		option = "--resume"
+	case request.Detach:
+		option = "--detach"
+	default:
+		return nil
+	}
+	return hintError{fmt.Errorf("%s: %s needs a file that memcached reads itself, and this one is %s, which the client unpacks", s.name, option, s.packed),
+		"make a plain file of it first, and load that"}
+}
+
+// copy puts a pipe in the place of the file, into which the function that is passed writes what it
+// makes of it.
+func (s *source) copy(write func(w io.Writer) error) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	from := s.file
-	s.file, s.copied = r, make(chan error, 1)
+	widen(r, pipeSize)
+	s.from, s.file, s.copied = s.file, r, make(chan error, 1)
 	go func() {
-		_, err := io.Copy(w, from)
-		s.copied <- err
+		s.copied <- write(w)
 		w.Close()
 	}()
 	return nil
+}
+
+// unpack writes the plain bytes of packed ones.
+func (s *source) unpack(w io.Writer) error {
+	plain, err := unpack.NewReader(s.packed, s)
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	return unpack.CopyLines(w, plain)
+}
+
+// Read reads packed bytes.
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.from.Read(p)
+	s.taken.Add(uint64(n))
+	return n, err
 }
 
 // pipeSize is the largest size in bytes that every user may set by default (pipe(7): pipe-max-size).
@@ -150,20 +227,20 @@ func widen(f *os.File, to int) {
 	})
 }
 
-// sent is called after the source was passed. It closes the pipe of a terminal, which only
-// memcached holds then: the copying ends when memcached closes it.
+// sent is called after the source was passed. It closes the pipe of what the client reads, which
+// only memcached holds then: the copying ends when memcached closes it.
 func (s *source) sent() {
-	if s.copied != nil {
+	if s.from != nil {
 		s.file.Close()
 	}
 }
 
-// failed returns the error of copying a terminal, if there is one.
+// failed returns the error of what the client reads itself, if there is one.
 func (s *source) failed() error {
 	select {
 	case err := <-s.copied:
 		if err != nil && !errors.Is(err, syscall.EPIPE) {
-			return fileError(s.name, err)
+			return unpackError(s.name, err)
 		}
 	default:
 	}
