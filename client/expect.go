@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -43,10 +44,10 @@ func (o *outcome) tooFew(expected rowCount) error {
 // nothing; a file may be that of an export that has failed. /dev/null is empty on purpose, and so is a terminal at
 // which ^D was all that was typed.
 func (s *source) warnEmpty(w io.Writer, counts *door.Load) {
-	if counts.Bytes > 0 || counts.Rows > 0 || counts.ResumedBytes > 0 || counts.Canceled || s.copied != nil {
+	if counts.Bytes > 0 || counts.Rows > 0 || counts.ResumedBytes > 0 || counts.Canceled {
 		return
 	}
-	info, err := s.file.Stat()
+	info, err := cmp.Or(s.from, s.file).Stat()
 	if err != nil {
 		return
 	}
