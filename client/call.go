@@ -9,6 +9,7 @@ import (
 
 	"memcached-backdoor/client/unpack"
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/record"
 )
 
 // cancelLimit is how long an interrupted client waits for the outcome.
@@ -96,7 +97,9 @@ func (l *loading) load(s *source) (*door.Load, error) {
 			err = errLimited
 		}
 		if err == nil && counts.Incomplete {
-			err = errIncomplete
+			if err = errIncomplete; request.Rows.Format == record.JSONL {
+				err = errArrayCut
+			}
 		}
 		return counts, cmp.Or(s.failed(), err)
 	}

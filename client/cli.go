@@ -47,7 +47,7 @@ func (line *commandLine) doorPath() string {
 type loadCommand struct {
 	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Files to read, one after the other; - is standard input."`
 
-	From   string `group:"Input:" placeholder:"FORMAT" complete:"raw,mysql,psql,csv,tsv,outfile,jsonl,memcached,dump" help:"Format of the rows: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns separated by tabs; outfile, of SELECT INTO OUTFILE and mysqldump --tab; jsonl, a JSON object per line; memcached, set, add and ms commands; dump, what dump writes. Default: by the file extension, else raw."`
+	From   string `group:"Input:" placeholder:"FORMAT" complete:"raw,mysql,psql,csv,tsv,outfile,jsonl,memcached,dump" help:"Format of the rows: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns separated by tabs; outfile, of SELECT INTO OUTFILE and mysqldump --tab; jsonl, JSON objects, one per line or in arrays; memcached, set, add and ms commands; dump, what dump writes. Default: by the file extension, else raw."`
 	Header bool   `group:"Input:" help:"The first row has the names of the columns."`
 	Null   string `group:"Input:" placeholder:"WHAT" complete:"skip,empty,literal" help:"What becomes of a NULL: skip leaves the row out (default of psql, outfile and jsonl), empty stores an empty value (of csv and tsv), literal stores its text in the input (of mysql)."`
 

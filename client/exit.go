@@ -66,6 +66,9 @@ var (
 	// errLimited ends a load in which too many rows were rejected.
 	errLimited = errors.New("more rows were rejected than --max-errors allows: the load has ended before its input")
 
+	// errArrayCut ends a load of a truncated JSON array.
+	errArrayCut = errors.New("the JSON array is not closed: what is there of it is stored, its end is missing")
+
 	// errIncomplete ends a restore of a truncated dump.
 	errIncomplete = errors.New("the dump is not complete: what is there of it is stored, its end is missing")
 
@@ -160,6 +163,7 @@ var explanations = []struct {
 	{err: errLimited, status: exitLimit},
 	{err: errTooFew, status: exitTooFew, hint: "see whether the program that wrote them has failed; in a shell, set -o pipefail shows it"},
 	{err: errIncomplete, status: exitFailure, hint: "take another dump; it is complete when its last line is mn"},
+	{err: errArrayCut, status: exitFailure, hint: "see whether the program that wrote it failed, and export again"},
 	{err: errDumpCut, status: exitFailure, hint: "take another dump; it is complete when its last line is mn"},
 	{err: errDiffer, status: exitPartly, silent: true},
 	{err: errItemsLost, status: exitPartly, silent: true},

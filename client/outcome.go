@@ -66,7 +66,7 @@ func (o *outcome) add(name string, load *door.Load) error {
 // all sources.
 func (o *outcome) blame(name string, err error) error {
 	e, answered := errors.AsType[*door.Error](err)
-	if answered && e.Code == door.CodeRead || o.several && (answered || errors.Is(err, errLostLoad) || errors.Is(err, errCanceled) || errors.Is(err, errLimited) || errors.Is(err, errIncomplete)) {
+	if answered && e.Code == door.CodeRead || o.several && (answered || errors.Is(err, errLostLoad) || errors.Is(err, errCanceled) || errors.Is(err, errLimited) || errors.Is(err, errIncomplete) || errors.Is(err, errArrayCut)) {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return err

@@ -47,7 +47,7 @@ func TestFixturesFaults(t *testing.T) {
 		"pipe":                     {path: pipe, says: []string{"pipe.raw: is not a regular file"}},
 		"device":                   {path: "/dev/zero", says: []string{"/dev/zero: is not a regular file"}},
 		"bad row": {path: fixture(t, "bad.jsonl", []byte(`{"key":"a","value":"1"}`+"\n"+`{"key":"b","value":`+"\n"+`{"key":"c","value":"1"}`+"\n")),
-			says: []string{"bad.jsonl:2: not a JSON object on one line"}, key: "c"},
+			says: []string{"bad.jsonl:2: the object is not closed"}, key: "c"},
 		"many bad rows": {path: fixture(t, "many.raw", []byte(many.String())),
 			says: []string{`many.raw:100: space or control byte in the key (key "bad key 99")`, "many.raw: 150 rows more rejected"}, key: "last"},
 		"large value": {path: fixture(t, "large.raw", append(append([]byte("large\t"), make([]byte, 2<<20)...), "\nsmall\t1\n"...)),

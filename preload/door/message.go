@@ -125,7 +125,7 @@ type Load struct {
 	// Limited says that it did so after more rows were rejected than the limits allow.
 	Limited bool `json:"limited"`
 
-	// Incomplete says that the input is a truncated dump.
+	// Incomplete says that the input is a truncated dump, or a truncated JSON array.
 	Incomplete bool `json:"incomplete,omitempty"`
 
 	// Reasons counts the rejected and the skipped rows by reason.

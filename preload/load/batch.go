@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/meta"
@@ -23,9 +24,8 @@ type loadBatch struct {
 // origin is where a row was in the input.
 type origin struct {
 	line     uint64 // its first line, from 1
+	offset   int64  // its first byte; the items of a row have the same
 	from, to uint32 // offsets in the batch's data; to is 0 for a row that was too long for it
-
-	severalItems bool // the row makes several items, of which this is one
 }
 
 // streamed says that the row was too long for a batch's data, and is among the rejects already.
@@ -150,8 +150,8 @@ func (b *loadBatch) skip(row *record.Row) {
 // rejects calls f for all rejected rows of a finished batch, in the order of the input.
 func (b *loadBatch) rejects(f func(reject) error) error {
 	rejected := b.rejected
-	before := func(line uint64) error {
-		for len(rejected) > 0 && rejected[0].line < line {
+	before := func(offset int64) error {
+		for len(rejected) > 0 && rejected[0].offset < offset {
 			if err := f(rejected[0]); err != nil {
 				return err
 			}
@@ -173,12 +173,12 @@ func (b *loadBatch) rejects(f func(reject) error) error {
 		if !ok {
 			continue
 		}
-		if err := before(o.line); err != nil {
+		if err := before(o.offset); err != nil {
 			return err
 		}
 		if err := f(r); err != nil {
 			return err
 		}
 	}
-	return before(1<<64 - 1)
+	return before(math.MaxInt64)
 }

@@ -26,7 +26,7 @@ var (
 // A Reject is a row that could not be stored.
 type Reject struct {
 	Line   uint64 // its first, counted from 1
-	Column int    // the byte of the row, counted from 1; 0: not known
+	Column int    // the byte of that line, or of the row if it has several, counted from 1; 0: not known
 	Reason record.Reason
 	Detail string // of the Reason in this row; "": there is none
 	Key    []byte // or what was read in its place, meta.KeyMax bytes of it at most
@@ -41,7 +41,7 @@ type Counts struct {
 	Bytes    uint64 // of input that was read
 	Canceled bool   // the client went before the end of the input
 	Limited  bool   // more rows were rejected than the limits allow
-	// Incomplete says that the input is a truncated dump.
+	// Incomplete says that the input is a truncated dump, or a truncated JSON array.
 	Incomplete bool
 
 	Reasons map[record.Reason]uint64 // of rejected and skipped rows

@@ -89,14 +89,14 @@ type loader struct {
 	filled  int        // bytes of current.Data() that are read
 	parsed  int        // of these, bytes of rows that are parsed
 
-	row       record.Row // the last one
-	moreItems bool       // it makes more items
-	rows      uint64     // parsed so far
-	rejected  uint64     // of them, those that are known to be
-	position  Position   // behind what was parsed
-	cutAt     Position   // of the row that was cut
-	skipping  bool       // the rest of that row
-	leading   bool       // what is parsed is what the input begins with, to go on at Options.From
+	row      record.Row // the last one
+	rows     uint64     // parsed so far
+	rejected uint64     // of them, those that are known to be
+	position Position   // behind what was parsed
+	line     int64      // where the position's line begins, or the load, if that is in the line
+	cutAt    Position   // of the row that was cut
+	skipping bool       // the rest of that row
+	leading  bool       // what is parsed is what the input begins with, to go on at Options.From
 
 	eof     bool
 	limited bool // more rows are rejected than the limits allow

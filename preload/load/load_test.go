@@ -223,11 +223,12 @@ func TestWrongOption(t *testing.T) {
 func TestResume(t *testing.T) {
 	for name, test := range map[string]struct {
 		options    record.Options
-		first, row string
+		first, row string // of the input, and a format of the others
 	}{
-		"tsv": {options: record.Options{Format: record.TSV}, row: "%s\tv\n"},
-		"raw": {row: "%s\tv\n"},
-		"csv": {record.Options{Format: record.CSV, Header: true, Null: record.NullEmpty}, "key,value\n", "%s,\"a\nb\"\n"},
+		"array": {record.Options{Format: record.JSONL}, "[", `{"key":"%s","value":"v"},`},
+		"tsv":   {options: record.Options{Format: record.TSV}, row: "%s\tv\n"},
+		"raw":   {row: "%s\tv\n"},
+		"csv":   {record.Options{Format: record.CSV, Header: true, Null: record.NullEmpty}, "key,value\n", "%s,\"a\nb\"\n"},
 		// Behind the first row nothing shows what separates columns.
 		"sep":       {record.Options{Format: record.CSV}, "sep=|\n", "%s|v\n"},
 		"semicolon": {record.Options{Format: record.CSV, Key: "1", Value: "2"}, "first;v\n", "%s,;v,w\n"},
@@ -236,6 +237,10 @@ func TestResume(t *testing.T) {
 			options := test.options
 			var input strings.Builder
 			input.WriteString(test.first)
+			bad := "bad\n"
+			if options.Format == record.JSONL {
+				bad = `{"key":"bad"},`
+			}
 			long := strings.Repeat("x", 2<<20) // is cut, and ends a batch
 			for i := range 30000 {
 				key := fmt.Sprint(i)
@@ -248,15 +253,18 @@ func TestResume(t *testing.T) {
 					fmt.Fprintf(&input, test.row, key)
 				}
 				if i%5000 == 4999 {
-					input.WriteString("bad\n")
+					input.WriteString(bad)
 				}
+			}
+			if options.Format == record.JSONL {
+				input.WriteString("]")
 			}
 			whole, all, err := loadText(t, input.String(), Options{Record: options})
 			if err != nil {
 				t.Fatal(err)
 			}
 			var pieces string
-			var rows, bad uint64
+			var rows, rejected uint64
 			at := Position{}
 			for n := 0; ; n++ {
 				piece, counts, err := loadText(t, input.String(), Options{Record: options, From: at, Limits: limits.Options{MaxErrors: "0"}})
@@ -265,7 +273,7 @@ func TestResume(t *testing.T) {
 				}
 				pieces += piece
 				rows += counts.Rows
-				bad += counts.Rejected
+				rejected += counts.Rejected
 				for _, r := range counts.Rejects {
 					if r.Line <= at.Lines {
 						t.Errorf("line %d is rejected in a load that resumes behind line %d", r.Line, at.Lines)
@@ -278,8 +286,8 @@ func TestResume(t *testing.T) {
 					t.Fatal("it does not come to an end")
 				}
 			}
-			if pieces != whole || rows != all.Rows || bad != all.Rejected {
-				t.Errorf("%d rows, %d rejected, %d bytes of keys; at once %d, %d, %d", rows, bad, len(pieces), all.Rows, all.Rejected, len(whole))
+			if pieces != whole || rows != all.Rows || rejected != all.Rejected {
+				t.Errorf("%d rows, %d rejected, %d bytes of keys; at once %d, %d, %d", rows, rejected, len(pieces), all.Rows, all.Rejected, len(whole))
 			}
 		})
 	}

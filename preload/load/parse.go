@@ -37,17 +37,35 @@ func (l *loader) parse() error {
 		if l.leading && !l.parser.Leading() {
 			return l.seekBehindLead()
 		}
-		o := origin{line: l.position.Lines + 1, from: uint32(l.parsed), to: uint32(l.parsed + l.row.Size), severalItems: l.moreItems || l.row.Left > 0}
-		if l.moreItems = l.row.Left > 0; !l.moreItems {
+		o := origin{line: l.position.Lines + 1, offset: l.position.Offset, from: uint32(l.parsed), to: uint32(l.parsed + l.row.Size)}
+		l.fromLine()
+		if l.row.Left == 0 {
 			l.position.Offset += int64(l.row.Size)
 			l.position.Lines += uint64(l.row.Lines)
 			l.parsed += l.row.Size
+			if l.row.Lines > 0 {
+				l.beginLine(data[:l.row.Size])
+			}
 		}
 		if err := l.enter(kind, o); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// beginLine notes where the line begins that p ends in; the position is behind p.
+func (l *loader) beginLine(p []byte) {
+	if n := bytes.LastIndexByte(p, '\n'); n >= 0 {
+		l.line = l.position.Offset - int64(len(p)-1-n)
+	}
+}
+
+// fromLine makes the row's Column that of its first line: the row may begin behind others.
+func (l *loader) fromLine() {
+	if l.row.Column > 0 {
+		l.row.Column += int(l.position.Offset - l.line)
+	}
 }
 
 // enter adds the row that was parsed to the current batch.
@@ -102,10 +120,11 @@ func (l *loader) makeRoom() error {
 // rejects it, and takes out the key's old value.
 func (l *loader) cut(data []byte) error {
 	kind := l.parser.Cut(data, &l.row)
+	l.fromLine()
 	if (kind == record.Item || l.row.Known) && l.row.Key.Made == nil {
 		l.row.Key.Made = bytes.Clone(l.row.Key.Of(data)) // data will be overwritten
 	}
-	o := origin{line: l.position.Lines + 1}
+	o := origin{line: l.position.Lines + 1, offset: l.position.Offset}
 	if l.rejects != nil {
 		// The rows before it come first.
 		for len(l.inFlight) > 0 {
@@ -123,6 +142,7 @@ func (l *loader) cut(data []byte) error {
 	}
 	l.cutAt = l.position
 	l.position.advance(data)
+	l.beginLine(data)
 	l.filled, l.parsed, l.skipping = 0, 0, true
 	return l.enter(kind, o)
 }
@@ -131,6 +151,7 @@ func (l *loader) cut(data []byte) error {
 func (l *loader) skipRest(data []byte) error {
 	n, done := l.parser.Skip(data, l.eof)
 	l.position.advance(data[:n])
+	l.beginLine(data[:n])
 	err := l.rejects.more(data[:n], done)
 	l.skipping = !done
 	if l.parsed += n; l.skipping {

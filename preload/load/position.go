@@ -25,6 +25,7 @@ func (l *loader) resume() error {
 		return nil
 	}
 	l.position = l.options.From
+	l.line = l.position.Offset
 	l.parser.Resume()
 	return l.source.SeekTo(l.position.Offset)
 }
@@ -34,6 +35,7 @@ func (l *loader) resume() error {
 func (l *loader) seekBehindLead() error {
 	l.leading = false
 	l.position = l.options.From
+	l.line = l.position.Offset
 	l.filled, l.parsed, l.eof = 0, 0, false
 	return l.source.SeekTo(l.position.Offset)
 }

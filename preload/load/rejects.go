@@ -27,14 +27,14 @@ type rejects struct {
 	header        []byte // is written before the first row
 	empty         bool   // the file has no header yet
 	openLine      bool   // the last byte of rows was not a line feed
-	line          uint64 // of the last row that was written
+	last          int64  // the offset of the last row that was written
 }
 
 func newRejects(rows, reasons Output) *rejects {
 	if rows == nil {
 		return nil
 	}
-	return &rejects{rows: bufio.NewWriterSize(rows, 64<<10), reasons: bufio.NewWriterSize(reasons, 64<<10), empty: rows.Empty()}
+	return &rejects{rows: bufio.NewWriterSize(rows, 64<<10), reasons: bufio.NewWriterSize(reasons, 64<<10), empty: rows.Empty(), last: -1}
 }
 
 // setHeader makes the rejects have the input's header, so that they can be loaded again.
@@ -57,10 +57,10 @@ func (r *rejects) write(rejected reject, row []byte) error {
 	}
 	key := rejected.key[:min(len(rejected.key), meta.KeyMax)]
 	_, err := fmt.Fprintf(r.reasons, "%d\t%d\t%s\t%s\n", rejected.line, rejected.column, rejected.reason.With(rejected.detail), strconv.Quote(string(key)))
-	if rejected.severalItems && rejected.line == r.line {
+	if rejected.offset == r.last {
 		return writeError(err) // another of its items was rejected: the row is written already
 	}
-	r.line = rejected.line
+	r.last = rejected.offset
 	return cmp.Or(writeError(err), r.more(row, !rejected.streamed()))
 }
 

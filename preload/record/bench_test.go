@@ -30,6 +30,8 @@ func BenchmarkNext(b *testing.B) {
 		{"jsonl/plain", Options{Format: JSONL}, "", `{"key":"user_1234567","value":"` + text + text + `"}` + "\n"},
 		{"jsonl/base64", Options{Format: JSONL}, "", `{"key":"user_1234567","value_base64":"` + text + text + `","ttl":86400}` + "\n"},
 		{"jsonl/json", Options{Format: JSONL, Key: "id", Value: "json"}, "", `{"id":1234567,"name":"` + text + `\n","bio":"` + text + `\"0","on":true}` + "\n"},
+		{"jsonl/array", Options{Format: JSONL}, "[", `{"key":"user_1234567","value":"` + text + `\n` + text + `\"0"},`},
+		{"jsonl/pretty", Options{Format: JSONL}, "", "{\n  \"key\": \"user_1234567\",\n  \"value\": \"" + text + `\n` + text + "\\\"0\"\n}\n"},
 		{"memcached", Options{Format: Memcached}, "", "set user_1234567 7 86400 83\r\n" + text + "\r\n" + text + "0\r\n"},
 		{"memcached/meta", Options{Format: Memcached}, "", "ms user_1234567 83 F7 T86400\r\n" + text + "\r\n" + text + "0\r\n"},
 	} {
@@ -50,7 +52,7 @@ func BenchmarkNext(b *testing.B) {
 				if len(rest) == 0 {
 					rest = data
 				}
-				if kind := p.Next(rest, false, &row); kind != Item {
+				if kind := p.Next(rest, true, &row); kind != Item {
 					b.Fatalf("kind %d: %s", kind, row.Reason)
 				}
 				rest = rest[row.Size:]

@@ -58,11 +58,16 @@ func TestCut(t *testing.T) {
 		{"outfile, NULL", quotedOutfile, "NULL," + long + "\nc,3\n", []found{tooLong, item("c", "3")}},
 
 		{"jsonl", Options{Format: JSONL}, `{"key":"b","value":"` + long + "\"}\n" + `{"key":"c","value":"3"}`, []found{large("b"), item("c", "3")}},
-		{"jsonl, options", Options{Format: JSONL, TTL: 9, Flags: 8, Mode: ModeAdd}, `[{"key":"b","value":"` + long + "\"}\n", []found{{kind: Item, key: "b", oversize: true, ttl: 9, flags: 8, command: Add}}},
+		{"jsonl, options", Options{Format: JSONL, TTL: 9, Flags: 8, Mode: ModeAdd}, `[{"key":"b","value":"` + long + "\"}\n", []found{nothing, {kind: Item, key: "b", oversize: true, ttl: 9, flags: 8, command: Add}}},
 		{"jsonl, mark and escape", Options{Format: JSONL}, "\xef\xbb\xbf" + `{"key":"\u0062","value":"` + long + "\"}\n" + `{"key":"c","value":3}`, []found{large("b"), item("c", "3")}},
 		{"jsonl, key behind the value", Options{Format: JSONL}, `{"value":"` + long + "\",\"key\":\"b\"}\n" + `{"key":"c","value":3}`, []found{tooLong, item("c", "3")}},
 		{"jsonl, number not complete", Options{Format: JSONL}, `{"x":"` + long[:25] + `","key":` + long + "}\n", []found{tooLong}},
 		{"jsonl, bad UTF-8", Options{Format: JSONL}, "{\"key\":\"\xff\",\"value\":\"" + long + "\"}\n" + `{"key":"c","value":3}`, []found{tooLong, item("c", "3")}},
+		{"jsonl, array on one line", Options{Format: JSONL}, `{"key":"b","value":"` + long + `"}, {"key":"c","value":"3"}]`, []found{large("b"), item("c", "3"), nothing}},
+		{"jsonl, object over lines", Options{Format: JSONL}, "{\n \"key\":\"b\",\n \"value\":[\n  {\"}\":\"" + long + "\"}\n ]\n}\n" + `{"key":"c","value":"3"}`, []found{large("b"), item("c", "3")}},
+		{"jsonl, not closed", Options{Format: JSONL}, `{"key":"b","value":{"a":"` + long + "\"}\n    \n" + `{"key":"c","value":"3"}`, []found{large("b"), item("c", "3")}},
+		{"jsonl, not closed in a string", Options{Format: JSONL}, `{"key":"b","value":"` + long + "\n" + `{"key":"c","value":"3"}`, []found{large("b"), item("c", "3")}},
+		{"jsonl, no object", Options{Format: JSONL}, `"` + long + "\"\n" + `{"key":"c","value":"3"}`, []found{reject(BadJSON, 1), item("c", "3")}},
 		{"jsonl, json", Options{Format: JSONL, Value: "json"}, `{"key":"b","x":[` + long + "]}\n" + `{"key":"c"}`, []found{large("b"), item("c", `{"key":"c"}`)}},
 
 		{"memcached", Options{Format: Memcached}, "set b 7 60 100\r\n" + long + "\r\nset c 0 0 1\r\n3\r\n", []found{{kind: Item, key: "b", oversize: true, flags: 7, ttl: 60}, item("c", "3")}},
@@ -102,6 +107,7 @@ func TestCutAnywhere(t *testing.T) {
 		{Options{Format: Outfile}, "k\ta\\\nb\\\\\\\n\\\\\nl\t2\nm\t\\\\\n"},
 		{quotedOutfile, "k,\"a\\\"\n\"\"\\\\\"\nl,\"\"\"\\\n\"\n\"m\",a\"b\\\nc\n\"n\"x,\"\n\"o\",\"\"\r\np,\"q\"\r\"\n"},
 		{Options{Format: JSONL}, `{"key":"k","value":["\"}{",{}]}` + "\n[\n" + `{"key":"k"},` + "\r\n"},
+		{Options{Format: JSONL}, `[{"key":"k","value":[{}]}` + "  ,  \r\n  {\n  \"key\":\n   {}\n  }    {\"a\\\"}\":1\n   {}{} {\"a\n{}x\n{{}\n  \n{}]"},
 		{Options{Format: Dump}, "ms b 1 F7 Oa04a6e77 q\r\n2\r\nms c 9 O944ef0c5 q\r\n3\r\nms c 1 O944ef0c5 q\r\n3\r\nset k 0 0 2\r\nmn\r\nmn\r\n12\rx\nms Yg== 1 b O0f516786 q\r\nm\r\nms k 1 O8eb49ab5X q\r\nv\r\nmd k I q\r\nms k 1 O8eb49ab5XZ q\r\nv\r\nmd k I q\r\nmn\r\n"},
 		{Options{Format: Memcached}, "set k 0 0 9\r\n\r\nset k 0\r\nset l 0 0 1\r\n1234\r\nget k\nappend k 0 0 2\r\n\r\n\r\nset m 0 0 2\r\n12\rx\n"},
 	} {

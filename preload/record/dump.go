@@ -120,8 +120,13 @@ func marksOf(head *command) []byte {
 	return meta.AppendMarks(nil, key, seal.stale, seal.won, bytes.Contains(flags, []byte(" T")))
 }
 
-// Incomplete reports whether the input is a truncated dump.
+// Incomplete reports whether the input is a truncated dump, or a truncated JSON array.
 func (p *Parser) Incomplete() bool {
-	d, ok := p.format.(*dumped)
-	return ok && !d.complete
+	switch f := p.format.(type) {
+	case *dumped:
+		return !f.complete
+	case *objects:
+		return f.array == openArray
+	}
+	return false
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,7 +82,10 @@ func FuzzJSONL(f *testing.F) {
 		}
 		for _, o := range []Options{{Format: JSONL}, {Format: JSONL, Value: "json"}, {Format: JSONL, Null: NullLiteral, Key: "{key}{x}", Value: "{key}:{value}"}} {
 			rest := input
-			for _, row := range checkCut(t, o, 4+int(size), input) {
+			begins := map[int]string{} // what is in the rows, by their offsets
+			var texts []string
+			rows := checkCut(t, o, 4+int(size), input)
+			for _, row := range rows {
 				if row.kind == Failed {
 					break // a foreign file
 				}
@@ -89,27 +93,89 @@ func FuzzJSONL(f *testing.F) {
 				if len(rest) == len(input) {
 					line = strings.TrimPrefix(line, mark)
 				}
-				if rest = rest[row.size:]; o.Key == "" {
-					checkJSON(t, line, row, o.Value == "json")
+				text := strings.TrimRight(strings.TrimRight(strings.TrimSuffix(strings.Trim(line, blanks), ","), blanks), blanks)
+				begins[len(input)-len(rest)] = text
+				if row.size > 0 && row.kind != Nothing {
+					texts = append(texts, text)
 				}
+				if rest = rest[row.size:]; o.Key == "" {
+					checkJSON(t, text, row, o.Value == "json")
+				}
+			}
+			if !tooMany(rows) {
+				checkStream(t, input, texts)
+				checkOwnLines(t, input, begins)
 			}
 		}
 	})
 }
 
-// checkJSON compares a row with what encoding/json makes of its line.
-func checkJSON(t *testing.T, line string, row found, whole bool) {
+const blanks = " \t\r\n"
+
+// checkStream compares the rows with the objects that encoding/json finds, if the input is nothing but objects and
+// arrays of objects.
+func checkStream(t *testing.T, input string, rows []string) {
 	t.Helper()
-	text := strings.Trim(line, " \t\r")
-	text = strings.TrimLeft(strings.TrimPrefix(text, "["), " \t\r")
-	if strings.HasSuffix(text, ",") || strings.HasSuffix(text, "]") {
-		text = strings.TrimRight(text[:len(text)-1], " \t\r")
+	input = strings.TrimPrefix(input, mark)
+	decoder := json.NewDecoder(strings.NewReader(input))
+	var objects []string
+	for inArray := false; ; {
+		for inArray && !decoder.More() {
+			if _, err := decoder.Token(); err != nil {
+				return
+			}
+			inArray = false
+		}
+		at := int(decoder.InputOffset())
+		if next := strings.TrimLeft(input[at:], blanks+","); !inArray && strings.HasPrefix(next, "[") {
+			if _, err := decoder.Token(); err != nil {
+				return
+			}
+			inArray = true
+			continue
+		}
+		var raw json.RawMessage
+		if err := decoder.Decode(&raw); err == io.EOF {
+			break
+		} else if err != nil || raw[0] != '{' {
+			return
+		}
+		objects = append(objects, string(raw))
+		// Without indentation a nested object is taken for the next one.
+		begin := int(decoder.InputOffset()) - len(raw)
+		indent := begin - 1 - strings.LastIndex(input[:begin], "\n")
+		for line := range strings.Lines(string(raw)[1:]) {
+			if inside := strings.TrimLeft(line, " \t\r"); strings.HasPrefix(inside, "{") && len(line)-len(inside) <= indent {
+				return
+			}
+		}
 	}
+	if !slices.Equal(rows, objects) {
+		t.Fatalf("%q: %q, encoding/json: %q", input, rows, objects)
+	}
+}
+
+// checkOwnLines checks that an object that has a line of its own is a row, whatever is before it.
+func checkOwnLines(t *testing.T, input string, rows map[int]string) {
+	t.Helper()
+	at := 0
+	for line := range strings.Lines(input) {
+		text := strings.TrimRight(strings.TrimSuffix(strings.TrimRight(line, blanks), ","), blanks)
+		if strings.HasPrefix(text, "{") && json.Valid([]byte(text)) && rows[at] != text {
+			t.Fatalf("%q: there is no row %q at %d, but %q", input, text, at, rows[at])
+		}
+		at += len(line)
+	}
+}
+
+// checkJSON compares a row with what encoding/json makes of its text.
+func checkJSON(t *testing.T, text string, row found, whole bool) {
+	t.Helper()
 	var object map[string]json.RawMessage
 	err := json.Unmarshal([]byte(text), &object)
 	if err != nil || object == nil {
-		if text != "" && row.kind != Reject {
-			t.Fatalf("%q: %+v, encoding/json: %v", line, row, err)
+		if text != "" && text != "[" && text != "]" && row.kind != Reject {
+			t.Fatalf("%q: %+v, encoding/json: %v", text, row, err)
 		}
 		return
 	}
@@ -124,10 +190,10 @@ func checkJSON(t *testing.T, line string, row found, whole bool) {
 		if _, sized := memberText(object, "size"); sized {
 			_, sound = memberText(object, "key")
 		}
-		key, value = checkMock(t, line, object, row, key, value)
+		key, value = checkMock(t, text, object, row, key, value)
 	}
 	if row.kind == Item && object["value_base64"] == nil && (!sound || row.key != key || row.value != value) {
-		t.Fatalf("%q: %+v, encoding/json: %q %q", line, row, key, value)
+		t.Fatalf("%q: %+v, encoding/json: %q %q", text, row, key, value)
 	}
 	for name := range object {
 		switch name {
@@ -138,8 +204,8 @@ func checkJSON(t *testing.T, line string, row found, whole bool) {
 			return
 		}
 	}
-	if sound && utf8.ValidString(line) && validKey(key) != (row.kind == Item) {
-		t.Fatalf("%q: %+v, encoding/json: %q %q", line, row, key, value)
+	if sound && utf8.ValidString(text) && validKey(key) != (row.kind == Item) {
+		t.Fatalf("%q: %+v, encoding/json: %q %q", text, row, key, value)
 	}
 }
 

@@ -9,16 +9,20 @@ import (
 
 // The reasons to reject a row of JSON.
 const (
-	BadJSON   Reason = "not a JSON object on one line"
-	NoMember  Reason = "the object has no such member"
-	TwoValues Reason = "both value and value_base64"
-	BadBase64 Reason = "not base64"
+	BadJSON    Reason = "not a JSON object"
+	OpenObject Reason = "the object is not closed"
+	NoMember   Reason = "the object has no such member"
+	TwoValues  Reason = "both value and value_base64"
+	BadBase64  Reason = "not base64"
 )
 
-// objects are JSON objects, one on each line. An array with an object on each line is read, too (sqlite3 -json).
+// objects are JSON objects, one behind the other, or in arrays.
 type objects struct {
-	lines
+	objectFrame
 	layout
+	content, size int  // of the row
+	scanned       bool // the row has an object, and scan has been through it
+
 	fields []field // of the row, by layout.columns
 	none   []field // the same of an object without members
 	name   []byte  // of a member, decoded
@@ -41,29 +45,72 @@ func newObjects(l layout) *objects {
 	return o
 }
 
-func (o *objects) parse(line []byte, row *Row) Kind {
+// next takes the short way if an object is on one line: nearly all are.
+func (o *objects) next(data []byte, eof bool) (content, size int) {
 	if o.mock.left() {
-		return o.nextMock(line, row)
+		return o.content, o.size
+	}
+	if o.phase == beforeObject && o.at == 0 {
+		o.scanned = false
+		if from := skipBlank(data, 0); from < len(data) && data[from] == '{' {
+			lineEnd := o.lineEnd(data)
+			if end, bad := o.scan(data[:lineEnd], from); bad < 0 {
+				o.begin(from)
+				o.at, o.to, o.phase, o.scanned = end, end, behindObject, true
+			}
+		}
+	}
+	o.content, o.size = o.objectFrame.next(data, eof)
+	return o.content, o.size
+}
+
+func (o *objects) parse(content []byte, row *Row) Kind {
+	if o.lines {
+		row.Lines = bytes.Count(content, lineFeed)
+	}
+	if o.mock.left() {
+		return o.nextMock(content, row)
 	}
 	o.made, o.decode = o.made[:0], decodeString
-	from, to := strip(line)
-	if from == to {
+	bad := -1
+	switch o.is {
+	case framedNothing:
 		return Nothing
+	case framedOther, framedOpen:
+		bad = o.from
+		o.fields = append(o.fields[:0], o.none...)
+	case framedObject:
+		if !o.scanned {
+			_, bad = o.scan(content[:o.to], o.from)
+		}
 	}
-	bad := o.scan(line[:to], from)
 	kind := Reject
-	switch {
-	case !utf8.Valid(line):
-		row.reject(NotUTF8, from)
-	case bad >= 0:
-		row.reject(BadJSON, bad)
-	default:
-		kind = o.object(line, from, to, row)
+	if at := invalidUTF8(content); at >= 0 {
+		row.rejectFor(NotUTF8, at, "byte %#02x", content[at])
+	} else if bad >= 0 {
+		o.rejectJSON(o.is, content, bad, row)
+	} else if kind = o.object(content, o.from, o.to, row); row.Reason == NoMember {
+		row.Detail = missing(row.Detail, content, o.from)
 	}
 	if kind == Reject && bad < 0 {
-		o.known(row, line)
+		o.known(row, content)
 	}
 	return kind
+}
+
+// invalidUTF8 is the offset of the first byte that is not UTF-8, -1 if there is none.
+func invalidUTF8(text []byte) int {
+	if utf8.Valid(text) {
+		return -1
+	}
+	at := 0
+	for {
+		r, n := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && n == 1 {
+			return at
+		}
+		at += n
+	}
 }
 
 // known sets Known. A row with a count has a key for each of its items, and no key itself.
@@ -107,21 +154,15 @@ func (o *objects) recordValue(line []byte, row *Row) Kind {
 	return o.text(row, line, o.fields, o.value, &row.Value)
 }
 
-// strip returns where the object is in the line, without white space, and without the brackets and commas of an array.
-func strip(line []byte) (from, to int) {
-	to = len(bytes.TrimRight(line, " \t\r"))
-	from = skipSpace(line[:to], 0)
-	if from < to && line[from] == '[' {
-		from = skipSpace(line[:to], from+1)
+func skipSpace(data []byte, at int) int {
+	for at < len(data) && (isBlank(data[at]) || data[at] == '\n') {
+		at++
 	}
-	if from < to && (line[to-1] == ',' || line[to-1] == ']') {
-		to = from + len(bytes.TrimRight(line[from:to-1], " \t\r"))
-	}
-	return from, to
+	return at
 }
 
-func skipSpace(data []byte, at int) int {
-	for at < len(data) && (data[at] == ' ' || data[at] == '\t' || data[at] == '\r') {
+func skipBlank(data []byte, at int) int {
+	for at < len(data) && isBlank(data[at]) {
 		at++
 	}
 	return at
@@ -162,44 +203,48 @@ func (o *objects) binary(line []byte, row *Row) Kind {
 
 func (o *objects) cut(beginning []byte, row *Row) Kind {
 	o.made, o.decode = o.made[:0], decodeString
-	from, _ := strip(beginning)
-	_ = o.scan(beginning, from)             // it finds the members up to where the row was cut
+	switch o.phase {
+	case beforeObject:
+		return row.reject(TooLong, 0)
+	case inOther:
+		return o.rejectJSON(framedOther, beginning, o.from, row)
+	}
+	_, _ = o.scan(beginning, o.from)        // it finds the members up to where the row was cut
 	counted := o.mocked && o.has(mockCount) // the row's key is that of no item
 	if counted || o.recordKey(row, beginning, o.fields) != Item || !utf8.Valid(row.Key.Of(beginning)) {
-		return row.reject(TooLong, 0)
+		row.reject(TooLong, 0)
+		row.Detail = rowsIn(beginning, o.from)
+		return Reject
 	}
 	row.Command, row.Flags, row.TTL = o.options.command, o.options.Flags, o.options.TTL
 	return Item
 }
 
-// scan finds the members that are columns in the object that begins at at and ends with data. It returns the offset of
-// what is not JSON, or -1. Of members with the same name the last one counts, as in encoding/json.
-func (o *objects) scan(data []byte, at int) (bad int) {
+// scan finds the members that are columns in the object at at, and the object's end. bad is the offset of what is not
+// JSON, or -1. Of members with the same name the last one counts, as in encoding/json.
+func (o *objects) scan(data []byte, at int) (end, bad int) {
 	o.fields, o.mocked, o.repeated = append(o.fields[:0], o.none...), false, 0
-	if at == len(data) || data[at] != '{' {
-		return at
-	}
 	at = skipSpace(data, at+1)
 	if at < len(data) && data[at] == '}' {
-		return onlySpace(data, at+1)
+		return at + 1, -1
 	}
 	for {
 		name, next := scanString(data, at)
 		if next < 0 {
-			return at
+			return 0, at
 		}
 		at = skipSpace(data, next)
 		if at == len(data) || data[at] != ':' {
-			return at
+			return 0, at
 		}
 		at = skipSpace(data, at+1)
 		value, next := scanValue(data, at)
 		if next < 0 {
-			return at
+			return 0, at
 		}
 		column, ok := o.columnOf(data, name)
 		if !ok {
-			return name.at
+			return 0, name.at
 		}
 		if column >= o.mocks {
 			if o.mocked = true; !o.fields[column].absent {
@@ -214,19 +259,11 @@ func (o *objects) scan(data []byte, at int) (bad int) {
 		case at < len(data) && data[at] == ',':
 			at = skipSpace(data, at+1)
 		case at < len(data) && data[at] == '}':
-			return onlySpace(data, at+1)
+			return at + 1, -1
 		default:
-			return at
+			return 0, at
 		}
 	}
-}
-
-// onlySpace returns the offset of the first byte from at that is not white space, or -1.
-func onlySpace(data []byte, at int) int {
-	if at = skipSpace(data, at); at < len(data) {
-		return at
-	}
-	return -1
 }
 
 // columnOf returns a member's column, -1 if it is none. ok is false if the name cannot be decoded.
@@ -282,7 +319,7 @@ func scanValue(data []byte, at int) (f field, next int) {
 	case '{', '[':
 		next = nested(data, at)
 	default:
-		next = at + bytes.IndexAny(data[at:], ",} \t\r")
+		next = at + bytes.IndexAny(data[at:], ",} \t\r\n")
 	}
 	if next <= at || !json.Valid(data[at:next]) {
 		return field{}, -1

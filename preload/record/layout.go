@@ -239,7 +239,7 @@ func (l *layout) text(row *Row, data []byte, fields []field, t template, to *Byt
 		}
 		f := fields[p.column]
 		if f.absent {
-			return row.reject(NoMember, 0)
+			return row.rejectFor(NoMember, 0, "%.64q", l.columns[p.column])
 		}
 		if f.null && l.options.Null == NullSkip {
 			row.Reason = NullValue

@@ -49,7 +49,7 @@ func TestMock(t *testing.T) {
 			want: []found{reject(BadSize, 20), reject(BadSize, 19), reject(BadSize, 19), reject(BadSize, 19), reject(BadSize, 19), reject(BadSize, 20)}},
 		{name: "size and value_base64", input: `{"key":"k","size":1,"value_base64":"AA=="}` + "\n", want: []found{reject(SizedValue, 19)}},
 		{name: "count", input: `{"key":"k{n}","value":"v{n}{n}","count":3}` + "\n" + row(`"flags":1`), want: append(items(3, counted), found{kind: Item, key: "k", value: "v", flags: 1})},
-		{name: "count, at the end of an array behind a mark", input: mark + `[{"count":2,"key":"{n}","value":"v{n}{n}"}]`, want: items(2, func(n int) found { return item(fmt.Sprint(n), counted(n).value) })},
+		{name: "count, at the end of an array behind a mark", input: mark + `[{"count":2,"key":"{n}","value":"v{n}{n}"}]`, want: append(append([]found{nothing}, items(2, func(n int) found { return item(fmt.Sprint(n), counted(n).value) })...), nothing)},
 		{name: "count, with escapes", input: `{"key":"\u006b{n}","value":"\u0076{\u006e}{n}","count":2}` + "\n", want: items(2, counted)},
 		{name: "count, everything else", input: `{"key":"k{n}","value":"v{n}{n}","count":2,"flags":7,"cas":9,"expired":true}` + "\n", want: items(2, func(n int) found {
 			row := counted(n)

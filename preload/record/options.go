@@ -19,7 +19,7 @@ const (
 	CSV       Format = "csv"       // RFC 4180
 	TSV       Format = "tsv"       // columns separated by tabs: raw bytes
 	Outfile   Format = "outfile"   // SELECT … INTO OUTFILE, mysqldump --tab: columns separated by tabs, with escapes, and \N
-	JSONL     Format = "jsonl"     // a JSON object on each line
+	JSONL     Format = "jsonl"     // JSON objects, on a line each, or in arrays
 	Memcached Format = "memcached" // set, add, replace and ms commands
 	Dump      Format = "dump"      // what a dump writes: ms commands with checksums, and mn at the end
 )

@@ -83,7 +83,7 @@ func (p *Parser) Next(data []byte, eof bool, row *Row) Kind {
 	case p.multiline:
 		row.Lines = bytes.Count(data[mark:][:size], lineFeed)
 	case size > content:
-		row.Lines = 1
+		row.Lines++
 	}
 	row.Size, row.Content = mark+size, mark+content
 	row.Key.At += mark
@@ -95,7 +95,12 @@ func (p *Parser) Next(data []byte, eof bool, row *Row) Kind {
 }
 
 // Resume says, before the first row, that the input does not begin here: what is here is a row, whatever it looks like.
-func (p *Parser) Resume() { p.look, p.bom = nil, false }
+func (p *Parser) Resume() {
+	p.look, p.bom = nil, false
+	if o, ok := p.format.(*objects); ok {
+		o.array = maybeArray
+	}
+}
 
 // byteOrderMark is the length of the mark at the beginning of data; -1: not known yet.
 func byteOrderMark(data []byte) int {
@@ -125,12 +130,16 @@ func (p *Parser) Cut(data []byte, row *Row) Kind {
 	return kind
 }
 
+// An ender is a frame whose row may have ended where data begins, which only data tells.
+type ender interface{ ended() bool }
+
 // Skip returns how many bytes of data belong to the row that was cut; done says that it ends with them.
 func (p *Parser) Skip(data []byte, eof bool) (n int, done bool) {
 	if len(data) == 0 {
 		return 0, eof
 	}
-	if _, size := p.format.next(data, eof); size > 0 {
+	_, size := p.format.next(data, eof)
+	if e, ok := p.format.(ender); size > 0 || ok && e.ended() {
 		return size, true
 	}
 	p.format.drop(data)

@@ -117,7 +117,7 @@ func TestObject(t *testing.T) {
 	})
 	run(t, JSONL, []parserTest{
 		{name: "jsonl", options: Options{Value: "json"}, input: " {\"key\" : \"k\", \"a\":[1]} ,\r\n", want: []found{item("k", `{"key" : "k", "a":[1]}`)}},
-		{name: "jsonl with a number as the key", options: Options{Key: "id", Value: "json"}, input: `[{"id":1,"ttl":5}]`,
+		{name: "jsonl with a number as the key", options: Options{Key: "id", Value: "json"}, input: `{"id":1,"ttl":5}`,
 			want: []found{{kind: Item, key: "1", value: `{"id":1,"ttl":5}`, ttl: 5}}},
 		{name: "jsonl without the key", options: Options{Key: "id", Value: "json"}, input: `{"key":1}`, want: []found{reject(NoMember, 1)}},
 		{name: "jsonl with a bad escape", options: Options{Value: "json"}, input: `{"key":"k","a":"\q"}` + "\n" + `{"key":"\q","key":"k"}` + "\n" + `{"key":"k","a":"\u12"}`,

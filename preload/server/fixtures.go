@@ -176,7 +176,7 @@ func (p *fixtureLoad) file(store batch.Store, file fixtures.File) {
 		p.problem("%s: %v", file.Path, err)
 	}
 	if counts.Incomplete {
-		p.problem("%s: the dump is not complete, its end is missing", file.Path)
+		p.problem("%s: it is not complete, its end is missing", file.Path)
 	}
 }
 
