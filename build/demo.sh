@@ -31,7 +31,7 @@ sqlite3 "$dir/users.db" "
 CREATE TABLE user (id INTEGER PRIMARY KEY, bio TEXT NOT NULL);
 INSERT INTO user VALUES
     (1, 'Trond spends his evenings in front of the computer... bla bla'),
-    (2, 'tab' || char(9) || 'separated' || char(9) || 'words'),
+    (2, 'tab' || char(9) || 'separated' || char(9) || 'words,' || char(10) || 'and a second line'),
     (3, 'smörgåsbord, 世界, 🗒'),
     (4, '');
 WITH RECURSIVE n(i) AS (SELECT 5 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)
@@ -61,8 +61,8 @@ done
 cat "$dir/status"
 
 query="SELECT 'user_' || id, bio FROM user"
-show "sqlite3 -separator \$'\\t' users.db \"$query\" | build/client"
-sqlite3 -separator $'\t' "$dir/users.db" "$query" | build/client
+show "sqlite3 -csv users.db \"$query\" | build/client load --from csv"
+sqlite3 -csv "$dir/users.db" "$query" | build/client load --from csv
 
 show "printf 'get user_1\\r\\nget user_2\\r\\nget user_3\\r\\nget user_4\\r\\n' | nc -q1 localhost $port"
 printf 'get user_%d\r\n' 1 2 3 4 | nc -q1 127.0.0.1 "$port"
