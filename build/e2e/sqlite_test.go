@@ -19,7 +19,7 @@ func (q sqlite) shell(args ...string) *exec.Cmd {
 // rows are what the database has, by an expression for the bytes.
 func (q sqlite) rows(t *testing.T, value, from string) contents {
 	t.Helper()
-	out, err := q.shell("-tabs", "SELECT hex(id), iif(v IS NULL, 'NULL', hex("+value+")) FROM "+from).Output()
+	out, err := q.shell("-tabs", "SELECT hex(id), iif("+value+" IS NULL, 'NULL', hex("+value+")) FROM "+from).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,23 @@ func TestSQLiteRows(t *testing.T) {
 	const noNUL = " WHERE NOT instr(ifnull(v, x''), x'00')"
 	const short = " WHERE ifnull(length(v), 0) < 100000"
 
+	script := func(from, code string) *exec.Cmd {
+		return exec.Command("python3", "-c", "import base64, csv, json, sqlite3, sys\n"+
+			"out, rows = open(1, 'w', encoding='utf-8', newline=''), sqlite3.connect(sys.argv[1]).execute('SELECT id, v FROM ' + sys.argv[2])\n"+code, q.file, from)
+	}
 	loaded(t, map[string]dialect{
+		"CSV by a script": {
+			export: script("texts", "csv.writer(out).writerows(rows)"), load: []string{"--from", "csv"},
+			want: rows.null(""),
+		},
+		"JSON by a script": { // which has all but ASCII as \u escapes
+			export: script("texts", "for k, v in rows: print(json.dumps({'key': k, 'value': v}), file=out)"), load: []string{"--from", "jsonl"},
+			want: rows,
+		},
+		"JSON with base64 by a script": {
+			export: script("bytes", "for k, v in rows: print(json.dumps({'key': k, 'value_base64': v if v is None else base64.b64encode(v).decode()}), file=out)"), load: []string{"--from", "jsonl"},
+			want: q.rows(t, "v", "bytes"),
+		},
 		"csv": {
 			export: q.shell("-csv", "SELECT id, v FROM texts"), load: []string{"--from", "csv"},
 			want: rows.null(""),
