@@ -9,7 +9,7 @@ type example struct{ About, Command string }
 var examples = map[string][]example{
 	"": {
 		{"Start a memcached with a door", "LD_PRELOAD=/usr/local/lib/memcached-backdoor/backdoor.so memcached -u nobody"},
-		{"Load the rows of a query", `mysql --batch --default-character-set=utf8mb4 -e "SELECT id, bio FROM user WHERE bio IS NOT NULL" shop | PROGRAM load --from mysql --header --key 'user:{id}' --value bio`},
+		{"Load the rows of a query", `mysql --batch --quick --default-character-set=utf8mb4 -e "SELECT id, bio FROM user WHERE bio IS NOT NULL" shop | PROGRAM load --from mysql --header --key 'user:{id}' --value bio`},
 		{"What the cache is full of", "PROGRAM keys"},
 		{"Move a cache", "PROGRAM --door /run/old/door dump | PROGRAM --door /run/new/door restore"},
 	},

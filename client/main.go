@@ -1,7 +1,7 @@
 // Command client passes its input to a running memcached, where the preloaded
 // library stores it: by default, rows of a key, a tab and a value.
 //
-//	mysql --batch -N -e "SELECT CONCAT('user_', id), bio FROM user" | client load --from mysql
+//	mysql --batch --default-character-set=utf8mb4 -N -e "SELECT CONCAT('user_', id), bio FROM user WHERE bio IS NOT NULL" | client load --from mysql
 //
 // # What is printed where
 //

@@ -52,8 +52,8 @@ func (m mariadb) execute(t *testing.T, sql string) {
 	}
 }
 
-// The article's session, word for word but for where the servers are: bios from a MariaDB
-// table, through the client, back through memcached's own port.
+// The article's session, as the README has it, but for where the servers are: bios from a MariaDB table, through the client,
+// back through memcached's own port, each as the database has it.
 func TestArticle(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		m := startMariaDB(t)
@@ -61,24 +61,26 @@ func TestArticle(t *testing.T) {
 			1: "Trond spends his evenings in front of the computer... bla bla",
 			2: "Grüße, 世界 🗒",
 			3: "",
+			4: "two lines:\n\tand a tab, \\n, \\N, \"quotes\", 'NULL'\r\n",
 		}
 		var sql strings.Builder
 		sql.WriteString("CREATE DATABASE memcached; USE memcached;\nCREATE TABLE user (id INT PRIMARY KEY, bio TEXT CHARACTER SET utf8mb4);\n")
-		for i := 4; i <= 5000; i++ {
+		for i := 5; i <= 5000; i++ {
 			bios[i] = fmt.Sprintf("bio of user %d: %s", i, strings.Repeat("bla ", i%50))
 		}
 		for id, bio := range bios {
-			fmt.Fprintf(&sql, "INSERT INTO user VALUES (%d, '%s');\n", id, bio)
+			fmt.Fprintf(&sql, "INSERT INTO user VALUES (%d, CONVERT(x'%x' USING utf8mb4));\n", id, bio)
 		}
+		sql.WriteString("INSERT INTO user VALUES (5001, NULL);\n")
 		m.execute(t, sql.String())
 
 		server := newServer(t, h.program)
 		server.user = "nobody"
 		server.start()
 		server.waitDoor()
-		pipe := exec.Command("bash", "-o", "pipefail", "-c", `mysql --no-defaults -S "$0" --default-character-set=utf8mb4 -u root -D memcached \
-   -e "SELECT CONCAT('user_', id), bio FROM user" --skip-column-names \
-   |  "$1"`, m.socket, built(t, "client"))
+		pipe := exec.Command("bash", "-o", "pipefail", "-c", `mysql --no-defaults -S "$0" --batch --quick --default-character-set=utf8mb4 -u root -D memcached \
+   -e "SELECT CONCAT('user_', id), bio FROM user WHERE bio IS NOT NULL" --skip-column-names \
+   |  "$1" load --from mysql`, m.socket, built(t, "client"))
 		pipe.Env = append(os.Environ(), "MEMCACHED_BACKDOOR="+server.door)
 		out, err := pipe.CombinedOutput()
 		if err != nil {

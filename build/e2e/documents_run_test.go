@@ -102,6 +102,10 @@ type session struct {
 	dir    string
 	env    []string
 	places *strings.Replacer // of what is elsewhere here: servers
+	port   string            // memcached's
+
+	mariadb  mariadb // if a command needs it
+	postgres postgres
 
 	output *os.File // of the command that runs, and of memcached
 	server *exec.Cmd
@@ -136,10 +140,10 @@ func newSession(t *testing.T, commands []consoleCommand) *session {
 	if needs("psql -") {
 		s.havePostgreSQL()
 	}
-	port := fmt.Sprint(freePort(t))
+	s.port = fmt.Sprint(freePort(t))
 	places := []string{
-		"localhost 11211", "127.0.0.1 " + port, "localhost:11211", "127.0.0.1:" + port,
-		"memcached -u", "memcached -l 127.0.0.1 -U 0 -p " + port + " -u",
+		"localhost 11211", "127.0.0.1 " + s.port, "localhost:11211", "127.0.0.1:" + s.port,
+		"memcached -u", "memcached -l 127.0.0.1 -U 0 -p " + s.port + " -u",
 	}
 	if needs("cache2") {
 		other := newServer(t, stock(t))
@@ -155,10 +159,12 @@ func newSession(t *testing.T, commands []consoleCommand) *session {
 	s.places = strings.NewReplacer(places...)
 	t.Cleanup(func() { s.end(syscall.SIGKILL) })
 	if !strings.HasPrefix(commands[0].command, "LD_PRELOAD=") {
-		s.run("LD_PRELOAD=$PWD/build/backdoor.so memcached -u nobody &")
+		s.run(startsMemcached)
 	}
 	return s
 }
+
+const startsMemcached = "LD_PRELOAD=$PWD/build/backdoor.so memcached -u nobody &"
 
 func testdata(t *testing.T, name string) string {
 	t.Helper()
@@ -181,14 +187,14 @@ func sqlOf(t *testing.T, name string) string {
 // haveMariaDB makes mysql and mariadb clients of a server with the documents' tables.
 func (s *session) haveMariaDB() {
 	s.t.Helper()
-	m := startMariaDB(s.t)
-	m.execute(s.t, sqlOf(s.t, "mysql.sql"))
+	s.mariadb = startMariaDB(s.t)
+	s.mariadb.execute(s.t, sqlOf(s.t, "mysql.sql"))
 	for _, name := range []string{"mysql", "mariadb"} {
 		program, err := exec.LookPath(name)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		script := fmt.Sprintf("#!/bin/sh\nexec %s --no-defaults -u root -S %s \"$@\"\n", program, m.socket)
+		script := fmt.Sprintf("#!/bin/sh\nexec %s --no-defaults -u root -S %s \"$@\"\n", program, s.mariadb.socket)
 		if err := os.WriteFile(filepath.Join(s.dir, "bin", name), []byte(script), 0o755); err != nil {
 			s.t.Fatal(err)
 		}
@@ -198,9 +204,9 @@ func (s *session) haveMariaDB() {
 // havePostgreSQL makes psql a client of a server with the documents' tables.
 func (s *session) havePostgreSQL() {
 	s.t.Helper()
-	p := startPostgreSQL(s.t)
-	p.execute(s.t, sqlOf(s.t, "postgres.sql"))
-	s.env = append(s.env, "PGHOST="+p.dir, "PGUSER=postgres")
+	s.postgres = startPostgreSQL(s.t)
+	s.postgres.execute(s.t, sqlOf(s.t, "postgres.sql"))
+	s.env = append(s.env, "PGHOST="+s.postgres.dir, "PGUSER=postgres")
 }
 
 // command is a command for bash; its output goes to the session's.

@@ -21,6 +21,11 @@ import (
 // An account is what became of the rows of a load.
 type account struct{ rows, stored, rejected, skipped uint64 }
 
+// summary is how the client says it.
+func (a account) summary() string {
+	return fmt.Sprintf("%d rows read: %d stored, %d rejected, %d skipped", a.rows, a.stored, a.rejected, a.skipped)
+}
+
 // outcome runs a load by the client, and holds what it says of its rows, and its exit status, to what is wanted.
 func (s *server) outcome(stdin io.Reader, want account, args ...string) *door.Load {
 	s.t.Helper()

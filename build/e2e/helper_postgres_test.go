@@ -13,13 +13,13 @@ import (
 )
 
 // postgres is a PostgreSQL server of the test's own on a private socket, which is in its directory.
-type postgres struct{ dir string }
+type postgres struct{ dir, database string }
 
 func startPostgreSQL(t *testing.T) postgres {
 	t.Helper()
 	dir := directoryOf(t, "postgres")
 	as := unprivileged(t, dir)
-	p, data := postgres{dir}, filepath.Join(dir, "data")
+	p, data := postgres{dir, "postgres"}, filepath.Join(dir, "data")
 	install := exec.Command(postgresProgram(t, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 	install.Dir, install.SysProcAttr = dir, as
 	if out, err := install.CombinedOutput(); err != nil {
@@ -65,7 +65,7 @@ func unprivileged(t *testing.T, dir string) *syscall.SysProcAttr {
 
 // psql is the database's own client.
 func (p postgres) psql(args ...string) *exec.Cmd {
-	return exec.Command("psql", append([]string{"-X", "-q", "-h", p.dir, "-U", "postgres", "-v", "ON_ERROR_STOP=1"}, args...)...)
+	return exec.Command("psql", append([]string{"-X", "-q", "-h", p.dir, "-U", "postgres", "-d", p.database, "-v", "ON_ERROR_STOP=1"}, args...)...)
 }
 
 func (p postgres) execute(t *testing.T, sql string) {

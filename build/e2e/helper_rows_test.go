@@ -264,6 +264,13 @@ func (rows contents) null(text string) contents {
 	return other
 }
 
+// withoutNull are the rows that are not NULL.
+func (rows contents) withoutNull() contents {
+	other := maps.Clone(rows)
+	maps.DeleteFunc(other, func(_ string, value []byte) bool { return value == nil })
+	return other
+}
+
 // skipping are the rows without those whose value is a text.
 func (rows contents) skipping(text string) contents {
 	other := maps.Clone(rows)

@@ -145,7 +145,7 @@ func postgresScript(t *testing.T, p postgres, tables ...contents) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, stock(t))
+	s := start(t, stock(t), "-m", "1024")
 	stdout, stderr, status := s.client(script, "load", "--from", "psql")
 	if status == 0 || stdout != "" || !strings.Contains(stderr, "this is an SQL script, as pg_dump writes") || !strings.Contains(stderr, "COPY (SELECT") {
 		t.Errorf("status %d, %q, %q", status, stdout, stderr)

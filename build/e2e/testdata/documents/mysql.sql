@@ -3,7 +3,7 @@ CREATE TABLE memcached.user (id INT PRIMARY KEY, name VARCHAR(20), bio TEXT CHAR
 INSERT INTO memcached.user VALUES
     (1, 'Trond', 'Trond spends his evenings in front of the computer... bla bla'),
     (2, 'Ada', 'two lines:\nnotes,\tand a program'),
-    (3, 'Grace', 'smörgåsbord, 世界, C:\\bugs'),
+    (3, 'Grace', '"smörgåsbord", 世界 🗒, C:\\new\\N'),
     (4, 'Lin', NULL);
 CREATE DATABASE shop;
 CREATE TABLE shop.user AS SELECT * FROM memcached.user;
