@@ -20,6 +20,7 @@ type loading struct {
 	caller
 	request func(*source) door.Request
 	rejects *rejectFiles
+	resumes bool // the command has --resume
 }
 
 // loadFiles loads the files of the command line, adds their counts to all, and writes rejects.
@@ -35,6 +36,7 @@ func (l *loading) loadFiles(files []string, progress, rejects string, all *outco
 	if l.rejects, err = createRejects(rejects); err != nil {
 		return err
 	}
+	l.resumes = true
 	err = l.loadAll(sources, all)
 	l.rejects.close(!errors.Is(err, errDetached) && !errors.Is(err, errNoOutcome))
 	return err
@@ -53,10 +55,31 @@ func (l *loading) loadAll(sources []*source, all *outcome) error {
 			}
 		}
 		if err != nil {
+			if l.resumes && errors.Is(err, errInterrupted) && s.resumable(counts) {
+				err = hintError{err, all.hintResume(s)}
+			}
 			return all.blame(s.name, err)
 		}
 	}
 	return nil
+}
+
+// resumable reports whether memcached remembers where the load of a source has ended: that of a file, when some of its
+// rows were stored or rejected, but not all.
+func (s *source) resumable(counts *door.Load) bool {
+	if counts == nil || counts.DryRun || !counts.Canceled || counts.Rows+counts.Resumed == 0 {
+		return false
+	}
+	_, isFile := s.size(0)
+	return isFile
+}
+
+// hintResume is the hint to resume the load of a source. The files before it are complete.
+func (o *outcome) hintResume(s *source) string {
+	if o.several {
+		return "the same command with --resume, and without the files before " + s.name + ", continues where this one has ended"
+	}
+	return "the same command with --resume continues where this one has ended"
 }
 
 // load makes one call. It may return counts with an error, too; without an error

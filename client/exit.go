@@ -112,7 +112,7 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// hintError is a failure with a hint.
+// hintError is an error with a hint of its own.
 type hintError struct {
 	error
 	hint string
@@ -134,7 +134,11 @@ func explain(err error) (status int, message, hint string) {
 		return exitHost, message, e.Hint
 	}
 	if e, ok := errors.AsType[hintError](err); ok {
-		return exitFailure, message, e.hint
+		status, inner, _ := explain(e.error)
+		if inner == "" {
+			message = "" // it is silent with a hint, too
+		}
+		return status, message, e.hint
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage, message, ""

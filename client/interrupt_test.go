@@ -195,3 +195,58 @@ func TestInterruptIgnored(t *testing.T) {
 	close(sent)
 	p.ends(0, "1 row read: 1 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n", "")
 }
+
+// TestInterruptedFile: a load that can be resumed says how; one that cannot does not.
+func TestInterruptedFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.tsv", "b.tsv"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("a\t1\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const (
+		rows    = "3 rows read: 3 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n"
+		nothing = "0 rows read: 0 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n"
+		hint    = "hint: the same command with --resume continues where this one has ended\n"
+	)
+	some := door.Load{Rows: 3, Stored: 3, Canceled: true}
+	trial := some
+	trial.DryRun = true
+	for _, tt := range []struct {
+		name        string
+		args        []string
+		reply       door.Load
+		out, errOut string
+	}{
+		{"load", []string{"a.tsv"}, some, rows, hint},
+		{"restore", []string{"restore", "a.tsv"}, some, rows, hint},
+		{"the second file", []string{"a.tsv", "b.tsv"}, some, "4 rows read: 4 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n",
+			"hint: the same command with --resume, and without the files before b.tsv, continues where this one has ended\n"},
+		{"a dry run", []string{"--dry-run", "a.tsv"}, trial, "3 rows read: 3 would be stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n", ""},
+		{"complete", []string{"a.tsv"}, door.Load{Rows: 3, Stored: 3}, rows, ""},
+		{"not begun", []string{"a.tsv"}, door.Load{Canceled: true}, nothing, ""},
+		{"fill", []string{"fill", "--count", "9"}, some, rows, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			calls, left := make(chan struct{}), 1
+			if len(tt.args) == 2 && tt.args[0] == "a.tsv" {
+				left = 2
+			}
+			path := serve(t, func(c *door.Call, _ door.Request) {
+				if left--; left > 0 {
+					c.Finish(door.Reply{Load: &door.Load{Rows: 1, Stored: 1}})
+					return
+				}
+				close(calls)
+				if _, err := c.Wait(false, -1, -1); err != nil {
+					t.Errorf("Wait: %v", err)
+				}
+				c.Finish(door.Reply{Load: &tt.reply})
+			})
+			p := start(t, path, in(dir), tt.args...)
+			take(t, calls)
+			p.signal(os.Interrupt)
+			p.ends(130, tt.out, tt.errOut)
+		})
+	}
+}

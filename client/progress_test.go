@@ -147,7 +147,8 @@ func TestProgressInterrupted(t *testing.T) {
 	take(t, canceled)
 	term.becomes("")
 	close(end)
-	term.becomes("3 rows read: 3 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n$")
+	term.becomes("3 rows read: 3 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n" +
+		"hint: the same command with --resume continues where this one has ended\n$")
 }
 
 // TestProgressInBackground: the terminal belongs to another job.

@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -225,5 +227,35 @@ func TestResumeOther(t *testing.T) {
 	}
 	if status := again.waitDoor(); status.Active != 0 {
 		t.Errorf("a load that was refused is still counted: %+v", status)
+	}
+}
+
+// The hint that an interrupted client gives is right: with it every row is read once.
+func TestInterruptedClientResumes(t *testing.T) {
+	t.Parallel()
+	const rows = 30_000
+	s := start(t, stock(t))
+	file := written(t, "rows.raw", rowsOf("row", rows))
+	cmd := exec.Command(built(t, "client"), "--door", s.door, "--json", "load", "--rate", "5000", file)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	wait(t, "some rows", func() error { _, err := s.cache().Get("row_100"); return err })
+	cmd.Process.Signal(os.Interrupt)
+	cmd.Wait()
+	var first door.Load
+	if err := json.Unmarshal(out.Bytes(), &first); err != nil || cmd.ProcessState.ExitCode() != 130 || first.Rows == 0 || first.Rows >= rows ||
+		errs.String() != "hint: the same command with --resume continues where this one has ended\n" {
+		t.Fatalf("%s, %v, %+v, %q", cmd.ProcessState, err, first, errs.String())
+	}
+	rest := rows - first.Rows
+	if l := s.outcome(nil, account{rest, rest, 0, 0}, "--resume", file); l.Resumed != first.Rows {
+		t.Errorf("%+v", l)
+	}
+	if n := s.stat("", "curr_items"); n != rows {
+		t.Errorf("%d items", n)
 	}
 }
