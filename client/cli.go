@@ -29,11 +29,13 @@ type commandLine struct {
 
 	Completion completionCommand `cmd:"" help:"Print a script that lets a shell complete the command line."`
 	Man        manCommand        `cmd:"" help:"Print the manual page."`
+	Help       helpCommand       `cmd:"" hidden:"" help:"Show the help of a command, as --help does."`
+	Version    versionCommand    `cmd:"" hidden:"" help:"Print the version and what it was built from, as --version does."`
 	Complete   completeCommand   `cmd:"" hidden:"" name:"__complete" help:"Print what a word can become."`
 
-	Door    string           `placeholder:"PATH" complete:"FILE" help:"Where the door is. Default: $$MEMCACHED_BACKDOOR, /var/run/memcached_backdoor or $$XDG_RUNTIME_DIR/memcached_backdoor."`
-	JSON    bool             `name:"json" help:"Print the outcome as one JSON document."`
-	Version kong.VersionFlag `help:"Print the version and what it was built from, and exit."`
+	Door  string           `placeholder:"PATH" complete:"FILE" help:"Where the door is. Default: $$MEMCACHED_BACKDOOR, /var/run/memcached_backdoor or $$XDG_RUNTIME_DIR/memcached_backdoor."`
+	JSON  bool             `name:"json" help:"Print the outcome as one JSON document."`
+	Built kong.VersionFlag `name:"version" help:"Print the version and what it was built from, and exit."`
 }
 
 // doorPath is the path of the door: --door, or the default.

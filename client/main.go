@@ -33,6 +33,9 @@ func run(args []string) int {
 	if err != nil {
 		panic(err) // a tag of the struct is wrong
 	}
+	if err := misspelt(parser.Model.Node, args); err != nil {
+		return report(err, "")
+	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
 		if e, ok := errors.AsType[*kong.ParseError](err); ok {
