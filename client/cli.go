@@ -62,6 +62,7 @@ type loadCommand struct {
 
 	Key           string `group:"Columns:" placeholder:"COLUMN" help:"The key: a column's name or number, or a template such as 'user:{id}'. Default: the first column, or the member key."`
 	Value         string `group:"Columns:" placeholder:"COLUMN" help:"The value: a column, a template, or json, the whole row as an object. Default: the second column, or the member value or value_base64."`
+	Decode        string `group:"Columns:" placeholder:"ENCODING" complete:"hex,base64,bytea" help:"The value is text in this encoding, and its bytes are stored: hex, base64, or bytea, of PostgreSQL."`
 	TTLColumn     string `group:"Columns:" name:"ttl-column" placeholder:"COLUMN" help:"Column of the time to live: seconds, or a duration such as 1500ms, 24h or 30d; 0 means for ever."`
 	ExpiresColumn string `group:"Columns:" placeholder:"COLUMN" help:"Column of the date at which the item expires: seconds or milliseconds since 1970, or 2037-12-01 00:00:00, in UTC unless a zone such as +02:00 follows; 0 means never."`
 	FlagsColumn   string `group:"Columns:" placeholder:"COLUMN" help:"Column of memcached's client flags."`

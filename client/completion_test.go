@@ -59,7 +59,7 @@ func TestChoices(t *testing.T) {
 		{"load -- --", ":files"},
 		{"-- ", ":files"},
 		{"- ", ":files"},
-		{"load -", "--help --door --json --version --from --header --null --delimiter --quote --escape --resume --expect-rows --key --value --ttl-column --expires-column --flags-column --json-columns " +
+		{"load -", "--help --door --json --version --from --header --null --delimiter --quote --escape --resume --expect-rows --key --value --decode --ttl-column --expires-column --flags-column --json-columns " +
 			"--ttl --flags --ttl-jitter --flags-for --mode --rate --gentle --detach --dry-run --progress --rejects --max-errors"},
 		{"load --flags-for=spy", "--flags-for=spymemcached-bytes --flags-for=spymemcached-string --flags-for=spymemcached-bool"},
 		{"load --flags-for dalli-", "dalli-bytes dalli-string dalli-json"},
@@ -92,9 +92,10 @@ func TestChoices(t *testing.T) {
 func TestChoicesAreAll(t *testing.T) {
 	load := childOf(model(t).Node, "load")
 	for name, want := range map[string]string{
-		"--from": fmt.Sprint(record.Formats),
-		"--null": fmt.Sprint(record.Nulls),
-		"--mode": fmt.Sprint(record.Modes),
+		"--from":   fmt.Sprint(record.Formats),
+		"--null":   fmt.Sprint(record.Nulls),
+		"--decode": fmt.Sprint(record.Encodings),
+		"--mode":   fmt.Sprint(record.Modes),
 	} {
 		var got []string
 		for _, c := range values(valueless(load, name).Value, "") {

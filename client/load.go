@@ -26,6 +26,7 @@ func (c *loadCommand) request(s *source) door.Request {
 	request.Header = c.Header
 	request.Key = c.Key
 	request.Value = c.Value
+	request.Decode = record.Encoding(c.Decode)
 	request.TTLColumn = c.TTLColumn
 	request.ExpiresColumn = c.ExpiresColumn
 	request.FlagsColumn = c.FlagsColumn

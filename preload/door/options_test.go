@@ -11,8 +11,9 @@ import (
 // The names of all options on the wire, with a value, by the operations that take them.
 var wire = map[string]map[string]string{
 	OpLoad: {
-		"ttl": "60", "ttl_jitter": `"10%"`, "flags": "7", "mode": `"add"`, "from": `"csv"`, "null": `"skip"`, "header": "true", "key": `"k"`, "value": `"v"`,
-		"ttl_column": `"t"`, "expires_column": `"e"`, "flags_column": `"f"`, "rejects": "true", "max_errors": `"5%"`, "resume": "true",
+		"ttl": "60", "ttl_jitter": `"10%"`, "flags": "7", "value_type": `"json"`, "mode": `"add"`, "from": `"csv"`, "null": `"skip"`, "header": "true", "key": `"k"`, "value": `"v"`,
+		"delimiter": `";"`, "quote": `"'"`, "escape": `"none"`, "decode": `"hex"`,
+		"ttl_column": `"t"`, "expires_column": `"e"`, "flags_column": `"f"`, "json_columns": `"j"`, "rejects": "true", "max_errors": `"5%"`, "resume": "true",
 		"dry_run": "true", "detach": "true", "rate": "9", "gentle": "true", "progress": "true",
 	},
 	OpDump: {

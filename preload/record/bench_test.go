@@ -18,6 +18,8 @@ func BenchmarkNext(b *testing.B) {
 		{"mysql", Options{Format: MySQL}, "", "user_1234567\t" + text + `\n` + text + `\\0123456789` + "\n"},
 		{"mysql/template", Options{Format: MySQL, Key: "user_{1}", Value: "{2}:{3}"}, "", "1234567\t" + text + `\n` + "\t" + text + `\\0123456789` + "\n"},
 		{"mysql/json", Options{Format: MySQL, Header: true, Value: "json"}, "id\tbio\n", "user_1234567\t" + text + `\n` + text + `\\0123456789` + "\n"},
+		{"mysql/hex", Options{Format: MySQL, Decode: Hex}, "", "user_1234567\t" + strings.Repeat("5c0a", 24) + "\n"},
+		{"psql/bytea", Options{Format: PSQL, Decode: Bytea}, "", "user_1234567\t\\\\x" + strings.Repeat("5c0a", 24) + "\n"},
 		{"psql", Options{Format: PSQL}, "", "user_1234567\t" + text + `\r\n` + text + `\\0123456789` + "\n"},
 		{"csv", Options{Format: CSV}, "", "user_1234567,\"" + text + "\n" + text + "\"\"0123456789\"\r\n"},
 		{"csv/plain", Options{Format: CSV}, "", "user_1234567," + text + text + "0123456789\r\n"},

@@ -151,6 +151,9 @@ func (o *objects) recordValue(line []byte, row *Row) Kind {
 	if o.base64 >= 0 && o.isBinary() {
 		return o.binary(line, row)
 	}
+	if o.options.Decode != "" {
+		return o.decoded(row, line, o.fields)
+	}
 	return o.text(row, line, o.fields, o.value, &row.Value)
 }
 

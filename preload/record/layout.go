@@ -80,6 +80,8 @@ func newLayout(o *Options) (layout, error) {
 		}
 	} else if l.value, err = l.parse("value", value); err != nil {
 		return l, err
+	} else if o.Decode != "" && (len(l.value) != 1 || l.value[0].column < 0) {
+		return l, optionError("--value names the column to decode", "--decode decodes a single column, and not the value %q", value)
 	}
 	if o.JSONColumns != "" {
 		for name := range strings.SplitSeq(o.JSONColumns, ",") {
@@ -173,7 +175,12 @@ func (l *layout) record(row *Row, data []byte, fields []field) Kind {
 		return kind
 	}
 	if !l.json { // else the format makes it
-		kind := l.text(row, data, fields, l.value, &row.Value)
+		kind := Item
+		if l.options.Decode == "" {
+			kind = l.text(row, data, fields, l.value, &row.Value)
+		} else {
+			kind = l.decoded(row, data, fields)
+		}
 		if kind != Item {
 			return kind
 		}

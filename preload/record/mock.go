@@ -107,7 +107,7 @@ func (o *objects) mockValue(line []byte, row *Row) Kind {
 		return Item
 	}
 	kind := o.recordValue(line, row)
-	if kind == Item && m.counted && !o.isBinary() {
+	if kind == Item && m.counted && !o.isBinary() && o.options.Decode == "" {
 		if f := o.fields[o.value.first()]; isString(line, f) {
 			o.numbered(&row.Value, line)
 		} else {

@@ -20,6 +20,9 @@ type escapes struct {
 // escapesLooked is how many values are looked at.
 const escapesLooked = 4096
 
+// ignore is for values that are not stored as they are.
+func (e *escapes) ignore() { e.looked = escapesLooked }
+
 // look looks at a value.
 func (e *escapes) look(value []byte) {
 	if e.looked == escapesLooked {

@@ -87,6 +87,9 @@ type Options struct {
 	// JSONColumns, with Value "json", are columns that hold JSON themselves: names or numbers, separated by commas. A
 	// name that has a comma is given by its number.
 	JSONColumns string `json:"json_columns,omitempty"`
+	// Decode is the encoding of the value, which is one column then. In JSONL it is that of the member value, or of the
+	// one that Value names.
+	Decode Encoding `json:"decode,omitempty"` // "": none
 
 	// TTL and Flags are for rows that say none themselves. TTL is in seconds from the moment a row is stored, 0
 	// for ever, TTLMax at most. It is relative however large it is: memcached's own rule, that above 30 days it
@@ -155,7 +158,7 @@ func newParser(o Options) (*Parser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Null == "" {
+	if o.Null == "" && (o.Decode == "" || o.Format != MySQL) { // there NULL is a text of base64, too
 		o.Null = defaultNull[o.Format]
 		if o.Format == Outfile && d.quote == 0 && d.escape == 0 {
 			o.Null = NullLiteral // as in mysql's output, NULL looks like its text
@@ -178,7 +181,7 @@ func newParser(o Options) (*Parser, error) {
 	}
 	switch o.Format {
 	case Raw:
-		p.format = &raw{options: o}
+		p.format = newRaw(o)
 	case MySQL:
 		p.format = newTable(l, &tabs{delimiter: '\t', null: []byte("NULL"), escape: mysqlEscape})
 	case PSQL:
@@ -201,11 +204,15 @@ func rowMax(o Options) int {
 	const most = 1 << 30
 	switch o.Format {
 	case Raw:
+		if o.Decode != "" { // a byte takes four at most: \001 in bytea
+			return min(4*min(o.ValueMax, most)+len("0x")+meta.KeyMax+1, most)
+		}
 		return min(o.ValueMax, most) + meta.KeyMax + 1
 	case Memcached, Dump: // headMax has room also for the marks behind an item of a dump
 		return min(o.ValueMax, most) + headMax
 	}
-	// A byte of a value takes six bytes at most: \u0000 in JSON.
+	// A byte of a value takes six bytes at most: \u0000 in JSON. In an encoding it takes five: \\001 of bytea in COPY; no
+	// tool escapes hexadecimal digits, nor more of base64 than the slash.
 	return min(6*min(o.ValueMax, most)+(64<<10), most)
 }
 
@@ -235,6 +242,15 @@ func (o *Options) check() error {
 	}
 	if o.Format == JSONL && o.Header {
 		return optionError("", "the format jsonl has no header: its rows name their columns themselves")
+	}
+	switch {
+	case o.Decode == "":
+	case !slices.Contains(Encodings, o.Decode):
+		return optionError("the encodings are "+List(Encodings, " and "), "there is no encoding %q", o.Decode)
+	case o.Format == Memcached || o.Format == Dump:
+		return optionError("", "the values of the format %s are bytes, so that --decode means nothing", o.Format)
+	case o.Value == "json":
+		return optionError("--value names the column to decode", "a row as JSON is no text that --decode could decode")
 	}
 	switch {
 	case o.JSONColumns == "":

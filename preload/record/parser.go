@@ -29,8 +29,11 @@ type noter interface{ notes() []string }
 
 // Notes are sentences about the rows that were parsed: what a person should know of how they were read.
 func (p *Parser) Notes() (notes []string) {
-	if _, isRaw := p.format.(*raw); isRaw && p.marked {
-		notes = append(notes, "a byte order mark (EF BB BF) before the first key was taken off")
+	switch p.format.(type) {
+	case *raw, *encodedRaw:
+		if p.marked {
+			notes = append(notes, "a byte order mark (EF BB BF) before the first key was taken off")
+		}
 	}
 	if n, ok := p.format.(noter); ok {
 		notes = append(notes, n.notes()...)

@@ -49,6 +49,9 @@ type table struct {
 
 func newTable(l layout, s splitter) *table {
 	l.decode = s.decode
+	if t, ok := s.(*tabs); ok && l.options.Decode != "" {
+		t.ignore()
+	}
 	return &table{layout: l, splitter: s, outside: true}
 }
 

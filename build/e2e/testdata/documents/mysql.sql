@@ -7,3 +7,5 @@ INSERT INTO memcached.user VALUES
     (4, 'Lin', NULL);
 CREATE DATABASE shop;
 CREATE TABLE shop.user AS SELECT * FROM memcached.user;
+CREATE TABLE shop.photo (id INT PRIMARY KEY, image BLOB);
+INSERT INTO shop.photo VALUES (1, x'89504e470d0a1a0a00'), (2, x''), (3, NULL);
