@@ -42,7 +42,8 @@ TEST_NEEDS := $(BUILD_NEEDS) qemu-user memcached mariadb-server mariadb-client p
 	libjemalloc2 perl python3-minimal binutils xz-utils util-linux strace openssl \
 	tmux zsh fish man-db python3-pytest python3-pymemcache \
 	php-cli php-memcached php-memcache python3-pylibmc python3-memcache python3-binary-memcached ruby ruby-dalli \
-	libcache-memcached-fast-perl libspymemcached-java
+	libcache-memcached-fast-perl libspymemcached-java \
+	zstd lz4 bzip2 zip git imagemagick
 MORE_HOSTS_NEEDS := clang-14 mold libseccomp-dev
 SUITES := bullseye bookworm trixie forky sid
 HOSTS_NEEDS := build-essential qemu-user memcached binutils dpkg-dev debhelper pkg-config libevent-dev libsasl2-dev libssl-dev

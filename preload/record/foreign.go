@@ -184,7 +184,7 @@ var (
 	tableBegin    = regexp.MustCompile(`^(\+[-=]+[-=+]*\+\s|[┌╭╔┏]|\|? ?[^\n]*\n[|+]?[-:]{2}[-:+| ]*\r?(\n|$))`)
 	verticalBegin = regexp.MustCompile(`^(\*{5,} *\d+\. row \*{5,}|-\[ RECORD \d+ \]|─+\[ RECORD)`)
 	pdfBegin      = regexp.MustCompile(`^(%PDF-\d|%!PS|\{\\rtf\d)`)
-	imageBegin    = regexp.MustCompile(`^(P[1-7]\s+(#[^\n]*\n\s*)*(\d+\s|WIDTH )|/\* XPM \*/|#define \w+_width |farbfeld)`)
+	imageBegin    = regexp.MustCompile(`^(P[1-7]\s+(#[^\n]*\n\s*)*(\d+\s|WIDTH )|/\* XPM \*/|#define \S+_width |id=ImageMagick\s)`)
 	aofBegin      = regexp.MustCompile(`^\*\d+\r\n\$\d+\r\n`)
 )
 

@@ -83,6 +83,7 @@ var magics = []struct {
 	{"MM\x00*", image},
 	{"8BPS\x00", image},
 	{"\x00\x00\x01\x00", image},
+	{"\x0a\x05\x01\x08", image},
 	{"\x7fELF", kind{what: "a program or a library (ELF)"}},
 	{"PACK\x00\x00\x00", kind{what: "a pack of git"}},
 	{"\x80\x02", pickle}, {"\x80\x03", pickle}, {"\x80\x04", pickle}, {"\x80\x05", pickle},
