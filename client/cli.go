@@ -60,13 +60,14 @@ type loadCommand struct {
 	Resume bool `group:"Input:" help:"Continue an interrupted load of the same file with the same options; from the beginning if there was none, if the file has changed, or if the stored rows are no longer in the cache."`
 	expecting
 
-	Key           string `group:"Columns:" placeholder:"COLUMN" help:"The key: a column's name or number, or a template such as 'user:{id}'. Default: the first column, or the member key."`
+	Key           string `group:"Columns:" placeholder:"COLUMN" help:"The key: a column's name or number, or a template such as 'user:{id}'. Default: the first column, or the member key or key_base64."`
 	Value         string `group:"Columns:" placeholder:"COLUMN" help:"The value: a column, a template, or json, the whole row as an object. Default: the second column, or the member value or value_base64."`
 	Decode        string `group:"Columns:" placeholder:"ENCODING" complete:"hex,base64,bytea" help:"The value is text in this encoding, and its bytes are stored: hex, base64, or bytea, of PostgreSQL."`
 	TTLColumn     string `group:"Columns:" name:"ttl-column" placeholder:"COLUMN" help:"Column of the time to live: seconds, or a duration such as 1500ms, 24h or 30d; 0 means for ever."`
 	ExpiresColumn string `group:"Columns:" placeholder:"COLUMN" help:"Column of the date at which the item expires: seconds or milliseconds since 1970, or 2037-12-01 00:00:00, in UTC unless a zone such as +02:00 follows; 0 means never."`
 	FlagsColumn   string `group:"Columns:" placeholder:"COLUMN" help:"Column of memcached's client flags."`
 	JSONColumns   string `group:"Columns:" name:"json-columns" placeholder:"COLUMNS" help:"With --value json: columns that hold JSON (numbers, true, false, objects, arrays), which stays what it is; the others become strings. Names or numbers, separated by commas."`
+	AllowExtra    bool   `group:"Columns:" help:"Take rows of jsonl that have members such as exptime or TTL, which look like options, but are none: they are left out."`
 
 	marking
 	FlagsFor flagsFor `group:"Rows:" placeholder:"NAME" xor:"flags" complete:"FLAGS" help:"Or the flags by which an application's client library knows the value's type: php-json, pylibmc-int, dalli-string and others; a wrong name lists all of them."`

@@ -59,7 +59,7 @@ func TestChoices(t *testing.T) {
 		{"load -- --", ":files"},
 		{"-- ", ":files"},
 		{"- ", ":files"},
-		{"load -", "--help --door --json --version --from --header --null --delimiter --quote --escape --resume --expect-rows --key --value --decode --ttl-column --expires-column --flags-column --json-columns " +
+		{"load -", "--help --door --json --version --from --header --null --delimiter --quote --escape --resume --expect-rows --key --value --decode --ttl-column --expires-column --flags-column --json-columns --allow-extra " +
 			"--ttl --flags --ttl-jitter --flags-for --mode --rate --gentle --detach --dry-run --progress --rejects --max-errors"},
 		{"load --flags-for=spy", "--flags-for=spymemcached-bytes --flags-for=spymemcached-string --flags-for=spymemcached-bool"},
 		{"load --flags-for dalli-", "dalli-bytes dalli-string dalli-json"},

@@ -31,6 +31,7 @@ func (c *loadCommand) request(s *source) door.Request {
 	request.ExpiresColumn = c.ExpiresColumn
 	request.FlagsColumn = c.FlagsColumn
 	request.JSONColumns = c.JSONColumns
+	request.AllowExtra = c.AllowExtra
 	c.marking.add(&request)
 	c.FlagsFor.add(&request)
 	c.rejection.add(&request)

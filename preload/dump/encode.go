@@ -108,14 +108,18 @@ func (lines) item(dst []byte, i *walk.Item, _ int64) []byte {
 
 func (lines) end(dst []byte) []byte { return dst }
 
-// objects are JSON as a load reads it. A key that is not UTF-8, which JSON cannot have, is in
-// base64, and a load rejects it.
+// objects are JSON as a load reads it. A binary key and what is not UTF-8, which JSON cannot have, are in base64.
 type objects struct{ keysOnly bool }
 
 func (objects) begin(dst []byte) []byte { return dst }
 
 func (o objects) item(dst []byte, i *walk.Item, now int64) []byte {
-	dst = appendText(append(dst, '{'), "key", i.Key)
+	dst = append(dst, '{')
+	if meta.IsText(i.Key) {
+		dst = appendText(dst, "key", i.Key)
+	} else {
+		dst = appendBase64(dst, "key", i.Key)
+	}
 	if o.keysOnly {
 		dst = strconv.AppendInt(append(dst, `,"size":`...), int64(i.Size), 10)
 	} else {
@@ -141,8 +145,7 @@ func (objects) end(dst []byte) []byte { return dst }
 // appendText appends a member, in base64 if it is not UTF-8.
 func appendText(dst []byte, name string, value []byte) []byte {
 	if !utf8.Valid(value) {
-		dst = append(append(append(dst, '"'), name...), `_base64":"`...)
-		return append(base64.StdEncoding.AppendEncode(dst, value), '"')
+		return appendBase64(dst, name, value)
 	}
 	dst = append(append(append(dst, '"'), name...), `":`...)
 	if !slices.ContainsFunc(value, func(b byte) bool { return b < ' ' || b == '"' || b == '\\' }) {
@@ -153,6 +156,11 @@ func appendText(dst []byte, name string, value []byte) []byte {
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(string(value)) // a string has no error
 	return append(dst, bytes.TrimSuffix(quoted.Bytes(), []byte("\n"))...)
+}
+
+func appendBase64(dst []byte, name string, value []byte) []byte {
+	dst = append(append(append(dst, '"'), name...), `_base64":"`...)
+	return append(base64.StdEncoding.AppendEncode(dst, value), '"')
 }
 
 // table is CSV (RFC 4180) with a header.

@@ -228,9 +228,11 @@ func TestResume(t *testing.T) {
 		"array": {record.Options{Format: record.JSONL}, "[", `{"key":"%s","value":"v"},`},
 		"tsv":   {options: record.Options{Format: record.TSV}, row: "%s\tv\n"},
 		"raw":   {row: "%s\tv\n"},
+		"dump":  {record.Options{Format: record.CSV}, "key,value,flags,expires\n", "%s,v,0,0\n"},
 		"csv":   {record.Options{Format: record.CSV, Header: true, Null: record.NullEmpty}, "key,value\n", "%s,\"a\nb\"\n"},
 		// Behind the first row nothing shows what separates columns.
 		"sep":       {record.Options{Format: record.CSV}, "sep=|\n", "%s|v\n"},
+		"long":      {record.Options{Format: record.CSV}, "first;" + strings.Repeat("x", 3<<20) + "\n", "%s;v\n"},
 		"semicolon": {record.Options{Format: record.CSV, Key: "1", Value: "2"}, "first;v\n", "%s,;v,w\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,10 +29,9 @@ func (l *loader) parse() error {
 			return nil
 		case record.Failed:
 			return l.row.Err
-		case record.Nothing:
-			if l.row.Header {
-				l.rejects.setHeader(data[:l.row.Size])
-			}
+		}
+		if l.row.Header {
+			l.rejects.setHeader(data[:l.row.Size])
 		}
 		if l.leading && !l.parser.Leading() {
 			return l.seekBehindLead()
@@ -120,6 +119,10 @@ func (l *loader) makeRoom() error {
 // rejects it, and takes out the key's old value.
 func (l *loader) cut(data []byte) error {
 	kind := l.parser.Cut(data, &l.row)
+	if l.leading { // an earlier load has accounted for it
+		l.filled, l.parsed, l.skipping = 0, 0, true
+		return nil
+	}
 	l.fromLine()
 	if (kind == record.Item || l.row.Known) && l.row.Key.Made == nil {
 		l.row.Key.Made = bytes.Clone(l.row.Key.Of(data)) // data will be overwritten
@@ -152,7 +155,10 @@ func (l *loader) skipRest(data []byte) error {
 	n, done := l.parser.Skip(data, l.eof)
 	l.position.advance(data[:n])
 	l.beginLine(data[:n])
-	err := l.rejects.more(data[:n], done)
+	var err error
+	if !l.leading {
+		err = l.rejects.more(data[:n], done)
+	}
 	l.skipping = !done
 	if l.parsed += n; l.skipping {
 		// data was all that there is.

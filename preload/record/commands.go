@@ -190,13 +190,7 @@ func (c *commands) begin(head *command, row *Row) Kind {
 	if c.options.Mode != "" {
 		row.Command = c.options.command
 	}
-	reason, at := badKey(row.Key.Of(head.text))
-	if row.Binary && reason == KeyByte {
-		reason, at = "", 0
-		if most := c.options.BinaryKeyMax; most > 0 && row.Key.Len > most {
-			reason = BinaryKey
-		}
-	}
+	reason, at := row.badKey(row.Key.Of(head.text), c.options.BinaryKeyMax)
 	switch {
 	case kind == Reject:
 		row.Known = row.Known && reason == ""

@@ -15,6 +15,10 @@ const otherDelimiters = ";\t"
 func (t *table) begin(content []byte, row *Row) (kind Kind, ended bool) {
 	d := t.first
 	t.first = nil
+	if t.isDumpHeader(content) {
+		t.readDump()
+		return 0, false
+	}
 	if sep, ok := separator(content); ok {
 		return t.separated(sep, d, row), true
 	}

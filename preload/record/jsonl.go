@@ -2,7 +2,6 @@ package record
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"unicode/utf8"
 )
@@ -11,9 +10,9 @@ import (
 const (
 	BadJSON    Reason = "not a JSON object"
 	OpenObject Reason = "the object is not closed"
+	TwoKeys    Reason = "both key and key_base64"
 	NoMember   Reason = "the object has no such member"
 	TwoValues  Reason = "both value and value_base64"
-	BadBase64  Reason = "not base64"
 )
 
 // objects are JSON objects, one behind the other, or in arrays.
@@ -27,6 +26,12 @@ type objects struct {
 	none   []field // the same of an object without members
 	name   []byte  // of a member, decoded
 
+	// Unless other members are data, or allowed:
+	strict    bool
+	extra     field  // the name of a member that looks like an option; its zero value: there is none
+	advice    string // what it is meant for
+	plainName []byte // the name of a member, as the function plainName makes it
+
 	mocks    int  // the first column that is a mock's member
 	mocked   bool // the row has such a member
 	repeated int  // the offset of one that the row has already; 0: there is none
@@ -38,6 +43,7 @@ func newObjects(l layout) *objects {
 	o := &objects{layout: l, mocks: len(l.columns)}
 	if l.options.Key == "" && l.options.Value == "" {
 		o.columns = append(o.columns, mockMembers...)
+		o.strict = !l.options.AllowExtra
 	}
 	for range o.columns {
 		o.none = append(o.none, field{absent: true})
@@ -115,17 +121,20 @@ func invalidUTF8(text []byte) int {
 
 // known sets Known. A row with a count has a key for each of its items, and no key itself.
 func (o *objects) known(row *Row, line []byte) {
-	if o.mocked && o.has(mockCount) {
+	if o.mocked && o.has(mockCount) || o.extra.at > 0 && o.advice == adviceKey {
 		return
 	}
 	o.layout.known(row, line, o.fields)
-	row.Known = row.Known && utf8.Valid(row.Key.Of(line))
+	row.Known = row.Known && (row.Binary || utf8.Valid(row.Key.Of(line)))
 }
 
 func (o *objects) notes() []string { return o.dates.notes() }
 
 // object makes the record of the object line[from:to], or the first one of several.
 func (o *objects) object(line []byte, from, to int, row *Row) Kind {
+	if o.extra.at > 0 && (o.advice == adviceKey || o.hasKey()) {
+		return row.rejectFor(ExtraMember, o.extra.at, "%q: %s", nameOf(line, o.extra), o.advice)
+	}
 	if o.json {
 		if kind := o.recordKey(row, line, o.fields); kind != Item {
 			return kind
@@ -187,21 +196,14 @@ func (o *objects) binary(line []byte, row *Row) Kind {
 	if f.null {
 		return o.text(row, line, o.fields, template{{column: o.base64}}, &row.Value)
 	}
-	if line[f.at-1] != '"' { // true is base64, too
-		return row.reject(BadBase64, f.at)
-	}
-	from := len(o.made)
-	if reason, at := o.add(line, f); reason != "" {
-		return row.reject(reason, at)
-	}
-	at := len(o.made)
-	var err error
-	if o.made, err = base64.StdEncoding.AppendDecode(o.made, o.made[from:at]); err != nil {
-		return row.reject(BadBase64, f.at)
-	}
-	row.Value = made(o.made[at:len(o.made):len(o.made)])
-	row.Oversize = row.Value.Len > o.options.ValueMax
-	return Item
+	kind := o.fromBase64(row, line, f, &row.Value)
+	row.Oversize = kind == Item && row.Value.Len > o.options.ValueMax
+	return kind
+}
+
+// hasKey reports whether the row has a member for the key.
+func (o *objects) hasKey() bool {
+	return !o.fields[o.key.first()].absent || o.keyBase64 >= 0 && !o.fields[o.keyBase64].absent
 }
 
 func (o *objects) cut(beginning []byte, row *Row) Kind {
@@ -214,7 +216,7 @@ func (o *objects) cut(beginning []byte, row *Row) Kind {
 	}
 	_, _ = o.scan(beginning, o.from)        // it finds the members up to where the row was cut
 	counted := o.mocked && o.has(mockCount) // the row's key is that of no item
-	if counted || o.recordKey(row, beginning, o.fields) != Item || !utf8.Valid(row.Key.Of(beginning)) {
+	if counted || o.recordKey(row, beginning, o.fields) != Item || !row.Binary && !utf8.Valid(row.Key.Of(beginning)) {
 		row.reject(TooLong, 0)
 		row.Detail = rowsIn(beginning, o.from)
 		return Reject
@@ -226,7 +228,7 @@ func (o *objects) cut(beginning []byte, row *Row) Kind {
 // scan finds the members that are columns in the object at at, and the object's end. bad is the offset of what is not
 // JSON, or -1. Of members with the same name the last one counts, as in encoding/json.
 func (o *objects) scan(data []byte, at int) (end, bad int) {
-	o.fields, o.mocked, o.repeated = append(o.fields[:0], o.none...), false, 0
+	o.fields, o.mocked, o.repeated, o.extra = append(o.fields[:0], o.none...), false, 0, field{}
 	at = skipSpace(data, at+1)
 	if at < len(data) && data[at] == '}' {
 		return at + 1, -1
@@ -282,6 +284,11 @@ func (o *objects) columnOf(data []byte, f field) (column int, ok bool) {
 	for i, column := range o.columns {
 		if string(name) == column {
 			return i, true
+		}
+	}
+	if o.strict && o.extra.at == 0 {
+		if advice := o.lookalike(name); advice != "" {
+			o.extra, o.advice = f, advice
 		}
 	}
 	return -1, true

@@ -2,6 +2,7 @@ package record
 
 import (
 	"cmp"
+	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,10 +30,13 @@ type layout struct {
 	jsonColumns []int // indexes of those that hold JSON themselves
 
 	// Indexes of columns; -1: there is none.
-	base64  int // of the value in base64
-	ttl     int
-	expires int
-	flags   int
+	keyBase64 int // of the key in base64
+	base64    int // of the value in base64
+	ttl       int
+	expires   int
+	flags     int
+
+	anyKey bool // the keys are those of items as they are, which may be binary
 
 	dates dates
 
@@ -50,12 +54,15 @@ type part struct {
 
 // newLayout makes the layout of a format that has columns.
 func newLayout(o *Options) (layout, error) {
-	l := layout{options: *o, base64: -1, ttl: -1, expires: -1, flags: -1}
+	l := layout{options: *o, keyBase64: -1, base64: -1, ttl: -1, expires: -1, flags: -1}
 	if o.Format == Raw || o.Format == Memcached || o.Format == Dump {
 		return l, nil
 	}
 	key, value := o.Key, o.Value
 	if o.Format == JSONL {
+		if key == "" {
+			l.keyBase64, _ = l.column("key_base64")
+		}
 		if value == "" {
 			l.base64, _ = l.column("value_base64")
 		}
@@ -205,6 +212,9 @@ func (l *layout) known(row *Row, data []byte, fields []field) {
 
 func (l *layout) keyText(row *Row, data []byte, fields []field) Kind {
 	l.made = l.made[:0]
+	if row.Binary = l.anyKey; present(fields, l.keyBase64) {
+		return l.binaryKey(row, data, fields)
+	}
 	switch kind := l.text(row, data, fields, l.key, &row.Key); {
 	case kind == Skip:
 		return row.reject(NullKey, fields[l.key.first()].at)
@@ -218,14 +228,50 @@ func (l *layout) keyText(row *Row, data []byte, fields []field) Kind {
 }
 
 func (l *layout) checkKey(row *Row, data []byte, fields []field) Kind {
-	if reason, at := badKey(row.Key.Of(data)); reason != "" {
+	if reason, at := row.badKey(row.Key.Of(data), l.options.BinaryKeyMax); reason != "" {
 		if row.Key.Made != nil {
-			at = fields[l.key.first()].at
+			at = fields[l.keyField(fields)].at
 		} else {
 			at += row.Key.At
 		}
 		return row.reject(reason, at)
 	}
+	return Item
+}
+
+// keyField is the field that has the key, or its first part.
+func (l *layout) keyField(fields []field) int {
+	if present(fields, l.keyBase64) {
+		return l.keyBase64
+	}
+	return l.key.first()
+}
+
+// binaryKey makes the key from key_base64.
+func (l *layout) binaryKey(row *Row, data []byte, fields []field) Kind {
+	f := fields[l.keyBase64]
+	if present(fields, l.key.first()) {
+		return row.reject(TwoKeys, f.at)
+	}
+	row.Binary = true
+	return l.fromBase64(row, data, f, &row.Key)
+}
+
+// fromBase64 makes bytes from a member that has them in base64.
+func (l *layout) fromBase64(row *Row, data []byte, f field, to *Bytes) Kind {
+	if data[f.at-1] != '"' { // true is base64, too
+		return row.reject(BadBase64, f.at)
+	}
+	from := len(l.made)
+	if reason, at := l.add(data, f); reason != "" {
+		return row.reject(reason, at)
+	}
+	at := len(l.made)
+	var err error
+	if l.made, err = base64.StdEncoding.AppendDecode(l.made, l.made[from:at]); err != nil {
+		return row.rejectFor(BadBase64, f.at, "%s", near(data[:f.end], f.at))
+	}
+	*to = made(l.made[at:len(l.made):len(l.made)])
 	return Item
 }
 

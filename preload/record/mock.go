@@ -77,7 +77,7 @@ func (o *objects) nextMock(line []byte, row *Row) Kind {
 		return kind
 	}
 	if m.counted && !o.numbered(&row.Key, line) {
-		return row.reject(NoPlace, o.fields[o.key.first()].at)
+		return row.reject(NoPlace, o.fields[o.keyField(o.fields)].at)
 	}
 	if kind := o.checkKey(row, line, o.fields); kind != Item {
 		return kind

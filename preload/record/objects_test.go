@@ -121,7 +121,7 @@ func TestObjectDetails(t *testing.T) {
 		`{"id":1,"na\u006de":"x"}`:                                `the object has no such member: "key"; its members are "id", "name"`,
 		`{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1}`: `the object has no such member: "key"; its members are "1", "2", "3", "4", "5", "6", "7", "8", …`,
 		`{}`:                         `the object has no such member: "key"; it has none`,
-		`{"key":"k","val":1}`:        `the object has no such member: "value"; its members are "key", "val"`,
+		`{"key":"k","v":1}`:          `the object has no such member: "value"; its members are "key", "v"`,
 		`"a"`:                        `not a JSON object: a string`,
 		`-1`:                         `not a JSON object: a number`,
 		`key`:                        `not a JSON object: "key"`,

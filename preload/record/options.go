@@ -75,8 +75,8 @@ type Options struct {
 	Header bool `json:"header,omitempty"`
 	// Key and Value are a column each, by its name or its number from 1, or a template with columns in braces;
 	// Value can be "json", the whole row as a JSON object. Default: the first and the second column; if both are
-	// "", the row has no columns but these and those that are named below. The default of JSONL: the members key,
-	// and value or value_base64, and those of mocks (mock.go).
+	// "", the row has no columns but these and those that are named below. The default of JSONL: the members key or
+	// key_base64, and value or value_base64, and those of mocks (mock.go).
 	Key   string `json:"key,omitempty"`
 	Value string `json:"value,omitempty"`
 	// TTLColumn has a time to live in seconds, or a duration; ExpiresColumn a date, in seconds since 1970 or as
@@ -90,6 +90,10 @@ type Options struct {
 	// Decode is the encoding of the value, which is one column then. In JSONL it is that of the member value, or of the
 	// one that Value names.
 	Decode Encoding `json:"decode,omitempty"` // "": none
+
+	// AllowExtra takes rows of JSONL that have members that look like options, but are none (members.go). Other
+	// members are data in any case if Key or Value is set.
+	AllowExtra bool `json:"allow_extra,omitempty"`
 
 	// TTL and Flags are for rows that say none themselves. TTL is in seconds from the moment a row is stored, 0
 	// for ever, TTLMax at most. It is relative however large it is: memcached's own rule, that above 30 days it
@@ -261,6 +265,9 @@ func (o *Options) check() error {
 	}
 	if o.ValueType != "" && !slices.Contains(ValueTypes, o.ValueType) {
 		return optionError("the types are "+List(ValueTypes, " and "), "there is no type of values %q", o.ValueType)
+	}
+	if o.Format != JSONL && o.AllowExtra {
+		return optionError("", "only the rows of jsonl have members: --allow-extra means nothing for the format %s", o.Format)
 	}
 	if o.TTLColumn != "" && o.ExpiresColumn != "" {
 		return optionError("", "a row cannot have both a time to live and a date: --ttl-column or --expires-column")

@@ -34,6 +34,7 @@ func TestOptionErrors(t *testing.T) {
 		{Options{Format: Memcached, TTLColumn: "3"}, "the format memcached has no columns, so that --ttl-column means nothing", columns},
 		{Options{Format: Memcached, ExpiresColumn: "3"}, "the format memcached has no columns, so that --expires-column means nothing", columns},
 		{Options{Format: Memcached, FlagsColumn: "3"}, "the format memcached has no columns, so that --flags-column means nothing", columns},
+		{Options{Format: CSV, AllowExtra: true}, "only the rows of jsonl have members: --allow-extra means nothing for the format csv", ""},
 		{Options{Format: JSONL, Header: true}, "the format jsonl has no header: its rows name their columns themselves", ""},
 		{Options{Format: CSV, TTLColumn: "3", ExpiresColumn: "4"}, "a row cannot have both a time to live and a date: --ttl-column or --expires-column", ""},
 		{Options{TTL: 9, TTLJitter: "10"}, `"10" is not a percentage for --ttl-jitter`, percent},

@@ -55,6 +55,8 @@ func TestReasons(t *testing.T) {
 		{Options{Format: JSONL}, 0, `{"key":"\ud800","value":1}`, reject(BadString, 9)},
 		{Options{Format: JSONL}, 0, `{"key":"k"}`, reject(NoMember, 1)},
 		{Options{Format: JSONL}, 0, `{"key":"k","value":"v","value_base64":"AA=="}`, reject(TwoValues, 40)},
+		{Options{Format: JSONL}, 0, `{"key":"k","key_base64":"aw==","value":1}`, reject(TwoKeys, 26)},
+		{Options{Format: JSONL}, 0, `{"key":"k","value":1,"TTL":1}`, reject(ExtraMember, 23)},
 		{Options{Format: JSONL}, 0, `{"key":"k","value_base64":"*"}`, reject(BadBase64, 28)},
 		{Options{Decode: Hex}, 0, "k\tv", reject(BadHex, 3)},
 		{Options{Decode: Bytea}, 0, "k\t\\", reject(BadBytea, 3)},

@@ -39,6 +39,7 @@ const (
 	BadDate    Reason = "the date is neither in seconds since 1970 nor written as 2037-12-01 00:00:00 or 2037-12-01T00:00:00Z"
 	FarDate    Reason = "the date is more than 68 years ahead: 0 means never"
 	TwoTTLs    Reason = "both a time to live and a date"
+	BadBase64  Reason = "not base64"
 	TooLong    Reason = "row too long for memcached's item size limit (-I)"
 )
 
@@ -92,7 +93,12 @@ func (b Bytes) Of(data []byte) []byte {
 	return data[b.At:][:b.Len]
 }
 
-func made(p []byte) Bytes { return Bytes{Len: len(p), Made: p} }
+func made(p []byte) Bytes {
+	if p == nil {
+		p = []byte{}
+	}
+	return Bytes{Len: len(p), Made: p}
+}
 
 // A Row is what is at the beginning of the input.
 type Row struct {
@@ -161,6 +167,19 @@ func badKey(key []byte) (reason Reason, at int) {
 	}
 	if at = meta.IndexBinary(key); at >= 0 {
 		return KeyByte, at
+	}
+	return "", 0
+}
+
+// badKey is badKey for the row, whose key may be a binary one; binaryMax is the length of the longest of these, in
+// bytes; 0: as long as any key.
+func (r *Row) badKey(key []byte, binaryMax int) (reason Reason, at int) {
+	reason, at = badKey(key)
+	if reason != KeyByte || !r.Binary {
+		return reason, at
+	}
+	if binaryMax > 0 && len(key) > binaryMax {
+		return BinaryKey, 0
 	}
 	return "", 0
 }

@@ -42,6 +42,7 @@ type table struct {
 	// Of csv: what the first row may change; nil: it has been parsed.
 	first  *dialect
 	quoted *quoted // the splitter, if it is that; else nil
+	isDump bool    // the first row was dumpHeader
 
 	// Of psql: the next line is the input's first, or behind \. , which ends the rows of a table.
 	outside, second bool
@@ -53,6 +54,24 @@ func newTable(l layout, s splitter) *table {
 		t.ignore()
 	}
 	return &table{layout: l, splitter: s, outside: true}
+}
+
+// dumpHeader is the first row of a dump as CSV (package dump: table).
+const dumpHeader = "key,value,flags,expires"
+
+// isDumpHeader reports whether the first row is that of a dump, and no option says what the columns are.
+func (t *table) isDumpHeader(content []byte) bool {
+	o := &t.options
+	return !o.Header && o.Delimiter+o.Quote+o.Escape+o.Key+o.Value+o.TTLColumn+o.ExpiresColumn+o.FlagsColumn == "" && string(content) == dumpHeader
+}
+
+// readDump makes the columns those of a dump. Its keys are in it as they are, so that they may be binary ones.
+func (t *table) readDump() {
+	o := t.options
+	o.Header, o.Key, o.Value, o.FlagsColumn, o.ExpiresColumn = true, "key", "value", "flags", "expires"
+	t.layout, _ = newLayout(&o) // the header has all of them
+	t.layout.decode, t.anyKey, t.isDump = t.splitter.decode, true, true
+	t.quoted.backslashes.data = true
 }
 
 func (t *table) parse(content []byte, row *Row) Kind {
@@ -136,6 +155,9 @@ func (t *table) pair() bool { return t.options.Key == "" && t.options.Value == "
 func (t *table) expected() int { return max(len(t.names), t.last+1) }
 
 func (t *table) notes() (notes []string) {
+	if t.isDump {
+		return []string{"the first line is that of a dump: the columns are key, value, flags and expires"}
+	}
 	if n, ok := t.splitter.(noter); ok {
 		notes = n.notes()
 	}
