@@ -221,7 +221,7 @@ func (l *loader) run() error {
 // read reads once and parses what it got.
 func (l *loader) read() error {
 	if l.filled == len(l.current.Data()) {
-		if err := l.makeRoom(); err != nil {
+		if err := l.makeRoom(); err != nil || l.limited {
 			return err
 		}
 	}

@@ -65,7 +65,8 @@ func (l *loader) nextBatch() error {
 	l.current = l.free[len(l.free)-1]
 	l.free = l.free[:len(l.free)-1]
 	l.current.reset()
-	// carry may be a part of this batch's own data, which is longer then and is not resized.
+	// carry may be a part of this batch's own data, which is not resized then, for it is longer: rows are before carry
+	// in it, or, behind a row that was cut, nothing has been read. Resize would move the data away from under carry.
 	for len(l.current.Data()) <= len(l.carry) {
 		if err := l.current.Resize(2 * len(l.current.Data())); err != nil {
 			return err
