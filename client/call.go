@@ -7,7 +7,6 @@ import (
 	"os"
 	"time"
 
-	"memcached-backdoor/client/unpack"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/record"
 )
@@ -132,26 +131,42 @@ func (l *loading) load(s *source) (*door.Load, error) {
 	return l.cancel(conn, answers)
 }
 
+// prepareLimit is how long a source may take to be prepared while a connection to the door
+// waits, where other clients may wait, too.
+const prepareLimit = 100 * time.Millisecond
+
 // connect dials the door and prepares the source. That a door is missing is said before the
 // first bytes of a pipe are there. But memcached waits only a short time for the request of a
-// connection (package door: Receive), so that one is dialed again behind such a pipe.
+// connection (package door: Receive): if the first bytes take longer, it is dialed again.
 func (l *loading) connect(s *source) (*door.Conn, error) {
 	conn, err := l.dial()
 	if err != nil {
 		return nil, err
 	}
-	waits := unpack.Waits(s.file)
-	if waits {
-		conn.Close()
+	prepared := ask(func() (bool, error) { return true, s.prepare() })
+	select {
+	case a := <-prepared:
+		if a.err == nil {
+			return conn, nil
+		}
+		err = a.err
+	case <-l.signals:
+		err = errInterrupted
+	case <-time.After(prepareLimit):
 	}
-	if _, err = orInterrupted(l.signals, func() (bool, error) { return true, s.prepare() }); err != nil {
-		conn.Close()
+	conn.Close()
+	if err != nil {
 		return nil, err
 	}
-	if waits {
+	select {
+	case a := <-prepared:
+		if a.err != nil {
+			return nil, a.err
+		}
 		return l.dial()
+	case <-l.signals:
+		return nil, errInterrupted
 	}
-	return conn, nil
 }
 
 // answersOf reads the replies to a call, up to the first that is not progress.

@@ -47,7 +47,7 @@ func (line *commandLine) doorPath() string {
 }
 
 type loadCommand struct {
-	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Files to read, one after the other; - is standard input."`
+	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Files to read, one after the other, also compressed ones (gzip, zstd, xz, bzip2); - is standard input."`
 
 	From   string `group:"Input:" placeholder:"FORMAT" complete:"raw,mysql,psql,csv,tsv,outfile,jsonl,memcached,dump" help:"Format of the rows: raw, a key, a tab and a value; mysql, of mysql --batch; psql, of COPY; csv; tsv, columns separated by tabs; outfile, of SELECT INTO OUTFILE and mysqldump --tab; jsonl, JSON objects, one per line or in arrays; memcached, set, add and ms commands; dump, what dump writes. Default: by the file extension, else raw."`
 	Header bool   `group:"Input:" help:"The first row has the names of the columns."`

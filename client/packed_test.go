@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
+	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/record"
@@ -120,6 +122,46 @@ func TestPackedEnded(t *testing.T) {
 	packed := gzipped(t, strings.Repeat("a row without a tab\n", 1<<20))
 	p := start(t, path, func(c *exec.Cmd) { c.Stdin = bytes.NewReader(packed) })
 	p.ends(4, summaryOf(0), "error: more rows were rejected than --max-errors allows: the load has ended before its input\n")
+}
+
+// TestSilentPipe: while a pipe has no byte yet, no connection waits at the door.
+func TestSilentPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "door")
+	fd, err := listen(unix.SOCK_SEQPACKET, path, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := door.NewListener(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p := start(t, path, func(c *exec.Cmd) { c.Stdin = r })
+	for _, want := range []error{door.ErrGone, nil} {
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Receive(); !errors.Is(err, want) {
+			t.Fatalf("%v, want %v", err, want)
+		}
+		if want == nil {
+			c.Finish(door.Reply{Load: &door.Load{Rows: 2, Stored: 2}})
+			continue
+		}
+		c.Close()
+		if _, err := w.Write(gzipped(t, "k\tv\nl\tw\n")); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+	}
+	p.ends(0, summaryOf(2), "")
 }
 
 // TestPackedProgress: progress is over the compressed size.

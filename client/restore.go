@@ -6,7 +6,7 @@ import (
 )
 
 type restoreCommand struct {
-	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Dumps to read, one after the other; - is standard input."`
+	Files []string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"Dumps to read, one after the other, also compressed ones; - is standard input."`
 
 	Resume bool `group:"Input:" help:"Continue an interrupted restore of the same file with the same options; from the beginning if there was none, if the file has changed, or if the stored items are no longer in the cache."`
 	expecting

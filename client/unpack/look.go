@@ -12,17 +12,6 @@ import (
 // next one.
 const lookPause = 5 * time.Millisecond
 
-// Waits reports whether Look would wait: f is a pipe or a socket that has no byte yet.
-func Waits(f *os.File) (waits bool) {
-	_ = onDescriptor(f, func(fd int) {
-		if kind := typeOf(fd); kind == unix.S_IFIFO || kind == unix.S_IFSOCK {
-			events, err := wait(fd, 0)
-			waits = err == nil && events == 0
-		}
-	})
-	return waits
-}
-
 // Look returns the kind of the bytes that f begins with, from its offset on. It takes none of them, and changes nothing of
 // f. It waits until the first byte is there, or the end of it. What cannot be looked at has the kind None.
 func Look(f *os.File) (kind Kind, err error) {
@@ -113,7 +102,7 @@ func lookAtPipe(fd int) (Kind, error) {
 func lookAtStream(fd int, peek func(head []byte) (int, error)) (Kind, error) {
 	head := make([]byte, headMax)
 	for {
-		events, err := wait(fd, -1)
+		events, err := wait(fd)
 		if err != nil {
 			return None, os.NewSyscallError("poll", err)
 		}
@@ -135,12 +124,11 @@ func lookAtStream(fd int, peek func(head []byte) (int, error)) (Kind, error) {
 	}
 }
 
-// wait waits until there is something to read, or the end; for milliseconds at most, for ever if that is below 0.
-func wait(fd, milliseconds int) (events int16, err error) {
+// wait waits until there is something to read, or the end.
+func wait(fd int) (events int16, err error) {
 	set := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}}
 	for {
-		_, err = unix.Poll(set, milliseconds)
-		if err != unix.EINTR {
+		if _, err = unix.Poll(set, -1); err != unix.EINTR {
 			return set[0].Revents, err
 		}
 	}

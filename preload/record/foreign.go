@@ -181,7 +181,7 @@ var (
 	pgBegin       = regexp.MustCompile(`^(--\s+)*-- PostgreSQL database (cluster )?dump`)
 	scriptBegin   = regexp.MustCompile(`^(?i)(--|/\*|#|` + statements + `)`)
 	statement     = regexp.MustCompile(`(?im)^` + statements)
-	tableBegin    = regexp.MustCompile(`^(\+[-=]+[-=+]*\+\s|[┌╭╔┏]|\|? ?[^\n]*\n[|+]?[-:]{2}[-:+| ]*\r?(\n|$))`)
+	tableBegin    = regexp.MustCompile(`^(\+[-=]+[-=+]*\+\s|[┌╭╔┏]|\|? ?[^\n]*\n[|+]?[-:]{2}[-:+| ]{2,}\r?(\n|$))`)
 	verticalBegin = regexp.MustCompile(`^(\*{5,} *\d+\. row \*{5,}|-\[ RECORD \d+ \]|─+\[ RECORD)`)
 	pdfBegin      = regexp.MustCompile(`^(%PDF-\d|%!PS|\{\\rtf\d)`)
 	imageBegin    = regexp.MustCompile(`^(P[1-7]\s+(#[^\n]*\n\s*)*(\d+\s|WIDTH )|/\* XPM \*/|#define \S+_width |id=ImageMagick\s)`)
