@@ -16,7 +16,7 @@ var examples = map[string][]example{
 	"load": {
 		{"Lines of a key, a tab and a value", `printf 'user_1\tTrond\n' | PROGRAM`},
 		{"A table of PostgreSQL; a NULL is skipped", `psql -qc "COPY (SELECT id, bio FROM users) TO STDOUT" shop | PROGRAM load --from psql --key 'user:{1}' --value 2`},
-		{"Whole rows of SQLite as JSON", `sqlite3 -csv -header shop.db "SELECT * FROM user" | PROGRAM load --from csv --header --key 'user:{id}' --value json`},
+		{"Whole rows of SQLite as JSON", `sqlite3 shop.db "SELECT json_object('id', id, 'bio', bio) FROM user" | PROGRAM load --from jsonl --key 'user:{id}' --value json`},
 		{"Two files for a day; keep the rejected rows, and end when one row in a hundred is rejected", "PROGRAM load --ttl 24h --rejects bad.csv --max-errors 1% users.csv groups.csv"},
 		{"The memory that the rows would need", "PROGRAM load --dry-run users.csv"},
 	},
