@@ -17,7 +17,7 @@ import (
 
 // Run fills the cache and accounts for the items.
 func (c *fillCommand) Run(line *commandLine) error {
-	var all outcome
+	all := outcome{made: true}
 	err := c.fill(line, &all)
 	return all.finish(line.JSON, err)
 }

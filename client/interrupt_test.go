@@ -225,7 +225,7 @@ func TestInterruptedFile(t *testing.T) {
 		{"a dry run", []string{"--dry-run", "a.tsv"}, trial, "3 rows read: 3 would be stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n", ""},
 		{"complete", []string{"a.tsv"}, door.Load{Rows: 3, Stored: 3}, rows, ""},
 		{"not begun", []string{"a.tsv"}, door.Load{Canceled: true}, nothing, ""},
-		{"fill", []string{"fill", "--count", "9"}, some, rows, ""},
+		{"fill", []string{"fill", "--count", "9"}, some, "3 rows read: 3 stored, 0 rejected, 0 skipped (0.00 s), interrupted\n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			calls, left := make(chan struct{}), 1

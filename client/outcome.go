@@ -18,6 +18,7 @@ import (
 type outcome struct {
 	several bool // there are several sources: lines have the source's name
 	expect  rowCount
+	made    bool // memcached has made the rows: the bytes that it has read are not theirs
 	total   door.Load
 	files   []fileLoad
 }
@@ -126,8 +127,11 @@ func (o *outcome) summary(interrupted bool) string {
 	if t.DryRun {
 		stored = "would be stored"
 	}
-	s := fmt.Sprintf("%s read: %d %s, %d rejected, %d skipped (%s in %.2f s",
-		rows(t.Rows), t.Stored, stored, t.Rejected, t.Skipped, size(t.Bytes), t.Seconds)
+	s := fmt.Sprintf("%s read: %d %s, %d rejected, %d skipped (", rows(t.Rows), t.Stored, stored, t.Rejected, t.Skipped)
+	if !o.made {
+		s += size(t.Bytes) + " in "
+	}
+	s += fmt.Sprintf("%.2f s", t.Seconds)
 	if t.Seconds > 0 {
 		s += fmt.Sprintf(", %.0f rows/s", float64(t.Rows)/t.Seconds)
 	}

@@ -64,7 +64,7 @@ func TestNoDoorIsExplained(t *testing.T) {
 			user string
 			args []string
 		}{
-			"no directory": {door: "/nonexistent/door", want: "/nonexistent: No such file or directory"},
+			"no directory": {door: "/nonexistent/door", want: "/nonexistent: No such file or directory; set MEMCACHED_BACKDOOR to another path"},
 			"a file":       {door: "/etc/hostname", want: "/etc/hostname is there and is not a door"},
 			"too long":     {door: "/tmp/" + strings.Repeat("d", 200), want: "the door's path may have"},
 			"mode":         {env: "MEMCACHED_BACKDOOR_MODE=rw", want: "is not an octal mode"},

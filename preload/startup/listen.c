@@ -265,7 +265,8 @@ static int take_lock(const char *name) {
         refuse("%s: locked by another process; if none is starting, remove it", name);
     } else if (fd < 0) {
         int directory = (int)(strrchr(name, '/') - name);
-        refuse("%.*s: %s", directory > 0 ? directory : 1, name, strerror(errno));
+        refuse("%.*s: %s; set MEMCACHED_BACKDOOR to another path", directory > 0 ? directory : 1,
+               name, strerror(errno));
     }
     return fd;
 }
