@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 )
@@ -32,6 +33,13 @@ func run(args []string) int {
 	parser, err := newParser(&line)
 	if err != nil {
 		panic(err) // a tag of the struct is wrong
+	}
+	for _, arg := range args {
+		// kong passes arguments through JSON (scanner.go: PopValueInto), as a request is passed, and each such byte
+		// would become another character there.
+		if !utf8.ValidString(arg) {
+			return report(usageError{fmt.Errorf("the argument %q is not UTF-8", arg)}, "")
+		}
 	}
 	if err := misspelt(parser.Model.Node, args); err != nil {
 		return report(err, "")
