@@ -71,8 +71,15 @@ type loadCommand struct {
 
 	marking
 	FlagsFor flagsFor `group:"Rows:" placeholder:"NAME" xor:"flags" complete:"FLAGS" help:"Or the flags by which an application's client library knows the value's type: php-json, pylibmc-int, dalli-string and others; a wrong name lists all of them."`
+	naming
 	storing
 	rejection
+}
+
+// naming is how rows get the keys under which they are stored.
+type naming struct {
+	KeyPrefix    string `group:"Rows:" placeholder:"TEXT" help:"Put TEXT before each key."`
+	HashLongKeys string `group:"Rows:" placeholder:"HASH" complete:"sha256" help:"Store a key of more than 250 bytes, with the prefix, as the prefix and the key's hash in hexadecimal: sha256. Default: the row is rejected."`
 }
 
 // marking is the options of rows that have none themselves.

@@ -60,7 +60,7 @@ func TestChoices(t *testing.T) {
 		{"-- ", ":files"},
 		{"- ", ":files"},
 		{"load -", "--help --door --json --version --from --header --null --delimiter --quote --escape --resume --expect-rows --key --value --decode --ttl-column --expires-column --flags-column --json-columns --allow-extra " +
-			"--ttl --flags --ttl-jitter --flags-for --mode --rate --gentle --detach --dry-run --progress --rejects --max-errors"},
+			"--ttl --flags --ttl-jitter --flags-for --key-prefix --hash-long-keys --mode --rate --gentle --detach --dry-run --progress --rejects --max-errors"},
 		{"load --flags-for=spy", "--flags-for=spymemcached-bytes --flags-for=spymemcached-string --flags-for=spymemcached-bool"},
 		{"load --flags-for dalli-", "dalli-bytes dalli-string dalli-json"},
 		{"fill -", "--help --door --json --version --count --bytes --key --size --seed --ttl --flags --ttl-jitter --mode --rate --gentle --detach --dry-run --progress"},

@@ -34,6 +34,7 @@ func (c *loadCommand) request(s *source) door.Request {
 	request.AllowExtra = c.AllowExtra
 	c.marking.add(&request)
 	c.FlagsFor.add(&request)
+	c.naming.add(&request)
 	c.rejection.add(&request)
 	request.Resume = c.Resume
 	return request
@@ -50,6 +51,10 @@ func (s *storing) request() door.Request {
 		Detach: s.Detach,
 		DryRun: s.DryRun,
 	}
+}
+
+func (n *naming) add(request *door.Request) {
+	request.KeyPrefix, request.HashLongKeys = n.KeyPrefix, n.HashLongKeys
 }
 
 func (m *marking) add(request *door.Request) {

@@ -12,6 +12,7 @@ type restoreCommand struct {
 	expecting
 
 	storing
+	naming
 	rejection
 }
 
@@ -27,6 +28,7 @@ func (c *restoreCommand) Run(line *commandLine) error {
 func (c *restoreCommand) request(*source) door.Request {
 	request := c.storing.request()
 	request.Rows.Format = record.Dump
+	c.naming.add(&request)
 	c.rejection.add(&request)
 	request.Resume = c.Resume
 	return request

@@ -12,7 +12,7 @@ import (
 var wire = map[string]map[string]string{
 	OpLoad: {
 		"ttl": "60", "ttl_jitter": `"10%"`, "flags": "7", "value_type": `"json"`, "mode": `"add"`, "from": `"csv"`, "null": `"skip"`, "header": "true", "key": `"k"`, "value": `"v"`,
-		"delimiter": `";"`, "quote": `"'"`, "escape": `"none"`, "decode": `"hex"`, "allow_extra": "true",
+		"delimiter": `";"`, "quote": `"'"`, "escape": `"none"`, "decode": `"hex"`, "allow_extra": "true", "key_prefix": `"p"`, "hash_long_keys": `"sha256"`,
 		"ttl_column": `"t"`, "expires_column": `"e"`, "flags_column": `"f"`, "json_columns": `"j"`, "rejects": "true", "max_errors": `"5%"`, "resume": "true",
 		"dry_run": "true", "detach": "true", "rate": "9", "gentle": "true", "progress": "true",
 	},

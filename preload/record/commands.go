@@ -29,7 +29,8 @@ const (
 type commands struct {
 	lines
 	options Options
-	key     []byte
+	keys    keys
+	key     []byte // the last one that was in base64
 
 	// The row that is not complete.
 	hasLine bool // its line is complete
@@ -190,7 +191,7 @@ func (c *commands) begin(head *command, row *Row) Kind {
 	if c.options.Mode != "" {
 		row.Command = c.options.command
 	}
-	reason, at := row.badKey(row.Key.Of(head.text), c.options.BinaryKeyMax)
+	reason, at := c.keys.check(row, head.text)
 	switch {
 	case kind == Reject:
 		row.Known = row.Known && reason == ""

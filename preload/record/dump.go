@@ -25,7 +25,9 @@ type dumped struct {
 	complete bool
 }
 
-func newDumped(o Options) *dumped { return &dumped{commands: commands{options: o, behind: marksOf}} }
+func newDumped(o Options) *dumped {
+	return &dumped{commands: commands{options: o, keys: newKeys(&o), behind: marksOf}}
+}
 
 func (d *dumped) parse(content []byte, row *Row) Kind {
 	line := content[:min(d.content, len(content))]

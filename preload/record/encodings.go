@@ -138,9 +138,9 @@ type encodedRaw struct {
 
 func newRaw(o Options) format {
 	if o.Decode == "" {
-		return &raw{options: o}
+		return &raw{options: o, keys: newKeys(&o)}
 	}
-	r := &encodedRaw{raw: raw{options: o}}
+	r := &encodedRaw{raw: raw{options: o, keys: newKeys(&o)}}
 	r.ignore()
 	return r
 }

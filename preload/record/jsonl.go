@@ -124,8 +124,15 @@ func (o *objects) known(row *Row, line []byte) {
 	if o.mocked && o.has(mockCount) || o.extra.at > 0 && o.advice == adviceKey {
 		return
 	}
+	valid := o.validKey(line)
 	o.layout.known(row, line, o.fields)
-	row.Known = row.Known && (row.Binary || utf8.Valid(row.Key.Of(line)))
+	row.Known = row.Known && valid
+}
+
+// validKey reports whether the row's own key, in the place of which a hash may be stored, is UTF-8.
+func (o *objects) validKey(line []byte) bool {
+	var row Row
+	return o.keyText(&row, line, o.fields) == Item && (row.Binary || utf8.Valid(row.Key.Of(line)))
 }
 
 func (o *objects) notes() []string { return o.dates.notes() }
@@ -216,7 +223,7 @@ func (o *objects) cut(beginning []byte, row *Row) Kind {
 	}
 	_, _ = o.scan(beginning, o.from)        // it finds the members up to where the row was cut
 	counted := o.mocked && o.has(mockCount) // the row's key is that of no item
-	if counted || o.recordKey(row, beginning, o.fields) != Item || !row.Binary && !utf8.Valid(row.Key.Of(beginning)) {
+	if counted || !o.validKey(beginning) || o.recordKey(row, beginning, o.fields) != Item {
 		row.reject(TooLong, 0)
 		row.Detail = rowsIn(beginning, o.from)
 		return Reject

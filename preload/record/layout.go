@@ -38,6 +38,7 @@ type layout struct {
 
 	anyKey bool // the keys are those of items as they are, which may be binary
 
+	keys  keys
 	dates dates
 
 	made   []byte // the bytes of the record's Bytes
@@ -54,7 +55,7 @@ type part struct {
 
 // newLayout makes the layout of a format that has columns.
 func newLayout(o *Options) (layout, error) {
-	l := layout{options: *o, keyBase64: -1, base64: -1, ttl: -1, expires: -1, flags: -1}
+	l := layout{options: *o, keys: newKeys(o), keyBase64: -1, base64: -1, ttl: -1, expires: -1, flags: -1}
 	if o.Format == Raw || o.Format == Memcached || o.Format == Dump {
 		return l, nil
 	}
@@ -228,11 +229,12 @@ func (l *layout) keyText(row *Row, data []byte, fields []field) Kind {
 }
 
 func (l *layout) checkKey(row *Row, data []byte, fields []field) Kind {
-	if reason, at := row.badKey(row.Key.Of(data), l.options.BinaryKeyMax); reason != "" {
-		if row.Key.Made != nil {
+	own := row.Key
+	if reason, at := l.keys.check(row, data); reason != "" {
+		if own.Made != nil {
 			at = fields[l.keyField(fields)].at
 		} else {
-			at += row.Key.At
+			at += own.At
 		}
 		return row.reject(reason, at)
 	}

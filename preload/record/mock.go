@@ -79,6 +79,9 @@ func (o *objects) nextMock(line []byte, row *Row) Kind {
 	if m.counted && !o.numbered(&row.Key, line) {
 		return row.reject(NoPlace, o.fields[o.keyField(o.fields)].at)
 	}
+	if row.Key.Len > o.options.ValueMax { // not all its places have the number
+		return row.reject(KeyTooLong, o.fields[o.key.first()].at)
+	}
 	if kind := o.checkKey(row, line, o.fields); kind != Item {
 		return kind
 	}

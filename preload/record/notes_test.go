@@ -40,6 +40,7 @@ func TestNotes(t *testing.T) {
 		"milliseconds":               {options: until, input: "k\tv\t2143238400000\n", says: []string{"13 digits were read as milliseconds"}},
 		"smaller units":              {options: until, input: "k\tv\t2143238400000000\nk\tv\t2143238400000000000\n", says: []string{"16 digits were read as microseconds", "19 digits were read as nanoseconds"}},
 		"dates of jsonl":             {options: Options{Format: JSONL}, input: `{"key":"k","value":"v","expires":"2037-12-01"}`, says: []string{"read as UTC"}},
+		"hashed keys":                {options: Options{HashLongKeys: HashSHA256}, input: strings.Repeat("k", 251) + "\tv\n" + strings.Repeat("k", 250) + "\tv\n", says: []string{"longer than 250 bytes and were hashed: 1"}},
 		"psql has its own line ends": {options: Options{Format: PSQL}, input: "k\ta\\nb\r\n"},
 	} {
 		test.options.ValueMax = 1 << 20

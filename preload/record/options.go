@@ -105,6 +105,10 @@ type Options struct {
 	// TTLJitter is the percentage, such as 10%, by which each time to live is shortened at most, so that not all
 	// items expire at once; "": none is. The item's key decides how much. Dates are as they are.
 	TTLJitter string `json:"ttl_jitter,omitempty"`
+	// KeyPrefix is put before each key. HashLongKeys, HashSHA256, replaces a key that is longer than 250 bytes with
+	// the prefix: behind the prefix is its own hash in hexadecimal, without the prefix. "": such a row is rejected.
+	KeyPrefix    string `json:"key_prefix,omitempty"`
+	HashLongKeys string `json:"hash_long_keys,omitempty"`
 	// Mode is for all rows; "": what each row says, or ModeSet.
 	Mode Mode `json:"mode,omitempty"`
 
@@ -153,7 +157,7 @@ func newParser(o Options) (*Parser, error) {
 	if !slices.Contains(Formats, o.Format) {
 		return nil, optionError("the formats are "+List(Formats, ", "), "there is no format %q", o.Format)
 	}
-	for _, check := range []func() error{o.check, o.checkJitter} {
+	for _, check := range []func() error{o.check, o.checkJitter, o.checkKeys} {
 		if err := check(); err != nil {
 			return nil, err
 		}
@@ -195,7 +199,7 @@ func newParser(o Options) (*Parser, error) {
 	case JSONL:
 		p.format = newObjects(l)
 	case Memcached:
-		p.format = &commands{options: o}
+		p.format = &commands{options: o, keys: newKeys(&o)}
 	case Dump:
 		p.format = newDumped(o)
 	}
@@ -203,21 +207,29 @@ func newParser(o Options) (*Parser, error) {
 	return p, nil
 }
 
+// keyRoom is how long all but the value may be in a row with columns, or the key if it can be hashed, in bytes.
+const keyRoom = 64 << 10
+
 // rowMax is the length of the longest row, in bytes, whose value is not Oversize.
 func rowMax(o Options) int {
 	const most = 1 << 30
 	switch o.Format {
 	case Raw:
-		if o.Decode != "" { // a byte takes four at most: \001 in bytea
-			return min(4*min(o.ValueMax, most)+len("0x")+meta.KeyMax+1, most)
+		key := meta.KeyMax
+		if o.HashLongKeys != "" {
+			key = keyRoom
 		}
-		return min(o.ValueMax, most) + meta.KeyMax + 1
+		value := min(o.ValueMax, most)
+		if o.Decode != "" { // a byte takes four at most: \001 in bytea
+			value = min(4*value+len("0x"), most)
+		}
+		return value + key + 1
 	case Memcached, Dump: // headMax has room also for the marks behind an item of a dump
 		return min(o.ValueMax, most) + headMax
 	}
 	// A byte of a value takes six bytes at most: \u0000 in JSON. In an encoding it takes five: \\001 of bytea in COPY; no
 	// tool escapes hexadecimal digits, nor more of base64 than the slash.
-	return min(6*min(o.ValueMax, most)+(64<<10), most)
+	return min(6*min(o.ValueMax, most)+keyRoom, most)
 }
 
 func (o *Options) check() error {

@@ -1,6 +1,11 @@
 package record
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+
+	"memcached-backdoor/preload/meta"
+)
 
 // format parses the rows of one format.
 type format interface {
@@ -20,6 +25,7 @@ type Parser struct {
 	marked    bool  // it did
 	multiline bool  // rows may have line feeds in them
 	rowMax    int
+	hashed    uint64 // items whose keys were hashed
 }
 
 var lineFeed = []byte{'\n'}
@@ -37,6 +43,9 @@ func (p *Parser) Notes() (notes []string) {
 	}
 	if n, ok := p.format.(noter); ok {
 		notes = append(notes, n.notes()...)
+	}
+	if p.hashed > 0 {
+		notes = append(notes, fmt.Sprintf("keys that were longer than %d bytes and were hashed: %d", meta.KeyMax, p.hashed))
 	}
 	return notes
 }
@@ -87,6 +96,9 @@ func (p *Parser) Next(data []byte, eof bool, row *Row) Kind {
 		row.Lines = bytes.Count(data[mark:][:size], lineFeed)
 	case size > content:
 		row.Lines++
+	}
+	if kind == Item && row.hashed {
+		p.hashed++
 	}
 	row.Size, row.Content = mark+size, mark+content
 	row.Key.At += mark
@@ -161,6 +173,7 @@ type raw struct {
 	lines
 	escapes
 	options Options
+	keys    keys
 }
 
 // NoTab is the reason to reject a line of the format raw.
@@ -173,7 +186,7 @@ func (r *raw) parse(line []byte, row *Row) Kind {
 		return row.reject(NoTab, 0)
 	}
 	row.Key = Bytes{Len: tab}
-	if reason, at := badKey(line[:tab]); reason != "" {
+	if reason, at := r.keys.check(row, line); reason != "" {
 		return row.reject(reason, at)
 	}
 	r.look(line[tab+1:])

@@ -108,6 +108,7 @@ type Row struct {
 	Lines int
 
 	Key, Value Bytes
+	hashed     bool // Key is a hash of the row's own key
 	// Binary says that the key may be a binary one: it was in base64. Any other is a text key (package meta: IsText).
 	Binary bool
 	// Oversize says that the value is longer than Options.ValueMax; Value is not valid then.
@@ -167,19 +168,6 @@ func badKey(key []byte) (reason Reason, at int) {
 	}
 	if at = meta.IndexBinary(key); at >= 0 {
 		return KeyByte, at
-	}
-	return "", 0
-}
-
-// badKey is badKey for the row, whose key may be a binary one; binaryMax is the length of the longest of these, in
-// bytes; 0: as long as any key.
-func (r *Row) badKey(key []byte, binaryMax int) (reason Reason, at int) {
-	reason, at = badKey(key)
-	if reason != KeyByte || !r.Binary {
-		return reason, at
-	}
-	if binaryMax > 0 && len(key) > binaryMax {
-		return BinaryKey, 0
 	}
 	return "", 0
 }

@@ -1,0 +1,68 @@
+package record
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"memcached-backdoor/preload/meta"
+)
+
+// HashSHA256 is the only hash of Options.HashLongKeys.
+const HashSHA256 = "sha256"
+
+// keys makes the keys under which rows are stored from those that the rows have.
+type keys struct {
+	prefix    string
+	hash      bool   // a key that is too long
+	binaryMax int    // of Options
+	stored    []byte // the last key, if it is not the row's own
+}
+
+func newKeys(o *Options) keys {
+	return keys{prefix: o.KeyPrefix, hash: o.HashLongKeys != "", binaryMax: o.BinaryKeyMax}
+}
+
+// check checks the row's key, and puts the key under which the row is stored in its place, which is valid until the
+// next call. With a reason, at is an offset in the key that the row has.
+func (k *keys) check(row *Row, data []byte) (reason Reason, at int) {
+	key := row.Key.Of(data)
+	most := meta.KeyMax - len(k.prefix)
+	if reason, at = badKey(key); reason != EmptyKey && len(key) > most {
+		reason, at = KeyTooLong, most
+	}
+	if reason == KeyByte && row.Binary {
+		if reason, at = "", 0; k.binaryMax > 0 && len(k.prefix)+len(key) > k.binaryMax {
+			return BinaryKey, 0
+		}
+	}
+	switch {
+	case reason == KeyTooLong && k.hash: // whatever bytes the key has
+		sum := sha256.Sum256(key)
+		k.stored = hex.AppendEncode(append(k.stored[:0], k.prefix...), sum[:])
+		reason, at, row.hashed = "", 0, true
+	case k.prefix == "" || reason == EmptyKey:
+		return reason, at
+	default:
+		k.stored = append(append(k.stored[:0], k.prefix...), key[:min(len(key), meta.KeyMax)]...)
+	}
+	row.Key = made(k.stored)
+	return reason, at
+}
+
+// checkKeys checks what makes keys.
+func (o *Options) checkKeys() error {
+	if o.HashLongKeys != "" && o.HashLongKeys != HashSHA256 {
+		return optionError("the hash is "+HashSHA256, "there is no hash %q for long keys", o.HashLongKeys)
+	}
+	if meta.IndexBinary([]byte(o.KeyPrefix)) >= 0 {
+		return optionError("no key can have one", "the key prefix %q has a space or a control byte", o.KeyPrefix)
+	}
+	most := meta.KeyMax - 1
+	if o.HashLongKeys != "" {
+		most = meta.KeyMax - hex.EncodedLen(sha256.Size)
+	}
+	if len(o.KeyPrefix) > most {
+		return optionError("", "the key prefix of %d bytes leaves no room for keys: %d at most", len(o.KeyPrefix), most)
+	}
+	return nil
+}
