@@ -19,7 +19,7 @@ const typedRows = `INSERT INTO types VALUES
 `
 
 // sameRows compares the objects in the cache, by their types and with all digits of their numbers, with what the
-// database itself makes of its rows: on each line an id, a tab and the object in hexadecimal.
+// database itself makes of its rows: on each line an id, a tab and the object, both in hexadecimal.
 func (s *server) sameRows(t *testing.T, export *exec.Cmd) {
 	t.Helper()
 	out, err := export.Output()
@@ -68,13 +68,13 @@ CREATE TABLE types (id INT PRIMARY KEY, n BIGINT, d DECIMAL(30,2), f DOUBLE, b B
 		s.pipe(m.command("-D", "test", "--batch", "-e", "SELECT * FROM types"), all5,
 			append(typedLoad, "--from", "mysql", "--null", "empty")...)
 		s.sameRows(t, m.command("-D", "test", "--batch", "--skip-column-names", "-e",
-			"SELECT id, HEX(JSON_OBJECT('id', id, 'n', n, 'd', d, 'f', f, 'b', b, 'j', JSON_COMPACT(j), 's', s)) FROM types"))
+			"SELECT HEX(CONCAT(id)), HEX(JSON_OBJECT('id', id, 'n', n, 'd', d, 'f', f, 'b', b, 'j', JSON_COMPACT(j), 's', s)) FROM types"))
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
 		p := startPostgreSQL(t)
 		p.execute(t, "CREATE TABLE types (id int PRIMARY KEY, n bigint, d numeric, f float8, b boolean, j jsonb, s text);\n"+typedRows)
-		object := p.psql("-At", "-F", "\t", "-c", "SELECT id, encode(convert_to(row_to_json(types)::text, 'UTF8'), 'hex') FROM types").Args
+		object := p.psql("-At", "-F", "\t", "-c", "SELECT encode(convert_to(id::text, 'UTF8'), 'hex'), encode(convert_to(row_to_json(types)::text, 'UTF8'), 'hex') FROM types").Args
 		for format, from := range map[string]string{"text": "psql", "csv": "csv"} {
 			s := start(t, stock(t))
 			s.pipe(p.psql("-c", "COPY (SELECT id, n, d, f, to_json(b) AS b, j, s FROM types) TO STDOUT (FORMAT "+format+", HEADER)"), all5,
@@ -100,11 +100,11 @@ CREATE TABLE types (id INT PRIMARY KEY, n BIGINT, d DECIMAL(30,2), f DOUBLE, b B
 		}
 		s := start(t, stock(t))
 		s.pipe(q.shell("-csv", "-header", "SELECT * FROM types"), all5, append(typedLoad, "--from", "csv")...)
-		s.sameRows(t, q.shell("-tabs", `SELECT id, hex(json_object('id', id, 'n', n, 'd', json(d), 'f', f, 'b', b, 'j', json(j), 's', s)) FROM types`))
+		s.sameRows(t, q.shell("-tabs", `SELECT hex(id), hex(json_object('id', id, 'n', n, 'd', json(d), 'f', f, 'b', b, 'j', json(j), 's', s)) FROM types`))
 
 		// The types that SQLite knows itself are in its JSON.
 		s = start(t, stock(t))
 		s.pipe(q.shell("-json", "SELECT id, n, f, b, s FROM types"), all5, "--from", "jsonl", "--key", "row:{id}", "--value", "json")
-		s.sameRows(t, q.shell("-tabs", `SELECT id, hex(json_object('id', id, 'n', n, 'f', f, 'b', b, 's', s)) FROM types`))
+		s.sameRows(t, q.shell("-tabs", `SELECT hex(id), hex(json_object('id', id, 'n', n, 'f', f, 'b', b, 's', s)) FROM types`))
 	})
 }

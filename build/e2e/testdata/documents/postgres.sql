@@ -6,5 +6,3 @@ INSERT INTO users VALUES
     (2, E'two lines:\nnotes,\tand a program', 0, '\x89504e470d0a1a0a'),
     (3, '"smörgåsbord", 世界 🗒, C:\new\N', 60, ''),
     (4, NULL, 0, NULL);
-CREATE TABLE photos (id INT PRIMARY KEY, image BYTEA);
-INSERT INTO photos VALUES (1, '\x89504e470d0a1a0a00'), (2, ''), (3, NULL);
