@@ -142,6 +142,10 @@ func TestEvictedRowsAreCounted(t *testing.T) {
 		if trial.Memory == nil || trial.Memory.Megabytes != load.Gone.Megabytes {
 			t.Errorf("the dry run says %+v, the load %+v", trial.Memory, load.Gone)
 		}
+		// Rows that are there already do not count twice.
+		if again := server.load(door.Request{DryRun: true}, input).Memory; again == nil || again.Megabytes != load.Gone.Megabytes {
+			t.Errorf("after the load a dry run says %+v", again)
+		}
 		there := server.stat("", "curr_items") - stay
 		if gone := rows - there; math.Abs(float64(load.Gone.Rows)-float64(gone)) > rows*0.03 || load.Gone.Exact {
 			t.Errorf("%d rows are gone, and it says %+v", gone, load.Gone)

@@ -203,7 +203,8 @@ type First struct {
 }
 
 // Memory is memcached's memory for items, and what the rows of a dry run would need of it.
-// Rows whose keys are in the cache already, or come twice, count as new ones.
+// Rows whose keys are in the cache already take the places of their old values, as far as a sample of the rows tells;
+// rows that come twice count twice.
 type Memory struct {
 	Fits      bool        `json:"fits"`                // without anything being evicted
 	Needed    uint64      `json:"needed"`              // bytes of pages, besides those that the classes have
@@ -218,7 +219,7 @@ type Memory struct {
 type SlabClass struct {
 	ID        int    `json:"id"`
 	ChunkSize uint64 `json:"chunk_size"` // bytes
-	Chunks    uint64 `json:"chunks"`     // that the rows would take
+	Chunks    uint64 `json:"chunks"`     // that the rows would take, besides those of their old values
 	Free      uint64 `json:"free"`       // chunks that are free now
 	Pages     uint64 `json:"pages"`      // of 1 MB, that it would need besides those that it has
 }

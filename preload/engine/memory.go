@@ -9,27 +9,49 @@ import (
 	"memcached-backdoor/preload/slabs"
 )
 
-// Memory asks memcached by protocol how its memory is divided, and adds all rows that a sample's loads have stored, or
-// would have.
+// Memory asks memcached by protocol how its memory is divided, and adds the rows that a sample's dry run would have
+// stored.
 func (e *Engine) Memory(store batch.Store, sample *load.Sample) (*slabs.Memory, error) {
-	m, _, err := e.memory(store, sample)
-	return m, err
+	m, _, err := e.memory()
+	if err != nil {
+		return nil, err
+	}
+	g, err := sample.Look(store)
+	if err != nil {
+		return nil, err
+	}
+	addRows(m, store, sample, g)
+	return m, nil
 }
 
-func (e *Engine) memory(store batch.Store, sample *load.Sample) (*slabs.Memory, slabs.Stats, error) {
+func (e *Engine) memory() (*slabs.Memory, slabs.Stats, error) {
 	answers, err := protocol.Ask(e.listening)
 	if err != nil {
 		return nil, slabs.Stats{}, err
 	}
 	stats := slabs.Stats{General: answers[0], Settings: answers[1], Slabs: answers[2]}
 	m, err := slabs.New(stats)
-	if err != nil {
-		return nil, stats, err
-	}
+	return m, stats, err
+}
+
+// addRows adds all rows that a sample's loads have stored, or would have. Those that are in the cache have their chunks
+// already: so the same rows need the same memory, whether they are to be stored, are stored, or have been in part. g
+// says which are there; nil: none is.
+func addRows(m *slabs.Memory, store batch.Store, sample *load.Sample, g *load.Gone) {
 	for length, rows := range sample.Lengths.All() {
 		add(m, store, length, rows)
 	}
-	return m, stats, nil
+	if g == nil {
+		return
+	}
+	looked, there := m.Empty(), m.Empty()
+	for _, row := range g.Rows {
+		add(looked, store, row.Length(), 1)
+		if !row.Missing {
+			add(there, store, row.Length(), 1)
+		}
+	}
+	m.Release(looked, there, g.All)
 }
 
 // add adds rows of a length.
@@ -63,7 +85,7 @@ func (e *Engine) Gone(store batch.Store, sample *load.Sample, stored uint64) *Go
 func (e *Engine) Needed(store batch.Store, sample *load.Sample, g *load.Gone, stored uint64) *Gone {
 	part := float64(g.Missing) / float64(g.Looked)
 	gone := &Gone{Rows: uint64(math.Round(float64(stored) * part)), Exact: g.All && g.Looked == stored}
-	m, stats, err := e.memory(store, sample)
+	m, stats, err := e.memory()
 	if err != nil {
 		gone.Unknown = err.Error()
 		return gone
@@ -72,15 +94,7 @@ func (e *Engine) Needed(store batch.Store, sample *load.Sample, g *load.Gone, st
 		gone.Unknown = "memcached has evicted nothing: they were deleted or flushed, or have expired"
 		return gone
 	}
-	// The same figure as a dry run had before the load: without the rows that are there, and with all of them.
-	looked, there := m.Empty(), m.Empty()
-	for _, row := range g.Rows {
-		add(looked, store, row.Length(), 1)
-		if !row.Missing {
-			add(there, store, row.Length(), 1)
-		}
-	}
-	m.Release(looked, there, gone.Exact)
+	addRows(m, store, sample, g)
 	gone.Megabytes = max(m.Megabytes(), m.Limit>>20+1) // the present limit has not
 	return gone
 }

@@ -62,7 +62,7 @@ func (s *Server) load(call *door.Call, request door.Request, target engine.Targe
 	outcome := report(&counts)
 	if request.DryRun {
 		outcome.First = firstOf(counts.First)
-		outcome.Memory = memoryOf(s.engine.Memory(store, options.Sample))
+		outcome.Memory = memoryOf(s.engine.Memory(target, options.Sample))
 	} else {
 		if isFile {
 			s.interrupted.update(file, resumed, options, &counts, err)

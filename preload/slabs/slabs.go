@@ -155,10 +155,14 @@ func (m *Memory) Empty() *Memory {
 	return empty
 }
 
-// Release makes the chunks free that the added items have already: it is as if these were not stored yet. looked has
+// Release takes off the chunks that the added items have already: it is as if the classes had room for these. looked has
 // some of the items, or all, and there those of them that are in the cache. Of a sample it takes the most that is
-// likely (three standard deviations): else the sample's error would seem to be items of others.
+// likely (three standard deviations): else the sample's error would seem to be items of others. If none is there, as
+// before a first load, it takes none.
 func (m *Memory) Release(looked, there *Memory, all bool) {
+	if there.items() == 0 {
+		return
+	}
 	for i := range m.Classes {
 		c := &m.Classes[i]
 		part := 1.0
@@ -169,8 +173,17 @@ func (m *Memory) Release(looked, there *Memory, all bool) {
 				part = min(part+3*math.Sqrt(p*(1-p)/n), 1)
 			}
 		}
-		c.Free = min(c.Free+uint64(math.Ceil(float64(c.Items)*part)), c.Has*c.perPage())
+		used := c.Has*c.perPage() - min(c.Free, c.Has*c.perPage())
+		c.Items -= min(uint64(math.Ceil(float64(c.Items)*part)), used)
 	}
+}
+
+// items is how many chunks the added items take.
+func (m *Memory) items() (n uint64) {
+	for i := range m.Classes {
+		n += m.Classes[i].Items
+	}
+	return n
 }
 
 // Needed is how many bytes of pages the classes need for the items, besides those that they have.
