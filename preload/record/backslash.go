@@ -4,59 +4,50 @@ import "bytes"
 
 // The reasons to reject a row of CSV whose backslashes are not data, but escapes, as INTO OUTFILE writes them.
 const (
-	OutfileNull  Reason = "NULL as INTO OUTFILE writes it: --from outfile reads it, --escape none takes a backslash for data"
 	OutfileLine  Reason = "a backslash before each line feed, as INTO OUTFILE writes it: --from outfile reads it, --escape none takes it for data"
 	OutfileQuote Reason = "a backslash before a quote: --from outfile reads what INTO OUTFILE writes"
 )
 
 // backslashes tells CSV, in which a backslash is data, from what INTO OUTFILE writes with a delimiter and a quote. Many
-// rows of the one could be rows of the other. What is certain is
-//   - \N without quotes: no other writer of CSV writes that, unless it was told to;
-//   - that the input is CSV behind a row with a doubled quote, with a line feed in quotes that has no backslash in front,
-//     or with a backslash before a byte that INTO OUTFILE does not escape.
-//
-// A line feed behind a backslash, in quotes, can be either. It is rejected until the input is known to be CSV.
+// rows of the one could be rows of the other. The input is proven to be CSV by a doubled quote, by a line feed in quotes
+// that has no backslash in front, and by a backslash before a byte that INTO OUTFILE does not escape. Until then
+//   - \N without quotes is certain to be a NULL of INTO OUTFILE, as far as any field is: the load fails;
+//   - a line feed behind a backslash, in quotes, can be either: the row is rejected.
 type backslashes struct {
-	data   bool // an option says that a backslash is data
-	proven bool // a row has shown it
+	proven bool // a row has shown that a backslash is data, or an option says it
 }
 
-// judge returns the reason to reject a row: its own, named for what it is, or that of its backslashes.
-func (q *quoted) judge(fields []field, row []byte, reason Reason, at int) (Reason, int) {
-	if q.backslashes.data {
-		return reason, at
-	}
+// judge returns the reason to reject a row that can be either: its own, named for what it is, or that of its backslashes.
+// null says that it has a NULL of INTO OUTFILE.
+func (q *quoted) judge(fields []field, row []byte, reason Reason, at int) (_ Reason, _ int, null bool) {
 	found := bytes.IndexByte(row, '\\') >= 0
 	switch {
 	case reason != "":
-		if found && !q.backslashes.proven && (reason == AfterQuote || reason == OpenQuote) && bytes.Contains(row, []byte{'\\', q.quote}) {
+		if found && (reason == AfterQuote || reason == OpenQuote) && bytes.Contains(row, []byte{'\\', q.quote}) {
 			reason = OutfileQuote
 		}
-		return reason, at
+		return reason, at, false
 	case !found:
-		if !q.backslashes.proven {
-			q.backslashes.proven = bytes.IndexByte(row, '\n') >= 0 || anyCoded(fields)
-		}
-		return "", 0
+		q.proven = bytes.IndexByte(row, '\n') >= 0 || anyCoded(fields)
+		return "", 0, false
 	}
 	escaped := -1
 	for _, f := range fields {
 		text, enclosed := row[f.at:f.end], q.encloses(row, f)
-		if !enclosed && string(text) == `\N` {
-			return OutfileNull, f.at
+		null = null || !enclosed && string(text) == `\N`
+		line, proven := q.read(text, enclosed)
+		if proven {
+			q.proven = true
+			return "", 0, false
 		}
-		if q.backslashes.proven {
-			continue
-		}
-		var line int
-		if line, q.backslashes.proven = q.read(text, enclosed); line >= 0 {
+		if line >= 0 {
 			escaped = f.at + line
 		}
 	}
-	if escaped >= 0 && !q.backslashes.proven {
-		return OutfileLine, escaped
+	if escaped >= 0 {
+		return OutfileLine, escaped, null
 	}
-	return "", 0
+	return "", 0, null
 }
 
 func anyCoded(fields []field) bool {
@@ -88,6 +79,10 @@ func (q *quoted) read(text []byte, enclosed bool) (line int, proven bool) {
 				line = at
 			case q.quote:
 				at++
+			case 'N':
+				if enclosed || len(text) > 2 {
+					return line, true
+				}
 			default:
 				return line, true
 			}

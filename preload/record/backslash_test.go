@@ -14,9 +14,11 @@ func TestBackslashes(t *testing.T) {
 			want: []found{item("1", "a\tb"), reject(OutfileLine, 7), fails(`"3,\\N"`)}},
 		{name: "NULL first", input: "1,\\N\n2,\"a\"\n", want: []found{fails(`"1,\\N"`)}},
 		{name: "NULL with other characters", options: Options{Delimiter: ";", Quote: "'"}, input: "1;\\N\n", want: []found{fails(`"1;\\N"`)}},
-		{name: "NULL behind proof", input: "1,\"a\"\"b\"\n2,\\N\n3,\"c:\\dir\"\n", want: []found{item("1", `a"b`), reject(OutfileNull, 3), item("3", `c:\dir`)}},
+		{name: "NULL behind proof", input: "1,\"a\"\"b\"\n2,\\N\n3,\"c:\\dir\"\n", want: []found{item("1", `a"b`), item("2", `\N`), item("3", `c:\dir`)}},
+		{name: "NULL behind proof in its row", options: Options{Key: "1", Value: "2"}, input: "1,\\N,c:\\dir\n", want: []found{item("1", `\N`)}},
 		{name: "text like NULL", input: "1,\"\\N\"\n2,\\Nx\n3,x\\N\n4,\\n\n", want: []found{item("1", `\N`), item("2", `\Nx`), item("3", `x\N`), item("4", `\n`)}},
 		{name: "NULL is data", options: data, input: "1,\\N\n", want: []found{item("1", `\N`)}},
+		{name: "NULL and a line feed", options: Options{Key: "1", Value: "2"}, input: "1,\"a\\\nb\",\\N\n", want: []found{fails(`"1,\"a\\\nb\",\\N"`)}},
 		{name: "column that is not used", options: Options{Key: "1", Value: "2"}, input: "1,a,\\N\n", want: []found{fails(`"1,a,\\N"`)}},
 
 		{name: "paths", input: `1,c:\dir` + "\n" + `2,"c:\dir"` + "\n" + `3,"\\host\dir\"` + "\n", want: []found{item("1", `c:\dir`), item("2", `c:\dir`), item("3", `\\host\dir\`)}},

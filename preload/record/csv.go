@@ -18,7 +18,7 @@ type quoted struct {
 	scanned int // bytes that state is about
 	line    int // between scanned and this there is no line feed
 
-	backslashes backslashes
+	backslashes
 }
 
 type quotedState int

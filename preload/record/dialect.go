@@ -100,7 +100,7 @@ func newDialectTable(l layout, d dialect) *table {
 		t.first = &o.dialect
 	case d.quote != 0 || format == CSV:
 		q := &quoted{dialect: d}
-		q.backslashes.data = l.options.Escape != ""
+		q.proven = l.options.Escape != ""
 		t = newTable(l, q)
 		t.first, t.quoted = &q.dialect, q
 	default:

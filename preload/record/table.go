@@ -94,8 +94,9 @@ func (t *table) parse(content []byte, row *Row) Kind {
 	if t.index == nil && t.options.Header {
 		return t.header(content, row, reason, at)
 	}
-	if t.quoted != nil {
-		if reason, at = t.quoted.judge(t.fields, content, reason, at); reason == OutfileNull && !t.quoted.backslashes.proven {
+	if t.quoted != nil && !t.quoted.proven {
+		var null bool
+		if reason, at, null = t.quoted.judge(t.fields, content, reason, at); null {
 			return row.fail(optionError("--from outfile "+t.quoted.options()+" reads it; with --escape none a backslash is data",
 				`this is what SELECT … INTO OUTFILE writes, not RFC 4180: \N without quotes in the row %.64q`, content))
 		}
