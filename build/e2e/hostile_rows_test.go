@@ -12,15 +12,28 @@ import (
 
 // writers write a row of each format, whose key and value need no escapes.
 var writers = map[string]func(key, value string) string{
-	"raw":   func(key, value string) string { return key + "\t" + value + "\n" },
-	"mysql": func(key, value string) string { return key + "\t" + value + "\n" },
-	"psql":  func(key, value string) string { return key + "\t" + value + "\n" },
-	"csv":   func(key, value string) string { return key + `,"` + value + "\"\r\n" },
-	"tsv":   func(key, value string) string { return key + "\t" + value + "\n" },
-	"jsonl": func(key, value string) string { return `{"key":"` + key + `","value":"` + value + "\"}\n" },
+	"raw":     func(key, value string) string { return key + "\t" + value + "\n" },
+	"mysql":   func(key, value string) string { return key + "\t" + value + "\n" },
+	"psql":    func(key, value string) string { return key + "\t" + value + "\n" },
+	"csv":     func(key, value string) string { return key + `,"` + value + "\"\r\n" },
+	"tsv":     func(key, value string) string { return key + "\t" + value + "\n" },
+	"outfile": func(key, value string) string { return `"` + key + `","` + value + "\"\n" },
+	"jsonl":   func(key, value string) string { return `{"key":"` + key + `","value":"` + value + "\"}\n" },
 	"memcached": func(key, value string) string {
 		return fmt.Sprintf("set %s 0 0 %d\r\n%s\r\n", key, len(value), value)
 	},
+}
+
+// as are the options for a format, with which nothing is guessed.
+func as(format string) []string {
+	args := []string{"--from", format}
+	switch format {
+	case "csv":
+		args = append(args, "--delimiter", ",", "--escape", "none")
+	case "outfile":
+		args = append(args, "--delimiter", ",", "--quote", `"`)
+	}
+	return args
 }
 
 // Whatever stands in the input, memcached lives, every row is accounted for, the same by file and by pipe, and those
@@ -56,7 +69,7 @@ func loadNoise(t *testing.T, format string, write func(key, value string) string
 	var counts []account
 	for _, from := range []func(testing.TB, []byte) *os.File{fileOf, pipeOf} {
 		rejects := filepath.Join(t.TempDir(), "rejects")
-		l := s.accounted(from(t, noise), "--from", format, "--mode", "set", "--rejects", rejects)
+		l := s.accounted(from(t, noise), append(as(format), "--mode", "set", "--rejects", rejects)...)
 		counts = append(counts, account{l.Rows, l.Stored, l.Rejected, l.Skipped})
 		if l.Rows == 0 || l.Bytes != uint64(len(noise)) {
 			t.Errorf("%d rows and %d bytes are read", l.Rows, l.Bytes)
@@ -64,7 +77,7 @@ func loadNoise(t *testing.T, format string, write func(key, value string) string
 		if n := strings.Count(read(t, rejects+".log"), "\n"); uint64(n) != l.Rejected {
 			t.Errorf("%d reasons for %d rejected rows", n, l.Rejected)
 		}
-		s.outcome(strings.NewReader(row+read(t, rejects)), account{rows: l.Rejected + 1, stored: 1, rejected: l.Rejected}, "--from", format)
+		s.outcome(strings.NewReader(row+read(t, rejects)), account{rows: l.Rejected + 1, stored: 1, rejected: l.Rejected}, as(format)...)
 	}
 	if counts[0] != counts[1] {
 		t.Errorf("by file %+v, by pipe %+v", counts[0], counts[1])
@@ -92,11 +105,11 @@ func TestTooLargeValues(t *testing.T) {
 						want[key] = fmt.Sprintf("%s of %d by %s, %d", format, size, from, i)
 						rows.WriteString(write(key, want[key]))
 					}
-					s.outcome(strings.NewReader(write("large", "old")), account{rows: 1, stored: 1}, "--from", format)
+					s.outcome(strings.NewReader(write("large", "old")), account{rows: 1, stored: 1}, as(format)...)
 					if got := s.get("large"); got != "old" {
 						t.Fatalf("large is %q", got)
 					}
-					l := s.outcome(input(t, []byte(rows.String())), account{rows: n, stored: n - 1, rejected: 1}, "--from", format)
+					l := s.outcome(input(t, []byte(rows.String())), account{rows: n, stored: n - 1, rejected: 1}, as(format)...)
 					if l.Rejects[0].Key != `"large"` {
 						t.Errorf("%s: rejected %+v", format, l.Rejects)
 					}
