@@ -17,6 +17,7 @@ func TestRecipes(t *testing.T) {
 	t.Parallel()
 	recipes := findRecipes(t)
 	session := newSession(t, recipes)
+	session.mariadb.execute(t, "CREATE DATABASE test") // in which rows looks
 	shop := session.postgres
 	shop.database = "shop"
 	tables := map[string]contents{

@@ -10,7 +10,7 @@ import (
 // rows are what the database has, by an expression for the bytes.
 func (m mariadb) rows(t *testing.T, value, from string) contents {
 	t.Helper()
-	out, err := m.command("--batch", "--quick", "--skip-column-names", "-e",
+	out, err := m.command("-D", "test", "--batch", "--quick", "--skip-column-names", "-e",
 		"SELECT HEX(id), IFNULL(HEX("+value+"), 'NULL') FROM "+from).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +31,7 @@ CREATE TABLE bytes (id VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PR
 CREATE TABLE latin (id VARCHAR(99) PRIMARY KEY, v TEXT CHARACTER SET latin1);
 `+texts.inserted("texts", id, "CONVERT(x'%x' USING utf8mb4)")+binary.inserted("bytes", id, "x'%x'")+
 		contents{"latin1": []byte("Gr\xfc\xdfe\\\xff")}.inserted("latin", id, "_latin1 x'%x'")+"COMMIT;\n")
-	rows, text := m.rows(t, "v", "test.bytes"), m.rows(t, "v", "test.texts")
+	rows, text := m.rows(t, "v", "bytes"), m.rows(t, "v", "texts")
 	if !rows.equal(binary) || !text.equal(texts) {
 		t.Fatal("the database has other rows than were drawn")
 	}
@@ -98,11 +98,11 @@ CREATE TABLE latin (id VARCHAR(99) PRIMARY KEY, v TEXT CHARACTER SET latin1);
 		},
 		"text in latin1": {
 			export: batch("SELECT id, v FROM latin", "--skip-column-names", "--default-character-set=latin1"), load: []string{"--from", "mysql"},
-			want: m.rows(t, "v", "test.latin"),
+			want: m.rows(t, "v", "latin"),
 		},
 		"text from latin1": {
 			export: batch("SELECT id, v FROM latin", "--skip-column-names"), load: []string{"--from", "mysql"},
-			want: m.rows(t, "CONVERT(v USING utf8mb4)", "test.latin"),
+			want: m.rows(t, "CONVERT(v USING utf8mb4)", "latin"),
 		},
 		"text in utf8mb3, which has not all characters": {
 			export: batch("SELECT id, v FROM texts", "--skip-column-names", "--default-character-set=utf8mb3"), load: []string{"--from", "mysql"},
@@ -110,15 +110,15 @@ CREATE TABLE latin (id VARCHAR(99) PRIMARY KEY, v TEXT CHARACTER SET latin1);
 		},
 		"rows as JSON": {
 			export: batch("SELECT id, v AS 'a \"value\"' FROM texts WHERE LENGTH(v) < 100000"), load: []string{"--from", "mysql", "--header", "--key", "id", "--value", "json"},
-			want: m.rows(t, "v", "test.texts WHERE LENGTH(v) < 100000"), read: member(`a "value"`),
+			want: m.rows(t, "v", "texts WHERE LENGTH(v) < 100000"), read: member(`a "value"`),
 		},
 		"raw": {
 			export: batch("SELECT id, v FROM bytes"+oneLine, "--skip-column-names", "--raw"),
-			want:   m.rows(t, "v", "test.bytes"+oneLine).null("NULL"),
+			want:   m.rows(t, "v", "bytes"+oneLine).null("NULL"),
 		},
 		"raw in columns": {
 			export: batch("SELECT id, v FROM bytes"+noTabs, "--raw"), load: []string{"--from", "tsv", "--header"},
-			want: m.rows(t, "v", "test.bytes"+noTabs).null("NULL"),
+			want: m.rows(t, "v", "bytes"+noTabs).null("NULL"),
 		},
 		"JSON": {
 			export: batch("SELECT JSON_OBJECT('key', id, 'value', v) FROM texts", "--skip-column-names", "--raw"), load: []string{"--from", "jsonl"},
@@ -126,7 +126,7 @@ CREATE TABLE latin (id VARCHAR(99) PRIMARY KEY, v TEXT CHARACTER SET latin1);
 		},
 		"JSON, escaped once more": { // without --raw a backslash of JSON is doubled, which only the format mysql takes back
 			export: batch("SELECT id, JSON_OBJECT('a', v) FROM texts WHERE LENGTH(v) < 100000", "--skip-column-names"), load: []string{"--from", "mysql"},
-			want: m.rows(t, "v", "test.texts WHERE LENGTH(v) < 100000"), read: member("a"),
+			want: m.rows(t, "v", "texts WHERE LENGTH(v) < 100000"), read: member("a"),
 		},
 		// The way for bytes with a NULL that is one.
 		"JSON with base64": {
