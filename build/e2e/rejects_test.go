@@ -47,8 +47,8 @@ func TestRejectedRows(t *testing.T) {
 			case i%600 == 399:
 				row(before+first+second+",BAD\n", len(before+first+second)+2, "more columns than expected: 4 instead of 3", "")
 			case i%600 == 599: // it does not begin with a quote, so that each line is a row
-				row(before+"BAD"+first, len(before+"BAD")+1, "a quote in a field that does not begin with one", "")
-				row(second+"\r\n", len(second), "a quote in a field that does not begin with one", "")
+				row(before+"BAD"+first, len(before+"BAD")+1, `a quote in a field that does not begin with one: "\"a \"\"bio\"\""`, "")
+				row(second+"\r\n", len(second), `a quote in a field that does not begin with one: "\""`, "")
 			default:
 				row(before+first+second+"\r\n", 0, "", "")
 			}

@@ -26,8 +26,8 @@ func TestRejectsRemove(t *testing.T) {
 		{
 			name: "among others", options: columns, input: "a\t1\t1\nb\t2\tx\nc d\t3\t1\nb\t4\t1\ne\t5\tx\nno\t6\t1\n", stored: "a=1,-b,b=1,-e,",
 			rejects: "b\t2\tx\nc d\t3\t1\ne\t5\tx\nno\t6\t1\n",
-			reason: "2\t5\t" + string(record.BadFlags) + "\t\"b\"\n3\t2\t" + string(record.KeyByte) + "\t\"c d\"\n5\t5\t" +
-				string(record.BadFlags) + "\t\"e\"\n6\t0\t" + string(NoMemory) + "\t\"no\"\n",
+			reason: "2\t5\t" + string(record.BadFlags) + ": \"x\" in column 3\t\"b\"\n3\t2\t" + string(record.KeyByte) + "\t\"c d\"\n5\t5\t" +
+				string(record.BadFlags) + ": \"x\" in column 3\t\"e\"\n6\t0\t" + string(NoMemory) + "\t\"no\"\n",
 		},
 		{
 			name: "with rows that have expired", options: commands, input: "set a 0 -1 1\r\n1\r\nset b 0 x 1\r\n2\r\nset c 0 -1 1\r\n3\r\n",
@@ -36,11 +36,11 @@ func TestRejectsRemove(t *testing.T) {
 		{
 			name: "not to be set", options: commands, input: "add a x 0 1\r\n1\r\nreplace b x 0 1\r\n1\r\nms c 1 Fx ME\r\n1\r\n",
 			rejects: "add a x 0 1\r\n1\r\nreplace b x 0 1\r\n1\r\nms c 1 Fx ME\r\n1\r\n",
-			reason:  "1\t7\t" + string(record.BadFlags) + "\t\"a\"\n3\t11\t" + string(record.BadFlags) + "\t\"b\"\n5\t8\t" + string(record.BadFlags) + "\t\"c\"\n",
+			reason:  "1\t7\t" + string(record.BadFlags) + ": \"x\"\t\"a\"\n3\t11\t" + string(record.BadFlags) + ": \"x\"\t\"b\"\n5\t8\t" + string(record.BadFlags) + ": \"x\"\t\"c\"\n",
 		},
 		{
 			name: "too long for a batch", options: commands, input: "set a 0 0 1\r\n1\r\nset b x 0 " + fmt.Sprint(len(long)) + "\r\n" + long + "\r\nset c 0 0 1\r\n3\r\n",
-			stored: "a=1,-b,c=1,", rejects: "set b x 0 " + fmt.Sprint(len(long)) + "\r\n" + long + "\r\n", reason: "3\t7\t" + string(record.BadFlags) + "\t\"b\"\n",
+			stored: "a=1,-b,c=1,", rejects: "set b x 0 " + fmt.Sprint(len(long)) + "\r\n" + long + "\r\n", reason: "3\t7\t" + string(record.BadFlags) + ": \"x\"\t\"b\"\n",
 		},
 	} {
 		var bad, reasons file

@@ -13,7 +13,7 @@ func (o *objects) rejectJSON(is framed, content []byte, bad int, row *Row) Kind 
 	case is == framedOther && o.from == skipBlank(content, 0):
 		return row.rejectFor(BadJSON, bad, "%s", kindOf(content[bad:]))
 	}
-	return row.rejectFor(BadJSON, bad, "%s", near(content, bad))
+	return row.rejectNear(BadJSON, content, bad)
 }
 
 // whyOpen says what is there instead of the closing brace.
@@ -38,14 +38,6 @@ func kindOf(content []byte) string {
 		return "a number"
 	}
 	return near(content, 0)
-}
-
-// near quotes what is at an offset.
-func near(content []byte, at int) string {
-	if at == len(content) {
-		return "it ends too early"
-	}
-	return fmt.Sprintf("%.20q", content[at:min(at+80, len(content))])
 }
 
 // missing says of a member that a row does not have which ones it has, or where the rows are. name is quoted.

@@ -145,9 +145,9 @@ func (c *commands) parse(content []byte, row *Row) Kind {
 	case head.n == 0, head.n == 1 && (name == "mn" || name == "quit"):
 		return Nothing
 	case !head.stores:
-		return row.reject(NoCommand, 0)
+		return row.rejectNear(NoCommand, head.text, 0)
 	case head.length < 0:
-		return row.reject(BadCommand, 0)
+		return row.rejectFor(BadCommand, 0, "it does not say how long its data is")
 	}
 	kind := c.begin(&head, row)
 	whole := len(content) == c.line+head.length
@@ -157,7 +157,7 @@ func (c *commands) parse(content []byte, row *Row) Kind {
 	}
 	if !whole {
 		row.Known = true
-		return row.reject(BadChunk, c.line)
+		return row.rejectFor(BadChunk, c.line, "no line end is behind %d bytes", head.length)
 	}
 	row.Value = Bytes{At: c.line, Len: head.length}
 	row.Oversize = head.length > c.options.ValueMax
@@ -174,7 +174,7 @@ func (c *commands) cut(beginning []byte, row *Row) Kind {
 			row.Known = kind == Skip // it has expired, and is too long to be read to its end
 		}
 	}
-	return row.reject(TooLong, 0)
+	return row.tooLong()
 }
 
 // begin reads everything but the data of a command. A Reject is Known as far as the command's line tells.
@@ -210,11 +210,11 @@ func (r *Row) classic(head *command) Kind {
 		r.Command = Replace
 	}
 	if head.n > 6 || head.n == 6 && string(head.word(5)) != "noreply" {
-		return r.reject(BadCommand, head.words[5].at)
+		return r.rejectNear(BadCommand, head.text, head.words[5].at)
 	}
 	flags, err := strconv.ParseUint(string(head.word(2)), 10, 32)
 	if err != nil {
-		return r.reject(BadFlags, head.words[2].at)
+		return r.rejectFor(BadFlags, head.words[2].at, "%.64q", head.word(2))
 	}
 	r.Flags = uint32(flags)
 	return r.exptime(head.word(3), head.words[3].at)
@@ -242,6 +242,7 @@ func (c *commands) meta(head *command, row *Row) Kind {
 	row.Command = c.options.command
 	kind := Item
 	var reason Reason // the first one
+	var detail string
 	var column int
 	known := true
 	for at := head.words[2].end; at < len(head.text); at++ {
@@ -253,7 +254,7 @@ func (c *commands) meta(head *command, row *Row) Kind {
 		switch c.flag(flag[0], flag[1:], at, row, head) {
 		case Reject:
 			if kind != Reject {
-				kind, reason, column = Reject, row.Reason, row.Column
+				kind, reason, detail, column = Reject, row.Reason, row.Detail, row.Column
 			}
 			known = known && row.badNumber()
 		case Skip:
@@ -264,7 +265,7 @@ func (c *commands) meta(head *command, row *Row) Kind {
 		at += len(flag)
 	}
 	if kind == Reject {
-		row.Reason, row.Column, row.Known = reason, column, known
+		row.Reason, row.Detail, row.Column, row.Known = reason, detail, column, known
 	}
 	return kind
 }
@@ -273,7 +274,7 @@ func (c *commands) meta(head *command, row *Row) Kind {
 func (c *commands) binary(text []byte, at int, row *Row) Kind {
 	var err error
 	if c.key, err = base64.StdEncoding.AppendDecode(c.key[:0], text); err != nil {
-		return row.reject(BadBase64, at)
+		return row.rejectFor(BadBase64, at, "%.64q", text)
 	}
 	row.Key, row.Binary = made(c.key), true
 	return Item
@@ -285,7 +286,7 @@ func (c *commands) flag(flag byte, token []byte, at int, row *Row, head *command
 	case 'F':
 		n, err := strconv.ParseUint(string(token), 10, 32)
 		if err != nil {
-			return row.reject(BadFlags, at)
+			return row.rejectFor(BadFlags, at, "%.64q", token)
 		}
 		row.Flags = uint32(n)
 	case 'T':
@@ -299,14 +300,14 @@ func (c *commands) flag(flag byte, token []byte, at int, row *Row, head *command
 		case "R", "r", "replace":
 			row.Command = Replace
 		default:
-			return row.reject(BadFlag, at)
+			return row.rejectFor(BadFlag, at, "the mode %.64q", token)
 		}
 	case 'b':
 		return c.binary(head.word(1), head.words[1].at, row)
 	case 'K': // of a dump: a key that no command can have (package meta)
 		return c.binary(token, at, row)
 	default:
-		return row.reject(BadFlag, at)
+		return row.rejectFor(BadFlag, at, "%q", flag)
 	}
 	return Item
 }

@@ -75,7 +75,7 @@ func (d *dumped) parse(content []byte, row *Row) Kind {
 // cut rejects a row whose checksum cannot be checked. Nothing of it is believed, not even its key.
 func (d *dumped) cut(_ []byte, row *Row) Kind {
 	d.complete = false
-	return row.reject(TooLong, 0)
+	return row.tooLong()
 }
 
 // A seal is the end of the command of a dump's item: its checksum and its marks.

@@ -217,14 +217,14 @@ func (o *objects) cut(beginning []byte, row *Row) Kind {
 	o.made, o.decode = o.made[:0], decodeString
 	switch o.phase {
 	case beforeObject:
-		return row.reject(TooLong, 0)
+		return row.tooLong()
 	case inOther:
 		return o.rejectJSON(framedOther, beginning, o.from, row)
 	}
 	_, _ = o.scan(beginning, o.from)        // it finds the members up to where the row was cut
 	counted := o.mocked && o.has(mockCount) // the row's key is that of no item
 	if counted || !o.validKey(beginning) || o.recordKey(row, beginning, o.fields) != Item {
-		row.reject(TooLong, 0)
+		row.tooLong()
 		row.Detail = rowsIn(beginning, o.from)
 		return Reject
 	}

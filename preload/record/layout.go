@@ -3,6 +3,7 @@ package record
 import (
 	"cmp"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -171,6 +172,15 @@ func (l *layout) column(name string) (int, error) {
 	return len(l.columns) - 1, nil
 }
 
+// shownColumn is a column for a message.
+func (l *layout) shownColumn(at int) string {
+	name := l.columns[at]
+	if _, ok := columnNumber(name); ok && l.options.Format != JSONL {
+		return "column " + name
+	}
+	return fmt.Sprintf("%.64q", name)
+}
+
 // columnNumber parses the number of a column, from 1.
 func columnNumber(name string) (int, bool) {
 	n, err := strconv.ParseUint(name, 10, 16)
@@ -218,7 +228,7 @@ func (l *layout) keyText(row *Row, data []byte, fields []field) Kind {
 	}
 	switch kind := l.text(row, data, fields, l.key, &row.Key); {
 	case kind == Skip:
-		return row.reject(NullKey, fields[l.key.first()].at)
+		return row.rejectFor(NullKey, fields[l.key.first()].at, "%s", l.shownColumn(l.key.first()))
 	case kind != Item:
 		return kind
 	case row.Oversize:
@@ -262,16 +272,16 @@ func (l *layout) binaryKey(row *Row, data []byte, fields []field) Kind {
 // fromBase64 makes bytes from a member that has them in base64.
 func (l *layout) fromBase64(row *Row, data []byte, f field, to *Bytes) Kind {
 	if data[f.at-1] != '"' { // true is base64, too
-		return row.reject(BadBase64, f.at)
+		return row.rejectNear(BadBase64, data[:f.end], f.at)
 	}
 	from := len(l.made)
 	if reason, at := l.add(data, f); reason != "" {
-		return row.reject(reason, at)
+		return row.rejectNear(reason, data[:f.end], at)
 	}
 	at := len(l.made)
 	var err error
 	if l.made, err = base64.StdEncoding.AppendDecode(l.made, l.made[from:at]); err != nil {
-		return row.rejectFor(BadBase64, f.at, "%s", near(data[:f.end], f.at))
+		return row.rejectNear(BadBase64, data[:f.end], f.at)
 	}
 	*to = made(l.made[at:len(l.made):len(l.made)])
 	return Item
@@ -316,7 +326,7 @@ func (l *layout) text(row *Row, data []byte, fields []field, t template, to *Byt
 		if p.column < 0 {
 			l.made = append(l.made, p.text...)
 		} else if reason, at := l.add(data, fields[p.column]); reason != "" {
-			return row.reject(reason, at)
+			return row.rejectNear(reason, data[:fields[p.column].end], at)
 		}
 		// A template may name a large column many times.
 		if len(l.made)-from > l.options.ValueMax {
@@ -352,7 +362,8 @@ func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 	}
 	if n, ok, at := l.number(data, fields, l.flags); at >= 0 {
 		if !ok || n < 0 || n > 1<<32-1 {
-			return row.reject(BadFlags, at)
+			f := fields[l.flags]
+			return row.rejectFor(BadFlags, at, "%.64q in %s", data[f.at:min(f.end, f.at+256)], l.shownColumn(l.flags))
 		}
 		row.Flags = uint32(n)
 	}

@@ -87,6 +87,7 @@ func TestDumpAsCSV(t *testing.T) {
 	run(t, CSV, []parserTest{
 		{name: "dump", input: dumpHeader + "\n" + rows, want: want},
 		{name: "behind a mark and an empty line", input: mark + "\r\n" + dumpHeader + "\r\n" + rows, want: append([]found{nothing}, want...)},
+		{name: "backslashes are data", input: dumpHeader + "\n\"k\",\"a\\\nb\",0,0\n\"l\",\\N,0,0\n", want: []found{nothing, item("k", "a\\\nb"), item("l", `\N`)}},
 		{name: "not in the first row", input: "a,b\n" + dumpHeader + "\n", want: []found{item("a", "b"), reject(MoreColumn, 11)}},
 		{name: "not with columns", options: Options{Key: "1", Value: "2"}, input: dumpHeader + "\n", want: []found{item("key", "value")}},
 		{name: "not in the middle", options: Options{Header: true, Key: "value", Value: "key"}, input: dumpHeader + "\nk,v,1,x\n", want: []found{nothing, item("v", "k")}},

@@ -58,7 +58,7 @@ func (o *objects) firstMock(line []byte, row *Row) Kind {
 	o.mock = mock{count: 1}
 	if reason, at := o.readMock(line); reason != "" {
 		o.mock = mock{}
-		return row.reject(reason, at)
+		return o.rejectMock(reason, line, at, row)
 	}
 	kind := o.nextMock(line, row)
 	if kind != Item && row.Reason != Expired {
@@ -66,6 +66,23 @@ func (o *objects) firstMock(line []byte, row *Row) Kind {
 		o.mock, row.Left = mock{}, 0
 	}
 	return kind
+}
+
+// rejectMock says which text is wrong, if it is one.
+func (o *objects) rejectMock(reason Reason, line []byte, at int, row *Row) Kind {
+	switch reason {
+	case TwoExpiries, SizedValue, NoCAS, NoStale:
+		return row.reject(reason, at)
+	case TwiceMember:
+		name, _ := scanString(line, at-1)
+		return row.rejectFor(reason, at, "%q", nameOf(line, name))
+	}
+	for _, f := range o.fields {
+		if f.at == at {
+			return row.rejectNear(reason, line[:f.end], at)
+		}
+	}
+	return row.reject(reason, at)
 }
 
 // nextMock makes the next item. What scan has found in the line is still valid.

@@ -4,6 +4,7 @@ package record
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"memcached-backdoor/preload/meta"
 )
@@ -155,6 +156,26 @@ func (r *Row) rejectWord(reason Reason, at int, word []byte, why string) Kind {
 func (r *Row) rejectFor(reason Reason, at int, format string, args ...any) Kind {
 	r.Detail = fmt.Sprintf(format, args...)
 	return r.reject(reason, at)
+}
+
+// tooLong rejects a row that was cut, whatever was found in its beginning.
+func (r *Row) tooLong() Kind {
+	r.Detail = ""
+	return r.reject(TooLong, 0)
+}
+
+// rejectNear is reject with what is in data at the offset at.
+func (r *Row) rejectNear(reason Reason, data []byte, at int) Kind {
+	return r.rejectFor(reason, at, "%s", near(data, at))
+}
+
+// near quotes what is at an offset.
+func near(data []byte, at int) string {
+	const most = 20 // runes
+	if at == len(data) {
+		return "it ends there"
+	}
+	return fmt.Sprintf("%.*q", most, data[at:min(at+most*utf8.UTFMax, len(data))])
 }
 
 // badKey returns the reason to reject a key, and its offset in the key. Keys follow the rules of the text protocol

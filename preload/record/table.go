@@ -71,7 +71,7 @@ func (t *table) readDump() {
 	o.Header, o.Key, o.Value, o.FlagsColumn, o.ExpiresColumn = true, "key", "value", "flags", "expires"
 	t.layout, _ = newLayout(&o) // the header has all of them
 	t.layout.decode, t.anyKey, t.isDump = t.splitter.decode, true, true
-	t.quoted.backslashes.data = true
+	t.quoted.proven = true
 }
 
 func (t *table) parse(content []byte, row *Row) Kind {
@@ -101,8 +101,11 @@ func (t *table) parse(content []byte, row *Row) Kind {
 				`this is what SELECT … INTO OUTFILE writes, not RFC 4180: \N without quotes in the row %.64q`, content))
 		}
 	}
-	if reason != "" {
-		return row.reject(reason, at)
+	switch {
+	case reason == OpenQuote:
+		return row.rejectFor(reason, at, "%d line feeds are in it", bytes.Count(content[at:], lineFeed))
+	case reason != "":
+		return row.rejectNear(reason, content, at)
 	}
 	if t.index == nil {
 		_ = t.resolve() // no name can be missing: columns are numbers without a header
@@ -266,7 +269,7 @@ func (t *table) cut(beginning []byte, row *Row) Kind {
 	t.made = t.made[:0]
 	if t.index == nil && t.options.Header {
 		t.headerCut = true
-		return row.reject(TooLong, 0)
+		return row.tooLong()
 	}
 	if t.index == nil {
 		_ = t.resolve()
@@ -277,7 +280,7 @@ func (t *table) cut(beginning []byte, row *Row) Kind {
 		t.fields = t.fields[:len(t.fields)-1] // more of it may come
 	case OpenQuote: // fields is without the last one
 	default:
-		return row.reject(TooLong, 0)
+		return row.tooLong()
 	}
 	t.chosen = t.chosen[:0]
 	for _, i := range t.index {
@@ -288,7 +291,7 @@ func (t *table) cut(beginning []byte, row *Row) Kind {
 		t.chosen = append(t.chosen, f)
 	}
 	if t.recordKey(row, beginning, t.chosen) != Item {
-		return row.reject(TooLong, 0)
+		return row.tooLong()
 	}
 	row.Command, row.Flags, row.TTL = t.options.command, t.options.Flags, t.options.TTL
 	return Item
@@ -311,11 +314,11 @@ func (t *table) object(content []byte, row *Row) Kind {
 		// The field is decoded at the end of made, and then written there as JSON.
 		at := len(t.made)
 		if reason, bad := t.add(content, f); reason != "" {
-			return row.reject(reason, bad)
+			return row.rejectNear(reason, content[:f.end], bad)
 		}
 		text := t.made[at:]
-		if !utf8.Valid(text) {
-			return row.reject(NotUTF8, f.at)
+		if bad := invalidUTF8(text); bad >= 0 {
+			return row.rejectFor(NotUTF8, f.at, "byte %#02x in %.64q", text[bad], t.names[i])
 		}
 		if !isJSON {
 			t.field = append(t.field[:0], text...)
