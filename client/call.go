@@ -48,6 +48,7 @@ func (l *loading) loadAll(sources []*source, all *outcome) error {
 		counts, err := l.load(s)
 		if counts != nil {
 			err = cmp.Or(err, all.add(s.name, counts))
+			all.files[len(all.files)-1].rows = l.request(s).Rows
 			l.shown.result(s, s.progress(counts))
 			if err == nil || errors.Is(err, errIncomplete) {
 				s.warnEmpty(os.Stderr, counts)

@@ -154,7 +154,7 @@ func TestOutcomes(t *testing.T) {
 			status: 3,
 			out:    "20 rows read: 5 stored, 15 rejected, 0 skipped (0 B in 0.00 s)\n",
 			err: lines(10) + "... and 5 more\n12 rows: no tab between key and value\n" +
-				"2 rows: a space in the key\n1 row: empty key\n",
+				"2 rows: a space in the key\n1 row: empty key\nhint: " + hintFormat + "\n",
 		},
 		{
 			name:  "skipped",
@@ -299,9 +299,9 @@ func TestSeveralFiles(t *testing.T) {
 	for i := range 8 {
 		fmt.Fprintf(&bad, "b.tsv:%d: %s\n", i+2, noTab)
 	}
-	start(t, path, in(dir), "a.tsv", "b.tsv").ends(3, "11 rows read: 3 stored, 8 rejected, 0 skipped (28 B in 0.00 s)\n", bad.String())
+	start(t, path, in(dir), "a.tsv", "b.tsv").ends(3, "11 rows read: 3 stored, 8 rejected, 0 skipped (28 B in 0.00 s)\n", bad.String()+"hint: "+hintFormat+"\n")
 	start(t, path, in(dir), "load", "a.tsv", "b.tsv", "c.tsv").ends(3, "17 rows read: 4 stored, 13 rejected, 0 skipped (41 B in 0.00 s)\n",
-		bad.String()+"c.tsv:1: "+noTab+"\nc.tsv:2: "+noTab+"\n... and 3 more\n13 rows: "+noTab+"\n")
+		bad.String()+"c.tsv:1: "+noTab+"\nc.tsv:2: "+noTab+"\n... and 3 more\n13 rows: "+noTab+"\nhint: "+hintFormat+"\n")
 	// After a failure no file is sent.
 	start(t, path, in(dir), "a.tsv", "fail", "b.tsv").ends(1, "3 rows read: 3 stored, 0 rejected, 0 skipped (17 B in 0.00 s)\n",
 		"error: fail: out of luck\n")
@@ -334,7 +334,7 @@ func TestJSON(t *testing.T) {
 	check(start(t, path, in(dir), "--json", "b.tsv"), 0, "", document{Load: b})
 	check(start(t, path, in(dir), "--json", "a.tsv", "b.tsv"), 3, "", document{
 		Load:  door.Load{Rows: 3, Stored: 2, Rejected: 1, Bytes: 10, Reasons: map[string]uint64{noTab: 1}},
-		Files: []fileLoad{{"a.tsv", a}, {"b.tsv", b}},
+		Files: []fileLoad{{File: "a.tsv", Load: a}, {File: "b.tsv", Load: b}},
 	})
 	check(start(t, path, in(dir), "--json", "fail"), 1, "error: fail: out of luck\n", document{Load: failed, Error: "fail: out of luck"})
 }

@@ -27,6 +27,7 @@ type outcome struct {
 type fileLoad struct {
 	File string `json:"file"`
 	door.Load
+	rows door.Rows // how they were read
 }
 
 // document is what --json prints of a load. With several sources, rejected rows
@@ -40,7 +41,7 @@ type document struct {
 
 // add adds the counts of one source. The error is that of counts that do not add up.
 func (o *outcome) add(name string, load *door.Load) error {
-	o.files = append(o.files, fileLoad{name, *load})
+	o.files = append(o.files, fileLoad{File: name, Load: *load})
 	o.total.Rows += load.Rows
 	o.total.Stored += load.Stored
 	o.total.Rejected += load.Rejected
@@ -91,6 +92,7 @@ func (o *outcome) finish(asJSON bool, err error) error {
 	} else {
 		o.listRejects(os.Stderr)
 		o.printNotes(os.Stderr)
+		o.hintRejects(os.Stderr)
 		printed = o.printFirst(os.Stdout, time.Now())
 		_, summary := fmt.Println(o.summary(interrupted(err)))
 		printed = cmp.Or(printed, summary, o.printMemory(os.Stdout))
