@@ -40,6 +40,8 @@ func TestJSONRows(t *testing.T) {
 		{`[{"key":"a","value":"1"},{"key":"b c","value":"2"},{"key":"d","value":"3"}]`, 3, `line 1, byte 35: space or control byte in the key (key "b c")`},
 		{`[{"key":"a","value":"1"},` + "\n" + `{"key":"d","value":"3"}` + "\n", 1, "the JSON array is not closed"},
 		{`{"users":[{"key":"a","value":"1"}]}`, 3, `jq -c '.users[]'`},
+		{`{"key":"a","value":"1","exptime":60}` + "\n" + `{"key":"d","value":"3","ttl":60}`, 3, `"exptime": "ttl" is seconds from now, "expires" a date`},
+		{`{"id":1,"name":"Ann"}` + "\n" + `{"id":2,"name":"Bob"}`, 3, "its members are \"id\", \"name\"\nhint: --key and --value choose members"},
 		{`{"key":"a","value":"1"}` + "\n" + `{"key":"b",` + "\n" + `{"key":"d","value":"3"}`, 3, "line 2, byte 12: the object is not closed"},
 	} {
 		_, stderr, status := s.client([]byte(test.rows), "--from", "jsonl")
