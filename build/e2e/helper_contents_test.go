@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -205,12 +206,16 @@ func parseContents(t *testing.T, out []byte) contents {
 
 func (rows contents) count() uint64 { return uint64(len(rows)) }
 
-// inserted are the statements that make the rows; literals make an id and a text of hexadecimal digits.
+// inserted are the statements that make the rows, in an order that is drawn; literals make an id and a text of hexadecimal
+// digits.
 func (rows contents) inserted(into, id, text string) string {
 	const most = 1 << 20 // bytes of a statement, about: a server has a limit
 	var sql strings.Builder
+	keys := slices.Sorted(maps.Keys(rows))
+	rand.New(rand.NewPCG(exportSeed(), 0)).Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
 	began := -1
-	for key, value := range rows {
+	for _, key := range keys {
+		value := rows[key]
 		if began < 0 {
 			began = sql.Len()
 			fmt.Fprintf(&sql, "INSERT INTO %s VALUES ", into)
