@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,9 +15,13 @@ import (
 // hintRejects prints which option is likely to be missing, if most rows of an input are rejected for one reason.
 func (o *outcome) hintRejects(w io.Writer) {
 	for _, f := range o.files {
-		for _, r := range f.Rejects {
-			if f.Reasons[r.Reason] <= f.Rows/2 {
+		for reason, rows := range f.Reasons {
+			if rows <= f.Rows/2 {
 				continue
+			}
+			r := door.Reject{Reason: reason} // only the first rejects are listed
+			if i := slices.IndexFunc(f.Rejects, func(r door.Reject) bool { return r.Reason == reason }); i >= 0 {
+				r = f.Rejects[i]
 			}
 			if hint := rejectHint(&r, &f.rows); hint != "" {
 				fmt.Fprintf(w, "hint: %s\n", hint)

@@ -20,6 +20,7 @@ func TestHintRejects(t *testing.T) {
 		{door.Rows{Format: record.Raw}, `{"key":"k","value":"v"}` + "\n", "the rows look like jsonl: --from jsonl reads them"},
 		{door.Rows{}, "set k 0 0 1\r\n", "the rows look like memcached: --from memcached reads them"},
 		{door.Rows{}, "k=v\n", hintFormat},
+		{door.Rows{}, strings.Repeat("a b\t1\n", door.MaxRejects) + strings.Repeat("1,Ann\n", 2*door.MaxRejects), hintFormat},
 		{door.Rows{}, "a b\t1\n", ""},
 		{door.Rows{Format: record.JSONL}, "k\tv\n", hintFormat},
 		{door.Rows{Format: record.TSV}, "k v\nl w\n", hintFormat + ", and with it what separates columns"},
@@ -71,6 +72,9 @@ func parsed(t *testing.T, o door.Rows, input string) *door.Load {
 			load.Rows, load.Rejected = load.Rows+1, load.Rejected+1
 			load.Reasons[string(row.Reason)]++
 			key := row.Key.Of(data)
+			if len(load.Rejects) == door.MaxRejects {
+				break
+			}
 			load.Rejects = append(load.Rejects, door.Reject{Reason: string(row.Reason), Detail: row.Detail, Key: strconv.Quote(string(key[:min(len(key), 64)]))})
 		}
 		data = data[row.Size:]
