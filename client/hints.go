@@ -99,14 +99,7 @@ func likelyFormat(quoted string) record.Format {
 		return ""
 	}
 	row := bytes.TrimSpace([]byte(text))
-	word, _, _ := bytes.Cut(row, []byte{' '})
-	switch string(word) {
-	case "set", "add", "replace", "ms":
-		return record.Memcached
-	}
-	switch {
-	case len(row) > 0 && (row[0] == '{' || row[0] == '['):
-		return record.JSONL
+	switch { // JSON and commands are foreign files in another format
 	case bytes.IndexByte(row, '\t') > 0:
 		return record.TSV
 	case bytes.IndexByte(row, ',') > 0:

@@ -308,7 +308,8 @@ type Reject struct {
 	// Line is the number of the row's first line in the input, from 1.
 	Line uint64 `json:"line"`
 
-	// Column is the byte of the row, from 1, at which the reason was found; 0: not known.
+	// Column is the byte of that line, or of the row if it has several, from 1, at which the reason was found; 0: not
+	// known.
 	Column int `json:"column,omitempty"`
 
 	// Reason is a short phrase in lower case, one of a fixed set.

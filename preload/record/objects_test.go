@@ -142,4 +142,19 @@ func TestObjectDetails(t *testing.T) {
 			t.Errorf("%q: %s\nwant %s", input, got, want)
 		}
 	}
+
+	// Of a row that is too long the beginning tells.
+	p, err := New(Options{Format: JSONL, ValueMax: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var row Row
+	data := []byte("{\n  \"n\": 1,\n  \"users\": [\n    {\n      \"key\": \"a\",")
+	if kind := p.Next(data, false, &row); kind != More {
+		t.Fatalf("kind %d", kind)
+	}
+	const want = `the rows seem to be in "users": jq -c '.users[]' writes one on each line`
+	if kind := p.Cut(data, &row); kind != Reject || row.Reason != TooLong || row.Detail != want {
+		t.Errorf("kind %d, %s, want %s", kind, row.Reason.With(row.Detail), want)
+	}
 }
