@@ -17,8 +17,8 @@ const (
 // object.
 //
 // What is malformed must not swallow the rows behind it. An object ends unclosed at a line feed in a string, where JSON
-// has none, and before a line that begins with a brace no further to the right than its own: pretty printers indent
-// what is inside. What is no object ends with its line. So a line with an object of its own is a row, whatever
+// has none; before a brace that no name and colon lead to, unless it is in an array; and before a line that begins with
+// a brace no further to the right than its own: pretty printers indent what is inside. What is no object ends with its line. So a line with an object of its own is a row, whatever
 // the lines before it are.
 //
 // Called with more of the input, next continues where it stopped: a row may be long.
@@ -28,9 +28,12 @@ type objectFrame struct {
 	line  int // where the line begins that has the byte at; below 0 if it is before the data
 	plain int // bytes from the beginning without a line feed, as far as is known
 
-	from, to int // the object in the row
-	indent   int // bytes before it in its line
-	depth    int // braces that are open
+	from, to int    // the object in the row
+	indent   int    // bytes before it in its line
+	depth    int    // braces that are open
+	levels   int    // braces and brackets that are open
+	arrays   uint64 // of these, a bit for each of the outer ones that is a bracket
+	last     byte   // the last byte that is not white space
 	lines    bool
 	blank    bool // only white space was seen in the line
 	quoted   bool // in a string
@@ -135,7 +138,8 @@ func (f *objectFrame) next(data []byte, eof bool) (content, size int) {
 // begin begins the object that is at at.
 func (f *objectFrame) begin(at int) {
 	f.from, f.indent = at, at-f.line
-	f.depth, f.lines, f.blank, f.quoted, f.escaped = 0, false, false, false, false
+	f.depth, f.levels, f.arrays, f.last = 0, 0, 0, 0
+	f.lines, f.blank, f.quoted, f.escaped = false, false, false, false
 }
 
 // object looks for the end of the object; true: it has ended unclosed.
@@ -161,23 +165,52 @@ func (f *objectFrame) object(data []byte) (unclosed bool) {
 			}
 		case isBlank(b):
 		case b == '{':
-			if f.blank && f.at-f.line <= f.indent {
+			if f.blank && f.at-f.line <= f.indent || f.depth > 0 && f.last != ':' && !f.inArray() {
 				return true
 			}
 			f.depth++
-			f.blank = false
+			f.open(0)
+			f.last, f.blank = b, false
 		case b == '}':
 			if f.depth--; f.depth == 0 {
 				f.at++
 				f.to, f.phase = f.at, behindObject
 				return false
 			}
-			f.blank = false
+			for f.levels <= levelsMax && f.inArray() { // it was not closed
+				f.levels--
+			}
+			f.levels = max(f.levels-1, 0) // a bracket may have closed a brace, deeper than is looked at
+			f.last, f.blank = b, false
+		case b == '[':
+			f.open(1)
+			f.last, f.blank = b, false
+		case b == ']':
+			if f.inArray() {
+				f.levels--
+			}
+			f.last, f.blank = b, false
 		default:
-			f.quoted, f.blank = b == '"', false
+			f.last, f.quoted, f.blank = b, b == '"', false
 		}
 	}
 	return false
+}
+
+// levelsMax is how many levels have a bit in arrays.
+const levelsMax = 64
+
+// open opens a level: 1 is an array, 0 an object.
+func (f *objectFrame) open(array uint64) {
+	if f.levels < levelsMax {
+		f.arrays = f.arrays&^(1<<f.levels) | array<<f.levels
+	}
+	f.levels++
+}
+
+// inArray reports whether the innermost level is, or may be, an array.
+func (f *objectFrame) inArray() bool {
+	return f.levels > levelsMax || f.levels > 0 && f.arrays>>(f.levels-1)&1 == 1
 }
 
 // endLine ends the row with the line feed that is at at.
