@@ -29,12 +29,12 @@ func (o *Options) checkJitter() error {
 // shorten shortens the row's time to live by a part of Options.TTLJitter, which follows from its key: it is the same in
 // each load and on each machine. What expires in the end does so after a second at least.
 func (o *Options) shorten(row *Row, data []byte) {
-	if o.jitter == 0 || row.TTL == 0 {
+	if row.TTL == 0 {
 		return
 	}
 	ttl := uint64(row.TTL)
 	most := uint64(float64(ttl) * o.jitter / 100)
-	var draw filler
-	draw.begin(0, row.Key.Of(data))
-	row.TTL = int64(max(draw.draw(ttl-most, ttl), 1))
+	var f filler
+	f.begin(0, row.Key.Of(data))
+	row.TTL = int64(max(f.draw(ttl-most, ttl), 1))
 }

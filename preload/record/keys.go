@@ -22,12 +22,15 @@ func newKeys(o *Options) keys {
 	return keys{prefix: o.KeyPrefix, hash: o.HashLongKeys != "", binaryMax: o.BinaryKeyMax}
 }
 
-// check checks the row's key, and puts the key under which the row is stored in its place, which is valid until the
-// next call. With a reason, at is an offset in the key that the row has.
-func (k *keys) check(row *Row, data []byte) (reason Reason, at int) {
+// own reports whether rows are stored under their own keys. These, unless they are binary, take no replace.
+func (k *keys) own() bool { return k.prefix == "" && !k.hash }
+
+// replace puts the key under which the row is stored in the place of the row's own, of which badKey says reason and at.
+// It is valid until the next call. It returns what is wrong then; at is an offset in the row's own key.
+func (k *keys) replace(row *Row, data []byte, reason Reason, at int) (Reason, int) {
 	key := row.Key.Of(data)
 	most := meta.KeyMax - len(k.prefix)
-	if reason, at = badKey(key); reason != EmptyKey && len(key) > most {
+	if reason != EmptyKey && len(key) > most {
 		reason, at = KeyTooLong, most
 	}
 	if reason == KeyByte && row.Binary {

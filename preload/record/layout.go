@@ -240,7 +240,11 @@ func (l *layout) keyText(row *Row, data []byte, fields []field) Kind {
 
 func (l *layout) checkKey(row *Row, data []byte, fields []field) Kind {
 	own := row.Key
-	if reason, at := l.keys.check(row, data); reason != "" {
+	reason, at := badKey(own.Of(data))
+	if row.Binary || !l.keys.own() {
+		reason, at = l.keys.replace(row, data, reason, at)
+	}
+	if reason != "" {
 		if own.Made != nil {
 			at = fields[l.keyField(fields)].at
 		} else {
@@ -387,13 +391,16 @@ func (l *layout) lifetime(row *Row, data, word []byte, at int) Kind {
 	row.TTL = l.options.TTL
 	if at >= 0 {
 		d, ok := ParseDuration(string(word))
-		if !ok || Seconds(d) > TTLMax {
+		seconds := Seconds(d)
+		if !ok || seconds > TTLMax {
 			return row.rejectWord(BadTTL, at, word, "")
 		}
-		if kind := row.expireIn(Seconds(d), at); kind != Item {
+		if kind := row.expireIn(seconds, at); kind != Item {
 			return kind
 		}
 	}
-	l.options.shorten(row, data)
+	if l.options.jitter > 0 {
+		l.options.shorten(row, data)
+	}
 	return Item
 }

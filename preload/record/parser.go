@@ -186,14 +186,20 @@ func (r *raw) parse(line []byte, row *Row) Kind {
 		return row.reject(NoTab, 0)
 	}
 	row.Key = Bytes{Len: tab}
-	if reason, at := r.keys.check(row, line); reason != "" {
+	reason, at := badKey(line[:tab])
+	if !r.keys.own() {
+		reason, at = r.keys.replace(row, line, reason, at)
+	}
+	if reason != "" {
 		return row.reject(reason, at)
 	}
 	r.look(line[tab+1:])
 	row.Value = Bytes{At: tab + 1, Len: len(line) - tab - 1}
 	row.Oversize = row.Value.Len > r.options.ValueMax
 	row.Command, row.Flags, row.TTL = r.options.command, r.options.Flags, r.options.TTL
-	r.options.shorten(row, line)
+	if r.options.jitter > 0 {
+		r.options.shorten(row, line)
+	}
 	return Item
 }
 
