@@ -58,9 +58,10 @@ func kindOf(head []byte, end bool) (kind Kind, known bool) {
 		}
 		known = end
 	}
-	if len(head) > 0 && strings.HasPrefix("\xff\xfe", string(head[:min(len(head), 2)])) ||
-		len(head) > 0 && strings.HasPrefix("\xfe\xff", string(head[:min(len(head), 2)])) {
-		return utf16Of(head, end)
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
+		if n := min(len(head), len(mark)); n > 0 && string(head[:n]) == mark[:n] {
+			return utf16Of(head, end)
+		}
 	}
 	return None, known && (end || len(head) > 0)
 }
@@ -74,17 +75,18 @@ func matches(head []byte, magic string) bool {
 	return true
 }
 
-// utf16Of tells UTF-16 from UTF-32, and from a key of other bytes: each line of UTF-16 has a NUL, that of its line end.
+// utf16Of tells UTF-16 from UTF-32, and from a key of other bytes: a line of UTF-16 has a NUL, in what separates columns.
 func utf16Of(head []byte, end bool) (kind Kind, known bool) {
+	line, _, whole := bytes.Cut(head, []byte{'\n'})
 	switch {
 	case len(head) < 4:
 		return None, end
 	case head[2] == 0 && head[3] == 0:
 		return None, true
-	case bytes.IndexByte(head, 0) > 0:
+	case bytes.IndexByte(line, 0) > 0:
 		return UTF16, true
 	}
-	return None, end || len(head) >= headMax || bytes.IndexByte(head, '\n') > 0
+	return None, end || whole || len(head) >= headMax
 }
 
 // extensions are those of compressed files.

@@ -230,6 +230,7 @@ func TestKindOf(t *testing.T) {
 		{"\xff\xfe\x00\x00", false, None, true}, // UTF-32
 		{"\xff\xfekey", false, None, false},
 		{"\xff\xfekey\tv\n", false, None, true},
+		{"\xff\xfekey\tv\nl\t\x00\n", false, None, true},
 		{"\xff\xfe\x2d\x4e\x09\x00", false, UTF16, true},
 	} {
 		if kind, known := kindOf([]byte(test.head), test.end); kind != test.kind || known != test.known {
