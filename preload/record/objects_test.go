@@ -153,6 +153,7 @@ func TestObjectDetails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.Resume() // as behind other rows
 	var row Row
 	data := []byte("{\n  \"n\": 1,\n  \"users\": [\n    {\n      \"key\": \"a\",")
 	if kind := p.Next(data, false, &row); kind != More {
