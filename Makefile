@@ -138,7 +138,7 @@ stress: test-needs upstream build ## everything at once, checked against a model
 
 .PHONY: export-rows
 export-rows: test-needs build ## ROWS (100000) drawn rows by each way to export them from a database, compared with it; SEED repeats what was drawn
-	$(GO) test -count=1 -timeout 10h -parallel 2 -v ./build/e2e -run '^(TestMariaDBRows|TestPostgreSQLRows|TestSQLiteRows)$$' -rows $(ROWS) -seed $(SEED)
+	$(GO) test -count=1 -timeout 10h -parallel 2 -v ./build/e2e -run '^(Test(MariaDB|PostgreSQL|SQLite|EncodedMariaDB|EncodedPostgreSQL|EncodedSQLite|Typed)Rows|TestOutfile)$$' -rows $(ROWS) -seed $(SEED)
 
 .PHONY: upstream
 upstream: ## memcached's source of two versions, with its tests and built with its assertions, under build/hosts/upstream/

@@ -58,24 +58,24 @@ func TestPostgreSQLRows(t *testing.T) {
 			want:   rows.null("").under("user:"),
 		},
 		"CSV": {
-			export: query("COPY texts TO STDOUT (FORMAT csv)"), load: []string{"--from", "csv"},
+			export: query("COPY texts TO STDOUT (FORMAT csv)"), load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none"},
 			want: rows.null(""),
 		},
 		"CSV, header, NULL skipped": {
-			export: query("COPY texts TO STDOUT CSV HEADER"), load: []string{"--from", "csv", "--header", "--null", "skip"},
+			export: query("COPY texts TO STDOUT CSV HEADER"), load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none", "--header", "--null", "skip"},
 			want: rows,
 		},
 		"CSV, everything quoted": {
 			export: query(`COPY (SELECT v AS "a ""value"", quoted", id FROM texts) TO STDOUT (FORMAT csv, HEADER, FORCE_QUOTE *)`),
-			load:   []string{"--from", "csv", "--header", "--key", "user:{id}", "--value", `a "value", quoted`},
+			load:   []string{"--from", "csv", "--delimiter", ",", "--escape", "none", "--header", "--key", "user:{id}", "--value", `a "value", quoted`},
 			want:   rows.null("").under("user:"),
 		},
 		"CSV of psql": {
-			export: p.psql("--csv", "-c", "SELECT id, v FROM texts"), load: []string{"--from", "csv", "--header"},
+			export: p.psql("--csv", "-c", "SELECT id, v FROM texts"), load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none", "--header"},
 			want: printed.null(""),
 		},
 		"CSV of psql, NULL skipped": { // and empty texts, which it writes without quotes
-			export: p.psql("--csv", "-c", "SELECT id, v FROM texts WHERE id != ''"), load: []string{"--from", "csv", "--header", "--null", "skip"},
+			export: p.psql("--csv", "-c", "SELECT id, v FROM texts WHERE id != ''"), load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none", "--header", "--null", "skip"},
 			want: named.skipping(""),
 		},
 		"bytea": {
@@ -83,7 +83,7 @@ func TestPostgreSQLRows(t *testing.T) {
 			want: shown,
 		},
 		"bytea in CSV": {
-			export: query("COPY bytes TO STDOUT CSV"), load: []string{"--from", "csv", "--null", "skip"},
+			export: query("COPY bytes TO STDOUT CSV"), load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none", "--null", "skip"},
 			want: shown,
 		},
 		"JSON with base64": {
@@ -113,7 +113,7 @@ func TestPostgreSQLRows(t *testing.T) {
 		},
 		"rows of CSV as JSON": {
 			export: query(`COPY (SELECT id, v AS "a ""value""\", 1 AS one FROM texts` + short + `) TO STDOUT (FORMAT csv, HEADER)`),
-			load:   []string{"--from", "csv", "--null", "skip", "--header", "--key", "id", "--value", "json"},
+			load:   []string{"--from", "csv", "--delimiter", ",", "--escape", "none", "--null", "skip", "--header", "--key", "id", "--value", "json"},
 			want:   p.rows(t, "convert_to(v, 'UTF8')", "texts"+short).null(jsonNull), read: member(`a "value"\`),
 		},
 	})

@@ -61,7 +61,7 @@ func TestSQLiteRows(t *testing.T) {
 	}
 	loaded(t, map[string]dialect{
 		"CSV by a script": {
-			export: script("texts", "csv.writer(out).writerows(rows)"), load: []string{"--from", "csv"},
+			export: script("texts", "csv.writer(out).writerows(rows)"), load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none"},
 			want: rows.null(""),
 		},
 		"JSON by a script": { // which has all but ASCII as \u escapes
@@ -73,28 +73,28 @@ func TestSQLiteRows(t *testing.T) {
 			want: q.rows(t, "v", "bytes"),
 		},
 		"csv": {
-			export: q.shell("-csv", "SELECT id, v FROM texts"), load: []string{"--from", "csv"},
+			export: q.shell("-csv", "SELECT id, v FROM texts"), load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none"},
 			want: rows.null(""),
 		},
 		"csv, header": {
-			export: q.shell("-csv", "-header", "SELECT v, id FROM texts"), load: []string{"--from", "csv", "--header", "--key", "user:{id}", "--value", "v"},
+			export: q.shell("-csv", "-header", "SELECT v, id FROM texts"), load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none", "--header", "--key", "user:{id}", "--value", "v"},
 			want: rows.null("").under("user:"),
 		},
 		"csv, NULL skipped": {
-			export: q.shell("-csv", "SELECT id, v FROM texts"), load: []string{"--from", "csv", "--null", "skip"},
+			export: q.shell("-csv", "SELECT id, v FROM texts"), load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none", "--null", "skip"},
 			want: rows,
 		},
 		// The shell's own mode ends rows with CR LF.
 		"csv by .mode": {
-			export: q.shell("-cmd", ".mode csv", "SELECT id, v FROM texts"), load: []string{"--from", "csv"},
+			export: q.shell("-cmd", ".mode csv", "SELECT id, v FROM texts"), load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none"},
 			want: rows.null(""),
 		},
 		"csv of blobs": { // of which it writes nothing behind a NUL
-			export: q.shell("-csv", "SELECT id, v FROM bytes"+noNUL), load: []string{"--from", "csv", "--null", "skip"},
+			export: q.shell("-csv", "SELECT id, v FROM bytes"+noNUL), load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none", "--null", "skip"},
 			want: q.rows(t, "v", "bytes"+noNUL),
 		},
 		"rows of csv as JSON": {
-			export: q.shell("-csv", "-header", "SELECT id, v FROM texts"+short), load: []string{"--from", "csv", "--header", "--key", "id", "--value", "json"},
+			export: q.shell("-csv", "-header", "SELECT id, v FROM texts"+short), load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none", "--header", "--key", "id", "--value", "json"},
 			want: q.rows(t, "v", "texts"+short).null(jsonNull), read: member("v"),
 		},
 		"json": {
@@ -155,7 +155,7 @@ func sqliteLosses(t *testing.T, q sqlite) {
 			reasons: map[string]uint64{"not UTF-8, which JSON must be": 1, "the value is NULL": 1},
 		},
 		"csv of a NUL": {
-			mode: []string{"-csv"}, query: "SELECT id, v FROM bytes WHERE id = 'nul'", load: []string{"--from", "csv"},
+			mode: []string{"-csv"}, query: "SELECT id, v FROM bytes WHERE id = 'nul'", load: []string{"--from", "csv", "--delimiter", ",", "--escape", "none"},
 			want: account{rows: 1, stored: 1}, items: map[string]string{"nul": "a"},
 		},
 		"tabs, header": {
