@@ -36,6 +36,7 @@ var (
 	ofText   = content{"UTF-8", record.TypeText}
 	ofJSON   = content{"JSON", record.TypeJSON}
 	ofDigits = content{"decimal digits, with or without a sign", record.TypeInteger}
+	ofInt64  = content{"decimal digits, with or without a sign, for 64 bits", record.TypeInt64}
 	ofNumber = content{"a decimal number such as `1.5` or `1e9`", record.TypeNumber}
 	ofTruth  = content{"`1`; false: `0` or nothing", record.TypeBoolean}
 	ofPHP    = content{"what PHP's `serialize` writes", ""}
@@ -45,7 +46,7 @@ var (
 var clientLibraries = []clientLibrary{
 	{"php", "php-memcached 3.2.0, `php_memcached.c`", []valueType{
 		{"string", 0, "string", ofBytes},
-		{"int", 1, "int", ofDigits},
+		{"int", 1, "int", ofInt64},
 		{"float", 2, "float", ofNumber},
 		{"bool", 3, "bool", ofTruth},
 		{"json", 6, "what `json_decode` returns", ofJSON},
@@ -53,7 +54,7 @@ var clientLibraries = []clientLibrary{
 	}},
 	{"php-memcache", "pecl memcache 4.0.5.2, `memcache_pool.c`", []valueType{
 		{"string", 0, "string", ofBytes},
-		{"int", 0x300, "int", ofDigits},
+		{"int", 0x300, "int", ofInt64},
 		{"float", 0x700, "float", ofNumber},
 		{"bool", 0x100, "bool", ofTruth},
 		{"serialized", 1, "what `unserialize` returns", ofPHP},

@@ -149,7 +149,10 @@ var texts = []struct {
 }{
 	{htmlFile, func(_ Format, text []byte) bool { return htmlBegin.Match(text) }},
 	{xmlFile, func(_ Format, text []byte) bool { return xmlBegin.Match(text) }},
-	{jsonFile, func(format Format, text []byte) bool { return format != JSONL && jsonBegin.Match(text) }},
+	{jsonFile, func(format Format, text []byte) bool {
+		line, _, _ := bytes.Cut(text, lineFeed)
+		return format != JSONL && jsonBegin.Match(text) && bytes.IndexByte(line, '\t') < 0 // else it has columns
+	}},
 	{dumpFile, func(format Format, text []byte) bool { return !isCommands(format) && dumpBegin.Match(text) }},
 	{commandFile, func(format Format, text []byte) bool { return !isCommands(format) && commandBegin.Match(text) }},
 	{mysqlScript, func(_ Format, text []byte) bool { return mysqlBegin.Match(text) }},

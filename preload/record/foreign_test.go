@@ -124,6 +124,7 @@ func TestNotForeign(t *testing.T) {
 	run(t, Raw, []parserTest{
 		{name: "names of formats", input: "PAR1\tv\nBM\tv\n", want: []found{item("PAR1", "v"), item("BM", "v")}},
 		{name: "binary values", input: "BM\t\x00\x01\nk\tv\n", want: []found{item("BM", "\x00\x01"), item("k", "v")}},
+		{name: "a bad key that begins as JSON", input: "{\"a\": 1}\tv\nk\tv\n", want: []found{{kind: Reject, key: `{"a": 1}`, reason: KeyByte, column: 6}, item("k", "v")}},
 		{name: "bzip2", input: "BZh9\tv\n", want: []found{item("BZh9", "v")}},
 		{name: "gif", input: "GIF89a\tv of some length\n", want: []found{item("GIF89a", "v of some length")}},
 		{name: "redis", input: "REDIS0011\tv\n", want: []found{item("REDIS0011", "v")}},

@@ -14,19 +14,23 @@ type ValueType string
 // The types.
 const (
 	TypeText    ValueType = "text"    // UTF-8
-	TypeInteger ValueType = "integer" // decimal digits, of 64 bits with a sign
+	TypeInteger ValueType = "integer" // decimal digits, with or without a sign
+	TypeInt64   ValueType = "int64"   // an integer that 64 bits with a sign hold
 	TypeNumber  ValueType = "number"  // a decimal number
 	TypeBoolean ValueType = "boolean" // 1, 0 or nothing
 	TypeJSON    ValueType = "json"
 )
 
 // ValueTypes are all of them.
-var ValueTypes = []ValueType{TypeText, TypeInteger, TypeNumber, TypeBoolean, TypeJSON}
+var ValueTypes = []ValueType{TypeText, TypeInteger, TypeInt64, TypeNumber, TypeBoolean, TypeJSON}
 
 // BadType is the reason to reject a value.
 const BadType Reason = "the value is not of its type"
 
-var decimal = regexp.MustCompile(`^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$`)
+var (
+	integer = regexp.MustCompile(`^[+-]?\d+$`)
+	decimal = regexp.MustCompile(`^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$`)
+)
 
 // holds reports whether a value is of the type.
 func (t ValueType) holds(value []byte) bool {
@@ -34,6 +38,8 @@ func (t ValueType) holds(value []byte) bool {
 	case TypeText:
 		return utf8.Valid(value)
 	case TypeInteger:
+		return integer.Match(value)
+	case TypeInt64:
 		_, err := strconv.ParseInt(string(value), 10, 64)
 		return err == nil
 	case TypeNumber:

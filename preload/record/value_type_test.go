@@ -8,7 +8,8 @@ func TestValueTypes(t *testing.T) {
 	for typ, values := range map[ValueType]struct{ good, bad []string }{
 		"":          {good: []string{"", "abc", "\xff"}},
 		TypeText:    {[]string{"", "abc", "é😀", "\x00"}, []string{"\xff", "a\xc3", "\xed\xa0\x80"}},
-		TypeInteger: {[]string{"0", "-42", "+7", "9223372036854775807"}, []string{"", "abc", "1.5", " 1", "1 ", "9223372036854775808", "0x10", "1_0", "1\r"}},
+		TypeInteger: {[]string{"0", "-42", "+7", "99999999999999999999"}, []string{"", "abc", "1.5", " 1", "1 ", "0x10", "1_0", "1\r"}},
+		TypeInt64:   {[]string{"0", "-42", "+7", "9223372036854775807"}, []string{"", "abc", "1.5", "9223372036854775808"}},
 		TypeNumber:  {[]string{"0", "-1.5", "1e9", ".5", "5."}, []string{"", "abc", "NaN", "inf", "1e999", "0x1p2", "1_0", "1,5"}},
 		TypeBoolean: {[]string{"", "0", "1"}, []string{"true", "t", "2", "01", "1\r"}},
 		TypeJSON:    {[]string{`{"a":[1,null]}`, `"x"`, "12345678901234567890", " 1 "}, []string{"", "{", "{'a':1}", "NaN", "abc"}},
