@@ -31,7 +31,7 @@ func TestRejectsRemove(t *testing.T) {
 		},
 		{
 			name: "with rows that have expired", options: commands, input: "set a 0 -1 1\r\n1\r\nset b 0 x 1\r\n2\r\nset c 0 -1 1\r\n3\r\n",
-			stored: "-a,-b,-c,", rejects: "set b 0 x 1\r\n2\r\n", skipped: 2, reason: "3\t9\t" + string(record.BadTTL) + "\t\"b\"\n",
+			stored: "-a,-b,-c,", rejects: "set b 0 x 1\r\n2\r\n", skipped: 2, reason: "3\t9\t" + string(record.BadExptime) + ": \"x\"\t\"b\"\n",
 		},
 		{
 			name: "not to be set", options: commands, input: "add a x 0 1\r\n1\r\nreplace b x 0 1\r\n1\r\nms c 1 Fx ME\r\n1\r\n",

@@ -228,16 +228,16 @@ func (r *Row) exptime(text []byte, at int) Kind {
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	switch {
 	case err != nil:
-		return r.reject(BadTTL, at)
+		return r.rejectFor(BadExptime, at, "%.64q", text)
 	case n > meta.RelativeMax:
 		return r.expireAt(date{seconds: n}, at)
 	}
-	return r.expireIn(n, at)
+	return r.expireIn(n)
 }
 
 // badNumber reports whether the row is rejected for a number that does not change what its command does.
 func (r *Row) badNumber() bool {
-	return r.Reason == BadFlags || r.Reason == BadTTL || r.Reason == FarDate
+	return r.Reason == BadFlags || r.Reason == BadExptime || r.Reason == FarDate
 }
 
 // meta reads the flags of ms; flags that ask for an answer have no meaning here.

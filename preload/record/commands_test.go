@@ -75,7 +75,7 @@ func TestMeta(t *testing.T) {
 		}},
 		{name: "other modes", input: ms(" q MA") + ms(" Mp") + ms(" M"), want: []found{reject(BadFlag, 10), reject(BadFlag, 8), reject(BadFlag, 8)}},
 		{name: "other flags", input: ms(" q C99") + ms(" I") + ms(" noreply"), want: []found{reject(BadFlag, 10), reject(BadFlag, 8), reject(BadFlag, 8)}},
-		{name: "bad numbers", input: ms(" F") + ms(" F-1") + ms(" T") + ms(" Tx"), want: []found{reject(BadFlags, 8), reject(BadFlags, 8), reject(BadTTL, 8), reject(BadTTL, 8)}},
+		{name: "bad numbers", input: ms(" F") + ms(" F-1") + ms(" T") + ms(" Tx"), want: []found{reject(BadFlags, 8), reject(BadFlags, 8), reject(BadExptime, 8), reject(BadExptime, 8)}},
 		{name: "base64", input: "ms //8= 1 b\r\nv\r\nms a2V5 1 q b T9\r\nv\r\n", want: []found{item("\xff\xff", "v"), {kind: Item, key: "key", value: "v", ttl: 9}}},
 		{name: "bad base64", input: "ms a2V 1 b\r\nv\r\nms a_-= 1 b\r\nv\r\n", want: []found{reject(BadBase64, 4), reject(BadBase64, 4)}},
 		{name: "binary keys", input: "ms YSBi 1 b\r\nv\r\nms AA== 1 b\r\nv\r\nms " + strings.Repeat("AAAA", 84) + " 1 b\r\nv\r\n",
@@ -112,9 +112,9 @@ func TestExptime(t *testing.T) {
 		{fmt.Sprint(now + TTLMax + 1), reject(FarDate, 9)},
 		{"9223372036854775807", reject(FarDate, 9)},
 		{"-9223372036854775808", skip(Expired)},
-		{"9223372036854775808", reject(BadTTL, 9)},
-		{"1.5", reject(BadTTL, 9)},
-		{"soon", reject(BadTTL, 9)},
+		{"9223372036854775808", reject(BadExptime, 9)},
+		{"1.5", reject(BadExptime, 9)},
+		{"soon", reject(BadExptime, 9)},
 	} {
 		meta := test.want
 		if meta.column > 0 {

@@ -44,6 +44,8 @@ func TestDetailsOfReasons(t *testing.T) {
 		{Options{Format: Memcached}, "set k 0 0\r\n", BadCommand, "it does not say how long its data is"},
 		{Options{Format: Memcached}, "set k 0 0 1 x\r\nv\r\n", BadCommand, `"x"`},
 		{Options{Format: Memcached}, "set k x 0 1\r\nv\r\n", BadFlags, `"x"`},
+		{Options{Format: Memcached}, "set k 0 24h 1\r\nv\r\n", BadExptime, `"24h"`},
+		{Options{Format: Memcached}, "ms k 1 T24h\r\nv\r\n", BadExptime, `"24h"`},
 		{Options{Format: Memcached}, "ms k 1 Fx I T1\r\nv\r\n", BadFlags, `"x"`},
 		{Options{Format: Memcached}, "ms k 1 I\r\nv\r\n", BadFlag, `'I'`},
 		{Options{Format: Memcached}, "ms k 1 MA\r\nv\r\n", BadFlag, `the mode "A"`},

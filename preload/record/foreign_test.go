@@ -152,7 +152,7 @@ func TestNotForeign(t *testing.T) {
 		{name: "NULL skipped", options: Options{Key: "2", Value: "1", Null: NullSkip}, input: "NULL\t<p>\n", want: []found{skip(NullValue)}},
 	})
 	run(t, Memcached, []parserTest{
-		{name: "binary data", input: "set k 0 x 2\r\n\x00\x01\r\nset k 0 0 1\r\nv\r\n", want: []found{reject(BadTTL, 9), item("k", "v")}},
+		{name: "binary data", input: "set k 0 x 2\r\n\x00\x01\r\nset k 0 0 1\r\nv\r\n", want: []found{reject(BadExptime, 9), item("k", "v")}},
 	})
 }
 

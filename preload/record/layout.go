@@ -395,7 +395,7 @@ func (l *layout) lifetime(row *Row, data, word []byte, at int) Kind {
 		if !ok || seconds > TTLMax {
 			return row.rejectWord(BadTTL, at, word, "")
 		}
-		if kind := row.expireIn(seconds, at); kind != Item {
+		if kind := row.expireIn(seconds); kind != Item {
 			return kind
 		}
 	}

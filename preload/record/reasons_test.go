@@ -77,6 +77,7 @@ func TestReasons(t *testing.T) {
 		{Options{Format: Memcached, BinaryKeyMax: 2}, 0, "ms AAAA 1 b\r\nv\r\n", reject(BinaryKey, 4)},
 		{Options{Format: Memcached}, 0, "get k", reject(NoCommand, 1)},
 		{Options{Format: Memcached}, 0, "set k", reject(BadCommand, 1)},
+		{Options{Format: Memcached}, 0, "set k 0 24h 1\r\nv\r\n", reject(BadExptime, 9)},
 		{Options{Format: Memcached}, 0, "ms k 0 I\r\n\r\n", reject(BadFlag, 8)},
 		{Options{Format: Memcached}, 0, "set k 0 0 1\r\n", reject(BadChunk, 14)},
 		{Options{Format: Dump}, 0, "ms k 1 q\r\nv\r\n", reject(NoChecksum, 1)},

@@ -37,6 +37,7 @@ const (
 	NullKey    Reason = "NULL in the key"
 	BadFlags   Reason = "the flags are not a number from 0 to 4294967295"
 	BadTTL     Reason = "the time to live is neither a whole number of seconds nor a duration such as 24h or 30d, 68 years at most"
+	BadExptime Reason = "the exptime is not a whole number of seconds, of 64 bits"
 	BadDate    Reason = "the date is neither in seconds since 1970 nor written as 2037-12-01 00:00:00 or 2037-12-01T00:00:00Z"
 	FarDate    Reason = "the date is more than 68 years ahead: 0 means never"
 	TwoTTLs    Reason = "both a time to live and a date"

@@ -62,14 +62,11 @@ func Seconds(d time.Duration) int64 {
 	return int64(d / time.Second)
 }
 
-// expireIn sets the row's time to live in seconds; 0: for ever.
-func (r *Row) expireIn(seconds int64, at int) Kind {
-	switch {
-	case seconds < 0:
+// expireIn sets the row's time to live to seconds, TTLMax at most; 0: for ever.
+func (r *Row) expireIn(seconds int64) Kind {
+	if seconds < 0 {
 		r.Reason = Expired
 		return Skip
-	case seconds > TTLMax:
-		return r.reject(BadTTL, at)
 	}
 	r.TTL = seconds
 	return Item
