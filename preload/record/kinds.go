@@ -54,7 +54,7 @@ var (
 	pemFile      = kind{what: "a key or a certificate (PEM)"}
 )
 
-// magics are what files begin with of which no row begins so: bytes that no text has come early in each.
+// magics are what foreign files begin with and no row does: each has bytes, early on, that no text has.
 var magics = []struct {
 	magic string
 	kind  kind
@@ -109,12 +109,12 @@ func certain(data []byte) *kind {
 		return &bzip2
 	case len(data) >= 4 && data[0]&0xf0 == 0x50 && at(1, "*M\x18"):
 		return &skippable
-	case at(0, "REDIS0") && len(data) > 9 && data[9] >= 0xf0: // rdb.h: RDB_OPCODE_FREQ and the like
+	case at(0, "REDIS0") && len(data) > 9 && data[9] >= 0xf5: // an RDB_OPCODE (rdb.h), which UTF-8 has not
 		return &redisFile
 	case (at(0, "GIF87a") || at(0, "GIF89a")) && len(data) >= 10 && bytes.IndexByte(data[6:10], 0) >= 0,
-		at(0, "BM") && at(6, "\x00\x00\x00\x00"),
-		at(0, "RIFF") && at(8, "WEBP"),
-		at(4, "ftypavif"), at(4, "ftyphei"):
+		at(0, "BM") && at(6, "\x00\x00\x00\x00") && at(12, "\x00\x00") && at(15, "\x00\x00\x00"), // a binary value may begin with zeros
+		at(0, "RIFF") && at(8, "WEBPVP8") && bytes.IndexByte(data[4:8], 0) >= 0,
+		at(0, "\x00\x00\x00") && (at(4, "ftypavif") || at(4, "ftyphei")):
 		return &image
 	case at(257, "ustar") && data[99] == 0:
 		return &tarFile
