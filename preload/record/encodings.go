@@ -27,6 +27,9 @@ const (
 	MaybeNull Reason = "NULL, or a text to be decoded: --null says what becomes of it"
 )
 
+// strictBase64 rejects bits that are left over: no encoder writes such.
+var strictBase64 = base64.StdEncoding.Strict()
+
 // decode appends the bytes that text stands for. With a reason, bad is the offset of what is rejected.
 func (e Encoding) decode(dst, text []byte) (_ []byte, reason Reason, bad int) {
 	switch e {
@@ -36,9 +39,8 @@ func (e Encoding) decode(dst, text []byte) (_ []byte, reason Reason, bad int) {
 		}
 		return decodeHex(dst, text, 0, BadHex)
 	case Base64:
-		// Strict: an encoder leaves no bits over. Line ends are left out (encoding/base64); a space is not, for it may
-		// have been a plus.
-		dst, err := base64.StdEncoding.Strict().AppendDecode(dst, text)
+		// Line ends are left out (encoding/base64); a space is not, for it may have been a plus.
+		dst, err := strictBase64.AppendDecode(dst, text)
 		if at, ok := errors.AsType[base64.CorruptInputError](err); ok {
 			return dst, BadBase64, min(int(at), len(text))
 		}

@@ -82,6 +82,8 @@ func TestJSONLMembers(t *testing.T) {
 			want: []found{{kind: Item, key: "k", value: "\x00\xff", ttl: 5, flags: 6}}},
 		{name: "bad base64", input: `{"key":"k","value_base64":"A"}` + "\n" + `{"key":"k","value_base64":"AP-_"}`,
 			want: []found{reject(BadBase64, 28), reject(BadBase64, 28)}},
+		{name: "base64 with bits left over", input: `{"key":"k","value_base64":"AB=="}` + "\n" + `{"key_base64":"AAB=","value":"v"}`,
+			want: []found{reject(BadBase64, 28), reject(BadBase64, 16)}},
 		{name: "base64 is text", input: `{"key":"k","value_base64":1234}` + "\n" + `{"key":"k","value_base64":true}`,
 			want: []found{reject(BadBase64, 27), reject(BadBase64, 27)}},
 		{name: "bad text of base64", input: `{"key":"k","value_base64":"\ud800"}`, want: []found{reject(BadString, 28)}},

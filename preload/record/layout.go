@@ -2,7 +2,6 @@ package record
 
 import (
 	"cmp"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -283,9 +282,9 @@ func (l *layout) fromBase64(row *Row, data []byte, f field, to *Bytes) Kind {
 		return row.rejectNear(reason, data[:f.end], at)
 	}
 	at := len(l.made)
-	var err error
-	if l.made, err = base64.StdEncoding.AppendDecode(l.made, l.made[from:at]); err != nil {
-		return row.rejectNear(BadBase64, data[:f.end], f.at)
+	var reason Reason
+	if l.made, reason, _ = Base64.decode(l.made, l.made[from:at]); reason != "" {
+		return row.rejectNear(reason, data[:f.end], f.at)
 	}
 	*to = made(l.made[at:len(l.made):len(l.made)])
 	return Item
