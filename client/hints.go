@@ -42,7 +42,7 @@ const (
 var rejectHints = map[record.Reason]string{
 	record.KeyTooLong:  "--hash-long-keys stores such rows under a hash of the key",
 	record.NoCommand:   hintFormat,
-	record.NoChecksum:  "--from memcached reads commands that are not those of a dump",
+	record.NoChecksum:  "load --from memcached reads commands that are not those of a dump",
 	record.NoMember:    "--key and --value choose members, and --value json takes the whole row",
 	record.ExtraMember: "--allow-extra leaves such members out",
 	record.OpenObject:  "each object has to be closed; jq -c . says where JSON is malformed, and writes one object on each line",
@@ -84,6 +84,10 @@ func rejectHint(r *door.Reject, options *door.Rows) string {
 			}
 		}
 		return hintTemplate
+	case record.OpenQuote, record.LoneEscape:
+		if options.Format == record.Outfile || options.Format == record.PSQL {
+			return "" // it is what the hint would name
+		}
 	case record.NoMember:
 		if strings.Contains(r.Detail, "jq -c") {
 			return "" // it says what to do
