@@ -11,7 +11,7 @@ func (o *objects) rejectJSON(is framed, content []byte, bad int, row *Row) Kind 
 	case is == framedOpen:
 		return row.rejectFor(OpenObject, len(content), "%s", o.whyOpen(content))
 	case is == framedOther && o.from == skipBlank(content, 0):
-		return row.rejectFor(BadJSON, bad, "%s", kindOf(content[bad:]))
+		return row.rejectFor(BadJSON, bad, "%s", begins(content[bad:]))
 	}
 	return row.rejectNear(BadJSON, content, bad)
 }
@@ -27,8 +27,8 @@ func (o *objects) whyOpen(content []byte) string {
 	return "a line with another one follows, or the end of the input"
 }
 
-// kindOf says what a row begins with that is no object.
-func kindOf(content []byte) string {
+// begins says what a row begins with that is no object.
+func begins(content []byte) string {
 	switch b := content[0]; {
 	case b == '[':
 		return "an array in an array"

@@ -121,14 +121,3 @@ func marksOf(head *command) []byte {
 	}
 	return meta.AppendMarks(nil, key, seal.stale, seal.won, bytes.Contains(flags, []byte(" T")))
 }
-
-// Incomplete reports whether the input is a truncated dump, or a truncated JSON array.
-func (p *Parser) Incomplete() bool {
-	switch f := p.format.(type) {
-	case *dumped:
-		return !f.complete
-	case *objects:
-		return f.array == openArray
-	}
-	return false
-}

@@ -89,7 +89,7 @@ func (l *look) refuse(k *kind) error {
 func (l *look) uncertain(head []byte) *kind {
 	text := bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
 	if isUTF16(text) {
-		return &wide
+		return &utf16Text
 	}
 	text = bytes.TrimLeft(text, "\r\n")
 	line, _, _ := bytes.Cut(text, lineFeed)

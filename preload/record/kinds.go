@@ -36,8 +36,8 @@ var (
 	tarFile     = kind{"an archive of tar", "tar -xOf FILE MEMBER | client load --from FORMAT"}
 	redisFile   = kind{"a file of Redis", "read the keys with redis-cli, and write a key, a tab and a value a line"}
 	image       = kind{what: "an image"}
-	wide        = kind{"UTF-16 text", "iconv -f UTF-16LE -t UTF-8 FILE | client load --from FORMAT (or UTF-16BE)"}
-	wider       = kind{"UTF-32 text", "iconv -f UTF-32 -t UTF-8 FILE | client load --from FORMAT"}
+	utf16Text   = kind{"UTF-16 text", "iconv -f UTF-16LE -t UTF-8 FILE | client load --from FORMAT (or UTF-16BE)"}
+	utf32Text   = kind{"UTF-32 text", "iconv -f UTF-32 -t UTF-8 FILE | client load --from FORMAT"}
 
 	htmlFile     = kind{"HTML", exportAny}
 	xmlFile      = kind{"XML", exportAny}
@@ -87,8 +87,8 @@ var magics = []struct {
 	{"\x7fELF", kind{what: "a program or a library (ELF)"}},
 	{"PACK\x00\x00\x00", kind{what: "a pack of git"}},
 	{"\x80\x02", pickle}, {"\x80\x03", pickle}, {"\x80\x04", pickle}, {"\x80\x05", pickle},
-	{"\xff\xfe\x00\x00", wider},
-	{"\x00\x00\xfe\xff", wider},
+	{"\xff\xfe\x00\x00", utf32Text},
+	{"\x00\x00\xfe\xff", utf32Text},
 }
 
 var pickle = kind{what: "a pickle of Python"}
@@ -121,7 +121,7 @@ func certain(data []byte) *kind {
 	case at(0, "Salted__") && len(data) >= 16 && bytes.ContainsFunc(data[8:16], func(r rune) bool { return isControl(r) || r == '\uFFFD' }):
 		return &encrypted
 	case len(data) >= 4 && (at(0, "\xff\xfe") || at(0, "\xfe\xff")) && bytes.IndexByte(line, 0) >= 0:
-		return &wide
+		return &utf16Text
 	}
 	return nil
 }

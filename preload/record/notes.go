@@ -23,8 +23,8 @@ const escapesLooked = 4096
 // ignore is for values that are not stored as they are.
 func (e *escapes) ignore() { e.looked = escapesLooked }
 
-// look looks at a value.
-func (e *escapes) look(value []byte) {
+// count counts a value.
+func (e *escapes) count(value []byte) {
 	if e.looked == escapesLooked {
 		return
 	}

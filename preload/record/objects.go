@@ -18,8 +18,8 @@ const (
 //
 // What is malformed must not swallow the rows behind it. An object ends unclosed at a line feed in a string, where JSON
 // has none; before a brace that no name and colon lead to, unless it is in an array; and before a line that begins with
-// a brace no further to the right than its own: pretty printers indent what is inside. What is no object ends with its line. So a line with an object of its own is a row, whatever
-// the lines before it are.
+// a brace no further to the right than its own: pretty printers indent what is inside. What is no object ends with its
+// line. So a line with an object of its own is a row, whatever the lines before it are.
 //
 // Called with more of the input, next continues where it stopped: a row may be long.
 type objectFrame struct {

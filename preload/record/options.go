@@ -138,22 +138,20 @@ func optionError(hint, format string, args ...any) *OptionError {
 // New makes a parser of a whole input: a foreign file fails at its beginning. The error is an *OptionError, as is that of
 // a Failed row.
 func New(o Options) (*Parser, error) {
+	if o.Format == "" {
+		o.Format = Raw
+	}
 	p, err := newParser(o)
 	if err != nil {
 		return nil, err
 	}
 	probe, err := newParser(o)
-	if o.Format == "" {
-		o.Format = Raw
-	}
 	p.look = &look{options: o, probe: probe}
 	return p, err
 }
 
+// newParser makes a parser that takes foreign files for rows.
 func newParser(o Options) (*Parser, error) {
-	if o.Format == "" {
-		o.Format = Raw
-	}
 	if !slices.Contains(Formats, o.Format) {
 		return nil, optionError("the formats are "+List(Formats, ", "), "there is no format %q", o.Format)
 	}

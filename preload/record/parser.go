@@ -168,6 +168,17 @@ func (p *Parser) Leading() bool {
 	return ok && (t.options.Header && t.names == nil || t.first != nil && t.options.Delimiter == "")
 }
 
+// Incomplete reports whether the input is a truncated dump, or a truncated JSON array.
+func (p *Parser) Incomplete() bool {
+	switch f := p.format.(type) {
+	case *dumped:
+		return !f.complete
+	case *objects:
+		return f.array == openArray
+	}
+	return false
+}
+
 // raw is the format raw: on each line a key, a tab and a value.
 type raw struct {
 	lines
@@ -193,7 +204,7 @@ func (r *raw) parse(line []byte, row *Row) Kind {
 	if reason != "" {
 		return row.reject(reason, at)
 	}
-	r.look(line[tab+1:])
+	r.count(line[tab+1:])
 	row.Value = Bytes{At: tab + 1, Len: len(line) - tab - 1}
 	row.Oversize = row.Value.Len > r.options.ValueMax
 	row.Command, row.Flags, row.TTL = r.options.command, r.options.Flags, r.options.TTL

@@ -21,7 +21,7 @@ func (t *tabs) split(fields []field, row []byte) ([]field, Reason, int) {
 		f.coded = t.escape != nil && bytes.IndexByte(row[at:end], '\\') >= 0
 		fields = append(fields, f)
 		if end == len(row) {
-			t.look(row[at:]) // most often this is the value
+			t.count(row[at:]) // most often this is the value
 			return fields, "", 0
 		}
 		at = end + 1
