@@ -98,6 +98,7 @@ is "files" "\
 /usr/share/doc/memcached-backdoor/changelog.gz
 /usr/share/doc/memcached-backdoor/client/DUMPING.md
 /usr/share/doc/memcached-backdoor/client/FLAGS.md
+/usr/share/doc/memcached-backdoor/client/FORMATS.md
 /usr/share/doc/memcached-backdoor/client/INSPECTING.md
 /usr/share/doc/memcached-backdoor/client/LOADING.md
 /usr/share/doc/memcached-backdoor/client/backdoortest/README.md
