@@ -93,16 +93,19 @@ func (l *look) uncertain(head []byte) *kind {
 	}
 	text = bytes.TrimLeft(text, "\r\n")
 	line, _, _ := bytes.Cut(text, lineFeed)
+	delimiter := delimiters[l.options.Format]
+	if d, err := newDialect(&l.options); err == nil && d.delimiter != 0 {
+		delimiter = string(rune(d.delimiter))
+	}
+	if delimiter != "" && bytes.HasPrefix(line, []byte(delimiter)) {
+		return nil // a row with an empty key
+	}
 	text = bytes.TrimLeft(text, " \t\r\n")
 	for i := range texts {
 		k := &texts[i]
 		if k.is(l.options.Format, text) {
 			return &k.kind
 		}
-	}
-	delimiter := delimiters[l.options.Format]
-	if d, err := newDialect(&l.options); err == nil && d.delimiter != 0 {
-		delimiter = string(rune(d.delimiter))
 	}
 	if delimiter != "" && !l.doubt {
 		if field, _, _ := bytes.Cut(line, []byte(delimiter)); bytes.ContainsFunc(field, isControl) {

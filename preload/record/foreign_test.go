@@ -125,6 +125,7 @@ func TestNotForeign(t *testing.T) {
 	run(t, Raw, []parserTest{
 		{name: "names of formats", input: "PAR1\tv\nBM\tv\n", want: []found{item("PAR1", "v"), item("BM", "v")}},
 		{name: "binary values", input: "BM\t\x00\x01\nk\tv\n", want: []found{item("BM", "\x00\x01"), item("k", "v")}},
+		{name: "an empty key, and JSON", input: "\t{\"a\":1}\nk\tv\n", want: []found{{kind: Reject, reason: EmptyKey, column: 1}, item("k", "v")}},
 		{name: "a bad key that begins as JSON", input: "{\"a\": 1}\tv\nk\tv\n", want: []found{{kind: Reject, key: `{"a": 1}`, reason: KeyByte, column: 6}, item("k", "v")}},
 		{name: "numbers in 64 bits", input: "BM123\t\x00\x00\x00\x00\x00\x00\x00\x05\nk\tv\n", want: []found{item("BM123", "\x00\x00\x00\x00\x00\x00\x00\x05"), item("k", "v")}},
 		{name: "webp", input: "RIFF1234WEBP\tv\n", want: []found{item("RIFF1234WEBP", "v")}},
