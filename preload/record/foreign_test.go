@@ -203,15 +203,26 @@ func TestForeignHint(t *testing.T) {
 // TestResumed: what a resumed load begins with is a row, whatever it looks like.
 func TestResumed(t *testing.T) {
 	t.Parallel()
-	for _, input := range []string{"<html>\n", "\xef\xbb\xbfk,v\n", "-- MySQL dump 10\n"} {
-		p, err := New(Options{Format: CSV, ValueMax: 100})
+	for _, test := range []struct {
+		delimiter, input string
+		kind             Kind
+		key              string
+	}{
+		{",", "<html>\n", Reject, ""},
+		{",", "\xef\xbb\xbfk,v\n", Item, "\xef\xbb\xbfk"},
+		{",", "-- MySQL dump 10\n", Reject, ""},
+		{";", "sep=;\n", Item, "sep="},
+		{";", "sep=|\n", Reject, ""},
+	} {
+		p, err := New(Options{Format: CSV, Delimiter: test.delimiter, ValueMax: 100})
 		if err != nil {
 			t.Fatal(err)
 		}
 		p.Resume()
 		var row Row
-		if kind := p.Next([]byte(input), true, &row); kind == Failed || strings.HasPrefix(string(row.Key.Of([]byte(input))), "k") {
-			t.Errorf("%q: kind %d, key %q", input, kind, row.Key.Of([]byte(input)))
+		kind := p.Next([]byte(test.input), true, &row)
+		if key := string(row.Key.Of([]byte(test.input))); kind != test.kind || key != test.key {
+			t.Errorf("%q: kind %d, key %q, %v", test.input, kind, key, row.Err)
 		}
 	}
 }

@@ -110,10 +110,14 @@ func (p *Parser) Next(data []byte, eof bool, row *Row) Kind {
 }
 
 // Resume says, before the first row, that the input does not begin here: what is here is a row, whatever it looks like.
+// It is not called if the parser is [Parser.Leading].
 func (p *Parser) Resume() {
 	p.look, p.bom = nil, false
-	if o, ok := p.format.(*objects); ok {
-		o.array = maybeArray
+	switch f := p.format.(type) {
+	case *objects:
+		f.array = maybeArray
+	case *table:
+		f.first = nil
 	}
 }
 
