@@ -132,6 +132,24 @@ func (l *layout) decoded(row *Row, data []byte, fields []field) Kind {
 	return kind
 }
 
+// fromBase64 makes bytes from a member that has them in base64.
+func (l *layout) fromBase64(row *Row, data []byte, f field, to *Bytes) Kind {
+	if data[f.at-1] != '"' { // true is base64, too
+		return row.rejectNear(BadBase64, data[:f.end], f.at)
+	}
+	from := len(l.made)
+	if reason, at := l.add(data, f); reason != "" {
+		return row.rejectNear(reason, data[:f.end], at)
+	}
+	at := len(l.made)
+	var reason Reason
+	if l.made, reason, _ = Base64.decode(l.made, l.made[from:at]); reason != "" {
+		return row.rejectNear(reason, data[:f.end], f.at)
+	}
+	*to = made(l.made[at:len(l.made):len(l.made)])
+	return Item
+}
+
 // encodedRaw is the format raw with values that are to be decoded. A row that is cut has its value as it is.
 type encodedRaw struct {
 	raw

@@ -272,24 +272,6 @@ func (l *layout) binaryKey(row *Row, data []byte, fields []field) Kind {
 	return l.fromBase64(row, data, f, &row.Key)
 }
 
-// fromBase64 makes bytes from a member that has them in base64.
-func (l *layout) fromBase64(row *Row, data []byte, f field, to *Bytes) Kind {
-	if data[f.at-1] != '"' { // true is base64, too
-		return row.rejectNear(BadBase64, data[:f.end], f.at)
-	}
-	from := len(l.made)
-	if reason, at := l.add(data, f); reason != "" {
-		return row.rejectNear(reason, data[:f.end], at)
-	}
-	at := len(l.made)
-	var reason Reason
-	if l.made, reason, _ = Base64.decode(l.made, l.made[from:at]); reason != "" {
-		return row.rejectNear(reason, data[:f.end], f.at)
-	}
-	*to = made(l.made[at:len(l.made):len(l.made)])
-	return Item
-}
-
 func (t template) first() int {
 	for _, p := range t {
 		if p.column >= 0 {
