@@ -94,7 +94,7 @@ func TestZoo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Those of SQLite share a database.
+	// The order matters: those of SQLite share a database.
 	all := append(slices.Clone(zoo), animal{"gob", "cat gob", "a binary file"}, animal{"rdb", "cat rdb", "a file of Redis"})
 	s := start(t, stock(t))
 	for _, a := range all {

@@ -115,8 +115,8 @@ func (l *look) uncertain(head []byte) *kind {
 	return nil
 }
 
-// delimiters end what stands for itself in a row, unless a dialect says it: what follows may be any bytes. Of commands
-// none is stored but those that are whole.
+// delimiters end the first column of a row, which no format writes control bytes in; what is behind it may be any bytes.
+// A dialect has its own. The formats of commands need none: what is not a whole command is never stored.
 var delimiters = map[Format]string{Raw: "\t", MySQL: "\t", PSQL: "\t", JSONL: `"`}
 
 // isControl reports whether a character is one that no text has: white space and escape, which colours begin with, are
