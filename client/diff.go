@@ -122,14 +122,14 @@ type difference struct {
 	start   int64 // offset of the dump in the file
 	packed  unpack.Kind
 	out     *differences
-	notes   notes
+	digests digests
 	diffCounts
 }
 
 // compare reads the dump, then the cache, and, if items are missing, the dump again.
 func (d *difference) compare(cache *dumping) error {
 	began := time.Now()
-	d.notes = newNotes()
+	d.digests = newDigests()
 	if _, err := orInterrupted(cache.signals, func() (bool, error) { return true, d.readDump() }); err != nil {
 		return err
 	}
@@ -158,9 +158,9 @@ func (d *difference) compare(cache *dumping) error {
 	return nil
 }
 
-// readDump makes notes of the dump's items.
+// readDump makes digests of the dump's items.
 func (d *difference) readDump() error {
-	end := d.eachDumped(func(i *item) { d.notes.add(i) })
+	end := d.eachDumped(func(i *item) { d.digests.add(i) })
 	if end.err != nil {
 		return end.err
 	}
@@ -168,7 +168,7 @@ func (d *difference) readDump() error {
 	if end.items == 0 && !end.complete {
 		return hintError{fmt.Errorf("%s: is not a dump", d.name), "dump without --format writes one"}
 	}
-	d.Dump = d.notes.sort()
+	d.Dump = d.digests.sort()
 	return nil
 }
 
@@ -195,17 +195,17 @@ func (d *difference) eachDumped(each func(*item)) itemsEnd {
 	return end
 }
 
-// live compares an item of the cache with the notes.
+// live compares an item of the cache with the digests.
 func (d *difference) live(i *item) {
 	d.Cache++
-	n := d.notes.find(i.key)
+	n := d.digests.find(i.key)
 	if n == nil {
 		d.Added++
 		d.out.add('+', i.key, "")
 		return
 	}
 	n.met = true
-	if what := n.differs(d.notes.note(i), int64(d.command.TTLTolerance)); what != "" {
+	if what := n.differs(d.digests.digest(i), int64(d.command.TTLTolerance)); what != "" {
 		d.Changed++
 		d.out.add('~', i.key, what)
 	} else {
@@ -215,7 +215,7 @@ func (d *difference) live(i *item) {
 
 // account counts the items that were not met as expired or missing.
 func (d *difference) account(now int64) {
-	for n := range d.notes.all {
+	for n := range d.digests.all {
 		switch {
 		case n.met:
 		case d.expired(n, now):
@@ -228,7 +228,7 @@ func (d *difference) account(now int64) {
 }
 
 // expired says whether an item has expired since the dump.
-func (d *difference) expired(n *note, now int64) bool {
+func (d *difference) expired(n *digest, now int64) bool {
 	return n.expires != 0 && int64(n.expires) <= now+int64(d.command.TTLTolerance)
 }
 
@@ -236,7 +236,7 @@ func (d *difference) expired(n *note, now int64) bool {
 func (d *difference) listMissing() error {
 	var listed uint64
 	end := d.eachDumped(func(i *item) {
-		if n := d.notes.find(i.key); n != nil && !n.met {
+		if n := d.digests.find(i.key); n != nil && !n.met {
 			n.met = true
 			listed++
 			d.out.add('-', i.key, "")

@@ -224,7 +224,7 @@ func TestDiffLost(t *testing.T) {
 
 // Keys are found by their own hashes.
 func TestNotes(t *testing.T) {
-	n := newNotes()
+	n := newDigests()
 	i := item{value: []byte("v")}
 	const count = 100_000
 	for k := range count {
@@ -232,14 +232,14 @@ func TestNotes(t *testing.T) {
 		n.add(&i)
 	}
 	if got := n.sort(); got != count {
-		t.Errorf("%d notes", got)
+		t.Errorf("%d digests", got)
 	}
 	for k := range 2 * count {
 		if found := n.find(fmt.Append(nil, k)) != nil; found != (k < count) {
 			t.Fatalf("%d: %t", k, found)
 		}
 	}
-	if size := unsafe.Sizeof(note{}); size != 24 {
-		t.Errorf("a note takes %d bytes", size)
+	if size := unsafe.Sizeof(digest{}); size != 24 {
+		t.Errorf("a digest takes %d bytes", size)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// note is what the client keeps of an item of a dump: 24 bytes, whatever its size.
-type note struct {
+// digest is what the client keeps of an item of a dump: 24 bytes, whatever its size.
+type digest struct {
 	key     uint64 // its hash
 	value   uint32 // its hash
 	flags   uint32
@@ -20,70 +20,70 @@ type note struct {
 	met     bool // the cache has the key, or the item is counted already
 }
 
-// notes are the notes of all items, by the hashes of their keys. Two keys with the same hash count as
+// digests are the digests of all items, by the hashes of their keys. Two keys with the same hash count as
 // one: a difference of one of them is missed, or listed for the other. With n keys in dump and cache
 // the probability is n*n/2^65: with a hundred million, once in 3700 comparisons. A changed value has
 // the same hash once in 2^32. The seed is random in each run, so that no one can choose keys or values
 // that collide.
-type notes struct {
+type digests struct {
 	seed maphash.Seed
-	// shelves has the notes by the first bits of their hashes, so that no slice has to grow by much
+	// shelves has the digests by the first bits of their hashes, so that no slice has to grow by much
 	// at once.
-	shelves [][]note
+	shelves [][]digest
 }
 
 const shelfBits = 10
 
-func newNotes() notes {
+func newDigests() digests {
 	// Notes are nearly all of the heap and have no pointers: more frequent garbage collection costs
 	// little, and saves a third of the memory.
 	debug.SetGCPercent(25)
-	return notes{maphash.MakeSeed(), make([][]note, 1<<shelfBits)}
+	return digests{maphash.MakeSeed(), make([][]digest, 1<<shelfBits)}
 }
 
-func (s *notes) shelf(key uint64) *[]note { return &s.shelves[key>>(64-shelfBits)] }
+func (s *digests) shelf(key uint64) *[]digest { return &s.shelves[key>>(64-shelfBits)] }
 
-// note makes a note of an item.
-func (s *notes) note(i *item) note {
-	return note{
+// digest makes a digest of an item.
+func (s *digests) digest(i *item) digest {
+	return digest{
 		key:   maphash.Bytes(s.seed, i.key),
 		value: uint32(maphash.Bytes(s.seed, i.value)),
 		flags: i.flags, stale: i.stale, won: i.won, expires: uint32(min(i.expires, math.MaxUint32)),
 	}
 }
 
-// add adds an item's note. The caller calls sort before find.
-func (s *notes) add(i *item) {
-	n := s.note(i)
+// add adds an item's digest. The caller calls sort before find.
+func (s *digests) add(i *item) {
+	n := s.digest(i)
 	shelf := s.shelf(n.key)
 	*shelf = append(*shelf, n)
 }
 
-// sort sorts the notes and returns their number. Of several items with one key the last stays, as in
+// sort sorts the digests and returns their number. Of several items with one key the last stays, as in
 // the cache.
-func (s *notes) sort() (count uint64) {
+func (s *digests) sort() (count uint64) {
 	for at, shelf := range s.shelves {
 		slices.Reverse(shelf)
-		slices.SortStableFunc(shelf, func(a, b note) int { return cmp.Compare(a.key, b.key) })
-		s.shelves[at] = slices.CompactFunc(shelf, func(a, b note) bool { return a.key == b.key })
+		slices.SortStableFunc(shelf, func(a, b digest) int { return cmp.Compare(a.key, b.key) })
+		s.shelves[at] = slices.CompactFunc(shelf, func(a, b digest) bool { return a.key == b.key })
 		count += uint64(len(s.shelves[at]))
 	}
 	return count
 }
 
-// find returns the note of a key, nil if there is none.
-func (s *notes) find(key []byte) *note {
+// find returns the digest of a key, nil if there is none.
+func (s *digests) find(key []byte) *digest {
 	hash := maphash.Bytes(s.seed, key)
 	shelf := *s.shelf(hash)
-	at, ok := slices.BinarySearchFunc(shelf, hash, func(n note, hash uint64) int { return cmp.Compare(n.key, hash) })
+	at, ok := slices.BinarySearchFunc(shelf, hash, func(n digest, hash uint64) int { return cmp.Compare(n.key, hash) })
 	if !ok {
 		return nil
 	}
 	return &shelf[at]
 }
 
-// all yields every note.
-func (s *notes) all(yield func(*note) bool) {
+// all yields every digest.
+func (s *digests) all(yield func(*digest) bool) {
 	for _, shelf := range s.shelves {
 		for at := range shelf {
 			if !yield(&shelf[at]) {
@@ -95,7 +95,7 @@ func (s *notes) all(yield func(*note) bool) {
 
 // differs returns how an item differs from another, "" if it does not. Times may differ by tolerance
 // seconds.
-func (n *note) differs(o note, tolerance int64) string {
+func (n *digest) differs(o digest, tolerance int64) string {
 	var what []string
 	if n.value != o.value {
 		what = append(what, "value")
