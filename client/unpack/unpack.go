@@ -13,7 +13,6 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
 )
 
 // A Kind is how bytes are packed.
@@ -154,18 +153,6 @@ func (u *reader) open() (err error) {
 		u.plain = &u.packed
 	}
 	return err
-}
-
-func newXZ(packed io.Reader) (io.Reader, error) {
-	head := make([]byte, xzHeadMax)
-	n, err := io.ReadFull(packed, head)
-	if err != nil && err != io.ErrUnexpectedEOF {
-		return nil, err
-	}
-	if head = head[:n]; dictionary(head) > memoryMax {
-		return nil, errMemory
-	}
-	return xz.NewReader(io.MultiReader(bytes.NewReader(head), packed))
 }
 
 // Read reads plain bytes.

@@ -1,6 +1,67 @@
 package unpack
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+
+	"github.com/ulikunitz/xz"
+)
+
+func newXZ(packed io.Reader) (io.Reader, error) {
+	head := make([]byte, xzHeadMax)
+	n, err := io.ReadFull(packed, head)
+	if err != nil && err != io.ErrUnexpectedEOF {
+		return nil, err
+	}
+	if head = head[:n]; dictionary(head) > memoryMax {
+		return nil, errMemory
+	}
+	f := &footed{packed: io.MultiReader(bytes.NewReader(head), packed)}
+	plain, err := xz.NewReader((*tail)(f))
+	f.plain = plain
+	return f, err
+}
+
+// footed is a stream whose end must be there: package xz takes the end of the input in the header of a block for that of
+// the stream.
+type footed struct {
+	packed, plain io.Reader
+	last          []byte // the last packed bytes, up to the last that is not zero
+	zeros         int    // behind them: the padding of a stream (The .xz File Format, 2.2)
+}
+
+func (f *footed) Read(p []byte) (int, error) {
+	n, err := f.plain.Read(p)
+	if err == io.EOF && !isFooter(f.last) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// tail is a footed's packed bytes, of which it keeps the last.
+type tail footed
+
+func (t *tail) Read(p []byte) (int, error) {
+	n, err := t.packed.Read(p)
+	if text := bytes.TrimRight(p[:n], "\x00"); len(text) > 0 {
+		t.last = append(t.last, make([]byte, min(t.zeros, footerSize))...)
+		t.last = append(t.last, text[max(len(text)-footerSize, 0):]...)
+		t.last = t.last[max(len(t.last)-footerSize, 0):]
+		t.zeros = n - len(text)
+	} else {
+		t.zeros += n
+	}
+	return n, err
+}
+
+const footerSize = 12
+
+// isFooter reports whether a stream ends so (2.1.2): the CRC32 of the size of its index and of its flags, these, and "YZ".
+func isFooter(b []byte) bool {
+	return len(b) == footerSize && string(b[10:]) == "YZ" && binary.LittleEndian.Uint32(b) == crc32.ChecksumIEEE(b[4:10])
+}
 
 // xzHeadMax is how long the header of a stream and that of its first block are together, at most (The .xz File Format,
 // 2.1.1 and 3.1.1).
