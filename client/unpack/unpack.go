@@ -82,10 +82,24 @@ func utf16Of(head []byte, end bool) (kind Kind, known bool) {
 		return None, end
 	case head[2] == 0 && head[3] == 0:
 		return None, true
-	case bytes.IndexByte(line, 0) > 0:
+	case bytes.IndexByte(line, 0) > 0, whole && hasLineFeed16(head):
 		return UTF16, true
 	}
 	return None, end || whole || len(head) >= headMax
+}
+
+// hasLineFeed16 reports whether UTF-16 has a line feed. The byte alone is half of other characters, too, such as U+4E0A.
+func hasLineFeed16(head []byte) bool {
+	feed := "\n\x00"
+	if head[0] == 0xfe {
+		feed = "\x00\n"
+	}
+	for i := 2; i+1 < len(head); i += 2 {
+		if string(head[i:i+2]) == feed {
+			return true
+		}
+	}
+	return false
 }
 
 // extensions are those of compressed files.

@@ -232,6 +232,9 @@ func TestKindOf(t *testing.T) {
 		{"\xff\xfekey\tv\n", false, None, true},
 		{"\xff\xfekey\tv\nl\t\x00\n", false, None, true},
 		{"\xff\xfe\x2d\x4e\x09\x00", false, UTF16, true},
+		{"\xff\xfe\x0a\x4e\x09\x00v\x00\n\x00", false, UTF16, true}, // U+4E0A
+		{"\xfe\xff\x4e\x0a\x00\x09\x00v\x00\n", false, UTF16, true},
+		{"\xfe\xff\x0a\x95\x00\x09\x00v\x00\n", false, UTF16, true}, // U+0A95
 	} {
 		if kind, known := kindOf([]byte(test.head), test.end); kind != test.kind || known != test.known {
 			t.Errorf("%q, end %t: %q, known %t", test.head, test.end, kind, known)

@@ -88,7 +88,9 @@ func (l *look) refuse(k *kind) error {
 // uncertain is the kind of a file whose first line is not a row.
 func (l *look) uncertain(head []byte) *kind {
 	text := bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
-	if isUTF16(text) {
+	// The byte of a line feed is half of other characters, too, such as U+4E0A.
+	marked := bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff"))
+	if marked && bytes.IndexByte(head, 0) >= 0 || isUTF16(text) {
 		return &utf16Text
 	}
 	text = bytes.TrimLeft(text, "\r\n")

@@ -27,6 +27,8 @@ var foreigners = []struct{ name, input, what string }{
 	{"UTF-16", "\xff\xfek\x00\t\x00v\x00\n\x00", "UTF-16 text"},
 	{"UTF-16, big-endian", "\xfe\xff\x00k\x00\t\x00v\x00\n", "UTF-16 text"},
 	{"UTF-16 of Chinese", "\xff\xfe\x2d\x4e\x09\x00v\x00\n\x00", "UTF-16 text"},
+	{"UTF-16 with half a line feed", "\xff\xfe\x0a\x4e\x77\x6d\x09\x00v\x00\n\x00", "UTF-16 text"},
+	{"UTF-16BE with half a line feed", "\xfe\xff\x4e\x0a\x6d\x77\x00\x09\x00v\x00\n", "UTF-16 text"},
 	{"UTF-16 without a mark", "k\x00e\x00y\x00,\x00v\x00\n\x00", "UTF-16 text"},
 	{"UTF-16, big-endian, without a mark", "\x00k\x00e\x00y\x00,\x00v\x00\n", "UTF-16 text"},
 	{"UTF-32", "\xff\xfe\x00\x00k\x00\x00\x00\t\x00\x00\x00", "UTF-32 text"},
