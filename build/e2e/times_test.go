@@ -14,7 +14,7 @@ func TestTimes(t *testing.T) {
 		const day = 24 * 60 * 60
 		began := s.clock()
 		rows := "k1,v,30d\nk2,v,720h\nk3,v,90500ms\nk4,v,1w2d\nk5,v,0d\nk6,v,86400\nk7,v,30 days\n"
-		want := "line 7, byte 6: the time to live is neither a whole number of seconds nor a duration such as 24h or 30d, 68 years at most: \"30 days\" (key \"k7\")\n"
+		want := "line 7, byte 6: the time to live is neither a whole number of seconds nor a duration such as 24h or 30d, 68 years at most: \"30 days\" in column 3 (key \"k7\")\n"
 		stdout, stderr, status := s.client([]byte(rows), "load", "--from", "csv", "--key", "1", "--value", "2", "--ttl-column", "3")
 		if status != 3 || !strings.HasPrefix(stdout, "7 rows read: 6 stored, 1 rejected, 0 skipped") || stderr != want {
 			t.Errorf("status %d, %q, %q", status, stdout, stderr)
@@ -50,7 +50,7 @@ func TestTimes(t *testing.T) {
 			t.Errorf("status %d, %q", status, stdout)
 		}
 		for _, say := range []string{
-			"line 10, byte 6: the date is neither in seconds since 1970 nor written as 2037-12-01 00:00:00 or 2037-12-01T00:00:00Z: \"01/12/2037\"",
+			"line 10, byte 6: the date is neither in seconds since 1970 nor written as 2037-12-01 00:00:00 or 2037-12-01T00:00:00Z: \"01/12/2037\" in column 3",
 			"1 row: expired already\n",
 			"note: dates of 13 digits were read as milliseconds since 1970\n",
 			"note: dates without a time zone were read as UTC",
@@ -80,8 +80,8 @@ func TestJitter(t *testing.T) {
 		}
 		began := s.clock()
 		s.outcome(strings.NewReader(input.String()), account{rows: rows, stored: rows}, "--ttl", "1000", "--ttl-jitter", "10%")
-		s.lasts("user:1", 929, began)
-		s.lasts("user:2", 925, began)
+		s.lasts("user:1", 961, began)
+		s.lasts("user:2", 934, began)
 		lives := map[int64]int{}
 		var earliest, latest int64 = 1 << 62, 0
 		for i := range rows / 100 {
@@ -100,8 +100,8 @@ func TestJitter(t *testing.T) {
 		}
 		began = s.clock()
 		s.fill(2, "--key", "user:{n}", "--ttl", "1000s", "--ttl-jitter", "10%")
-		s.lasts("user:1", 929, began)
-		s.lasts("user:2", 925, began)
+		s.lasts("user:1", 961, began)
+		s.lasts("user:2", 934, began)
 		s.lives()
 	})
 }

@@ -26,6 +26,9 @@ func (o *Options) checkJitter() error {
 	return nil
 }
 
+// jitterSeed makes the part another one than that of a mock's size, whose seed is 0 by default.
+const jitterSeed = 0x6a69747465720001
+
 // shorten shortens the row's time to live by a part of Options.TTLJitter, which follows from its key: it is the same in
 // each load and on each machine. What expires in the end does so after a second at least.
 func (o *Options) shorten(row *Row, data []byte) {
@@ -35,6 +38,6 @@ func (o *Options) shorten(row *Row, data []byte) {
 	ttl := uint64(row.TTL)
 	most := uint64(float64(ttl) * o.jitter / 100)
 	var f filler
-	f.begin(0, row.Key.Of(data))
+	f.begin(jitterSeed, row.Key.Of(data))
 	row.TTL = int64(max(f.draw(ttl-most, ttl), 1))
 }

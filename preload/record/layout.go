@@ -343,12 +343,11 @@ func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 	o := &l.options
 	row.Command, row.Flags = o.command, o.Flags
 	if l.flags < 0 && l.ttl < 0 && l.expires < 0 {
-		return l.lifetime(row, data, nil, -1)
+		return l.lifetime(row, data, fields, nil, -1)
 	}
 	if n, ok, at := l.number(data, fields, l.flags); at >= 0 {
 		if !ok || n < 0 || n > 1<<32-1 {
-			f := fields[l.flags]
-			return row.rejectFor(BadFlags, at, "%.64q in %s", data[f.at:min(f.end, f.at+256)], l.shownColumn(l.flags))
+			return l.rejectColumn(row, BadFlags, data, fields, l.flags, at, "")
 		}
 		row.Flags = uint32(n)
 	}
@@ -356,25 +355,35 @@ func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 	until, dateAt := l.word(data, fields, l.expires) // its bytes may be where those of ttl were
 	switch {
 	case dateAt < 0:
-		return l.lifetime(row, data, ttl, ttlAt)
+		return l.lifetime(row, data, fields, ttl, ttlAt)
 	case ttlAt >= 0:
 		return row.reject(TwoTTLs, dateAt)
 	}
 	when, why, ok := l.dates.parse(string(until))
 	if !ok {
-		return row.rejectWord(BadDate, dateAt, until, why)
+		return l.rejectColumn(row, BadDate, data, fields, l.expires, dateAt, why)
 	}
-	return row.expireAt(when, dateAt)
+	kind := row.expireAt(when, dateAt)
+	if kind == Reject {
+		return l.rejectColumn(row, row.Reason, data, fields, l.expires, dateAt, "")
+	}
+	return kind
+}
+
+// rejectColumn is reject with the text of a column, its name, and why it is wrong.
+func (l *layout) rejectColumn(row *Row, reason Reason, data []byte, fields []field, column, at int, why string) Kind {
+	f := fields[column]
+	return row.rejectFor(reason, at, "%.64q in %s%s", data[f.at:min(f.end, f.at+256)], l.shownColumn(column), why)
 }
 
 // lifetime sets the time to live to that of the row, whose text is word at at, or of the options.
-func (l *layout) lifetime(row *Row, data, word []byte, at int) Kind {
+func (l *layout) lifetime(row *Row, data []byte, fields []field, word []byte, at int) Kind {
 	row.TTL = l.options.TTL
 	if at >= 0 {
 		d, ok := ParseDuration(string(word))
 		seconds := Seconds(d)
 		if !ok || seconds > TTLMax {
-			return row.rejectWord(BadTTL, at, word, "")
+			return l.rejectColumn(row, BadTTL, data, fields, l.ttl, at, "")
 		}
 		if kind := row.expireIn(seconds); kind != Item {
 			return kind

@@ -78,10 +78,12 @@ func TestDetails(t *testing.T) {
 		{Options{Format: MySQL, Decode: Base64}, "k\tAA==\\nAA==\n", `not base64: "AA==" at byte 6 of 9`},
 		{Options{Format: PSQL, Decode: Bytea}, "k\t\\\\x0\n", `not bytea as PostgreSQL writes it: "0" at byte 3 of 3`},
 		{Options{Format: CSV, Header: true, Value: "json", JSONColumns: "on"}, "id,on\n1,t\n", `a column of --json-columns is not JSON: "on" is "t"`},
-		{Options{Format: JSONL}, `{"key":"k","value":"v","ttl":"soon"}`, string(BadTTL) + `: "soon"`},
-		{Options{Format: JSONL}, `{"key":"k","value":"v","ttl":2147483648}`, string(BadTTL) + `: "2147483648"`},
-		{Options{Format: JSONL}, `{"key":"k","value":"v","expires":"01/12/2037"}`, string(BadDate) + `: "01/12/2037"`},
-		{Options{Format: JSONL}, `{"key":"k","value":"v","expires":"0000-00-00 00:00:00"}`, string(BadDate) + `: "0000-00-00 00:00:00" is the zero date of MySQL; NULL or 0 is never`},
+		{Options{Format: JSONL}, `{"key":"k","value":"v","ttl":"soon"}`, string(BadTTL) + `: "soon" in "ttl"`},
+		{Options{Format: CSV, Key: "1", Value: "2", TTLColumn: "3"}, "k,v,\"30 days\"\n", string(BadTTL) + `: "30 days" in column 3`},
+		{Options{Format: CSV, Header: true, Key: "a", Value: "b", ExpiresColumn: "c"}, "a,b,c\nk,v,9999-12-31\n", string(FarDate) + `: "9999-12-31" in "c"`},
+		{Options{Format: JSONL}, `{"key":"k","value":"v","ttl":2147483648}`, string(BadTTL) + `: "2147483648" in "ttl"`},
+		{Options{Format: JSONL}, `{"key":"k","value":"v","expires":"01/12/2037"}`, string(BadDate) + `: "01/12/2037" in "expires"`},
+		{Options{Format: JSONL}, `{"key":"k","value":"v","expires":"0000-00-00 00:00:00"}`, string(BadDate) + `: "0000-00-00 00:00:00" in "expires" is the zero date of MySQL; NULL or 0 is never`},
 	} {
 		test.options.ValueMax = 1 << 20
 		p, err := New(test.options)

@@ -145,14 +145,6 @@ func (r *Row) reject(reason Reason, at int) Kind {
 	return Reject
 }
 
-// rejectWord is reject with the word that is wrong, unless it is empty, and why.
-func (r *Row) rejectWord(reason Reason, at int, word []byte, why string) Kind {
-	if len(word) > 0 {
-		r.Detail = fmt.Sprintf("%.64q%s", word, why)
-	}
-	return r.reject(reason, at)
-}
-
 // rejectFor is reject with a detail of the reason.
 func (r *Row) rejectFor(reason Reason, at int, format string, args ...any) Kind {
 	r.Detail = fmt.Sprintf(format, args...)
