@@ -96,7 +96,7 @@ SET autocommit = 0;
 				want = want.null("NULL")
 			}
 			counts, _, items := want.outcome()
-			s := start(t, stock(t))
+			s := start(t, stock(t), "-m", "1024")
 			args := append([]string{"--from", "outfile", "--key", "1", "--value", "3"}, test.load...)
 			s.outcome(nil, counts, append(args, file)...)
 			s.holds(items)
@@ -141,7 +141,7 @@ func loadDataRead(t *testing.T, m mariadb) {
 			m.execute(t, fmt.Sprintf("USE test; CREATE TABLE %s (id VARBINARY(255) PRIMARY KEY, v LONGBLOB); LOAD DATA INFILE '%s' IGNORE INTO TABLE %[1]s CHARACTER SET binary FIELDS %[3]s", name, file, test.fields))
 			back := m.rows(t, "v", "test."+name+" WHERE id REGEXP '^random[0-9]+$'")
 
-			s := start(t, stock(t))
+			s := start(t, stock(t), "-m", "1024")
 			l := s.accounted(nil, "--from", "outfile", "--mode", "add", "--key", "1", "--value", "2",
 				"--delimiter", test.delimiter, "--quote", test.quote, "--escape", test.escape, file)
 			same := 0
