@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"memcached-backdoor/client/unpack"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/record"
 )
@@ -65,9 +66,9 @@ func (l *loading) loadAll(sources []*source, all *outcome) error {
 }
 
 // resumable reports whether memcached remembers where the load of a source has ended: that of a file, when some of its
-// rows were stored or rejected, but not all.
+// rows were stored or rejected, but not all, and that memcached reads itself.
 func (s *source) resumable(counts *door.Load) bool {
-	if counts == nil || counts.DryRun || !counts.Canceled || counts.Rows+counts.Resumed == 0 {
+	if counts == nil || counts.DryRun || !counts.Canceled || counts.Rows+counts.Resumed == 0 || s.packed != unpack.None {
 		return false
 	}
 	_, isFile := s.size(0)

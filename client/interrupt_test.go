@@ -204,6 +204,9 @@ func TestInterruptedFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(dir, "c.tsv.gz"), gzipped(t, "a\t1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	const (
 		rows    = "3 rows read: 3 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n"
 		nothing = "0 rows read: 0 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n"
@@ -223,6 +226,7 @@ func TestInterruptedFile(t *testing.T) {
 		{"the second file", []string{"a.tsv", "b.tsv"}, some, "4 rows read: 4 stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n",
 			"hint: the same command with --resume, and without the files before b.tsv, continues where this one has ended\n"},
 		{"a dry run", []string{"--dry-run", "a.tsv"}, trial, "3 rows read: 3 would be stored, 0 rejected, 0 skipped (0 B in 0.00 s), interrupted\n", ""},
+		{"compressed", []string{"c.tsv.gz"}, some, rows, ""},
 		{"complete", []string{"a.tsv"}, door.Load{Rows: 3, Stored: 3}, rows, ""},
 		{"not begun", []string{"a.tsv"}, door.Load{Canceled: true}, nothing, ""},
 		{"fill", []string{"fill", "--count", "9"}, some, "3 rows read: 3 stored, 0 rejected, 0 skipped (0.00 s), interrupted\n", ""},
