@@ -172,6 +172,8 @@ var texts = []struct {
 	{pdfFile, func(_ Format, text []byte) bool { return pdfBegin.Match(text) }},
 	{image, func(_ Format, text []byte) bool { return imageBegin.Match(text) }},
 	{pemFile, func(_ Format, text []byte) bool { return bytes.HasPrefix(text, []byte("-----BEGIN ")) }},
+	{patchFile, func(_ Format, text []byte) bool { return patchBegin.Match(text) }},
+	{arFile, func(_ Format, text []byte) bool { return bytes.HasPrefix(text, []byte("!<arch>\n")) }},
 	{redisFile, func(_ Format, text []byte) bool { return aofBegin.Match(text) }},
 }
 
@@ -193,6 +195,7 @@ var (
 	verticalBegin = regexp.MustCompile(`^(\*{5,} *\d+\. row \*{5,}|-\[ RECORD \d+ \]|─+\[ RECORD)`)
 	pdfBegin      = regexp.MustCompile(`^(%PDF-\d|%!PS|\{\\rtf\d)`)
 	imageBegin    = regexp.MustCompile(`^(P[1-7]\s+(#[^\n]*\n\s*)*(\d+\s|WIDTH )|/\* XPM \*/|#define \S+_width |id=ImageMagick\s)`)
+	patchBegin    = regexp.MustCompile(`^(diff -[^\n]*\n|--- [^\n]+\n\+\+\+ |\*\*\* [^\n]+\n--- )`)
 	aofBegin      = regexp.MustCompile(`^\*\d+\r\n\$\d+\r\n`)
 )
 

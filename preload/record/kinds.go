@@ -34,6 +34,7 @@ var (
 	sqliteFile  = kind{"a database of SQLite", exportLite}
 	pgDump      = kind{"an archive of pg_dump", exportPSQL}
 	tarFile     = kind{"an archive of tar", "tar -xOf FILE MEMBER | client load --from FORMAT"}
+	arFile      = kind{what: "an archive of ar"}
 	redisFile   = kind{"a file of Redis", "read the keys with redis-cli, and write a key, a tab and a value a line"}
 	image       = kind{what: "an image"}
 	utf16Text   = kind{"UTF-16 text", "iconv -f UTF-16LE -t UTF-8 FILE | client load --from FORMAT (or UTF-16BE)"}
@@ -51,6 +52,7 @@ var (
 	tableText    = kind{"a table for people to read, with borders", exportAny}
 	verticalText = kind{`rows for people to read, a column on each line (mysql's \G, psql's \x)`, exportAny}
 	pdfFile      = kind{what: "a document (PDF, PostScript or RTF)"}
+	patchFile    = kind{"a patch, as diff and git diff write", "load the file that it is about"}
 	pemFile      = kind{what: "a key or a certificate (PEM)"}
 )
 
