@@ -16,7 +16,6 @@ type date struct {
 // dates parses dates, and remembers what there is to say of how they were read.
 type dates struct {
 	units    [len(dateUnits)]bool // that a number had
-	early    bool                 // there was a number below earlyMax
 	zoneless bool                 // there was a date without a time zone
 }
 
@@ -31,10 +30,6 @@ var dateUnits = [...]struct {
 	{"microseconds", 1e15, 1e6},
 	{"nanoseconds", 1e18, 1e9},
 }
-
-// earlyMax is the first date in seconds with ten digits, in 2001. Below it are times to live, years, and days such as
-// 20371201, which all have expired as dates.
-const earlyMax = 1e9
 
 // parse parses a date: a number, as databases write timestamps, or as RFC 3339 has it. why is what is wrong with it
 // beyond its form.
@@ -66,7 +61,6 @@ func (d *dates) number(n int64) date {
 			return date{seconds: n / unit.perSecond, nanoseconds: n % unit.perSecond * (1e9 / unit.perSecond)}
 		}
 	}
-	d.early = d.early || 0 < n && n < earlyMax
 	return date{seconds: n, never: n == 0}
 }
 
@@ -140,9 +134,6 @@ func (d *dates) notes() (notes []string) {
 		if d.units[i] {
 			notes = append(notes, fmt.Sprintf("dates of %d digits were read as %s since 1970", len(strconv.FormatInt(unit.first, 10)), unit.name))
 		}
-	}
-	if d.early {
-		notes = append(notes, "dates of fewer than 10 digits were read as seconds since 1970, and have expired: a time to live is not a date (--ttl-column, or the member ttl), and a day is written as 2037-12-01")
 	}
 	if d.zoneless {
 		notes = append(notes, "dates without a time zone were read as UTC: behind another date, its zone is as in 2037-12-01 00:00:00+02:00")
