@@ -19,6 +19,10 @@ type dates struct {
 	zoneless bool                 // there was a date without a time zone
 }
 
+// firstDate is the first date but 0 that is taken in seconds: 9 digits, in 1973. What is less is none that was meant to
+// have passed, and its rows would all be skipped.
+const firstDate = 1e8
+
 // dateUnits are the units of numbers with more digits than a date in seconds has. All of them begin in 2001, so that a
 // date far ahead in seconds, such as 253402300799 for the end of 9999, is not taken for one that has passed.
 var dateUnits = [...]struct {
@@ -36,6 +40,9 @@ var dateUnits = [...]struct {
 func (d *dates) parse(text string) (when date, why string, ok bool) {
 	if strings.LastIndexByte(text, '-') <= 0 { // else ParseInt fails, which costs more than a timestamp
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			if 0 < n && n < firstDate {
+				return date{}, " would be in 1970 or soon after: ttl or --ttl-column is a time to live, and a day has hyphens", false
+			}
 			return d.number(n), "", true
 		}
 	}
