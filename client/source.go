@@ -118,7 +118,7 @@ func (s *source) progress(counts *door.Load) *door.Load {
 // format is the format that follows from the file extension, without that of a compressed
 // file; "": unknown.
 func (s *source) format() record.Format {
-	if format, ok := record.FormatOf(unpack.TrimExtension(s.name)); ok {
+	if format, ok := record.FormatOf(s.name); ok {
 		return format
 	}
 	return ""

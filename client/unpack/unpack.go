@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -100,17 +97,6 @@ func hasLineFeed16(head []byte) bool {
 		}
 	}
 	return false
-}
-
-// extensions are those of compressed files.
-var extensions = []string{".gz", ".zst", ".xz", ".bz2"}
-
-// TrimExtension removes the extension of a compressed file from a name.
-func TrimExtension(name string) string {
-	if ext := filepath.Ext(name); slices.Contains(extensions, strings.ToLower(ext)) {
-		return strings.TrimSuffix(name, ext)
-	}
-	return name
 }
 
 // memoryMax is how many bytes of what was decompressed data may refer to: the decoder keeps as many. The command zstd has

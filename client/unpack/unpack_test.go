@@ -242,15 +242,6 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
-func TestTrimExtension(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]string{"a.csv.gz": "a.csv", "a.CSV.GZ": "a.CSV", "a.jsonl.zst": "a.jsonl", "a.xz": "a", "a.bz2": "a", "a.csv": "a.csv", "gz": "gz"} {
-		if got := TrimExtension(name); got != want {
-			t.Errorf("%s: %s", name, got)
-		}
-	}
-}
-
 // TestLook: a look takes nothing, waits for the first bytes, and takes the end as one.
 func TestLook(t *testing.T) {
 	t.Parallel()
