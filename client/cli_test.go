@@ -39,3 +39,28 @@ func TestTimeToLive(t *testing.T) {
 		}
 	}
 }
+
+// TestEmptyOption: an option with an empty value is refused, for it would count as not given.
+func TestEmptyOption(t *testing.T) {
+	for args, want := range map[string]string{
+		"load --key=": "--key is empty", "load --rejects=": "--rejects is empty", "dump --prefix=": "--prefix is empty", "--door= status": "--door is empty",
+		"load": "", "load --quote= --escape=": "", "load --key=id": "",
+	} {
+		var line commandLine
+		parser, err := newParser(&line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, err := parser.Parse(strings.Fields(args))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if err := emptyOption(ctx); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", args, got, want)
+		}
+	}
+}

@@ -51,7 +51,22 @@ func run(args []string) int {
 		}
 		return report(usageError{err}, selected(ctx))
 	}
+	if err := emptyOption(ctx); err != nil {
+		return report(err, selected(ctx))
+	}
 	return report(ctx.Run(&line), selected(ctx))
+}
+
+// emptyOption refuses an option whose value is empty, such as --key "$UNSET": it would mean that the option was not given.
+// No quote and no escape are said so.
+func emptyOption(ctx *kong.Context) error {
+	for _, flag := range ctx.Flags() {
+		text, ok := ctx.FlagValue(flag).(string)
+		if ok && text == "" && flag.Set && flag.Name != "quote" && flag.Name != "escape" {
+			return usageError{fmt.Errorf("--%s is empty", flag.Name)}
+		}
+	}
+	return nil
 }
 
 // selected is the command that was chosen, "" if none was.

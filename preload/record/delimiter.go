@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -27,9 +28,14 @@ func (t *table) begin(content []byte, row *Row) (kind Kind, ended bool) {
 	}
 	defer func() { t.names, t.index = nil, nil }()
 	var fitting []byte
+	var possible byte
 	for _, other := range []byte(otherDelimiters) {
-		if fits, byName := t.fits(content, d, other); fits && (byName || !t.outsideQuotes(content, d, ',')) {
+		switch fits, byName := t.fits(content, d, other); {
+		case !fits:
+		case byName || !t.outsideQuotes(content, d, ','):
 			fitting = append(fitting, other)
+		default:
+			possible = other
 		}
 	}
 	comma, byName := t.fits(content, d, ',')
@@ -38,12 +44,16 @@ func (t *table) begin(content []byte, row *Row) (kind Kind, ended bool) {
 		return 0, false
 	case !comma && len(fitting) == 1:
 		d.delimiter = fitting[0]
+		t.delimiterNote = fmt.Sprintf("columns are separated by %s, as the first row shows; rejected rows that are loaded again may not show it: --delimiter %[1]s says it", shellWord(d.delimiter))
 		return 0, false
 	}
 	if other := t.doubt(content, d, comma); other != 0 {
 		word := shellWord(other)
 		return row.fail(optionError("--delimiter "+word+" or --delimiter , says which it is",
 			"columns may be separated by %s or by commas; the first row is %.64q", word, content)), true
+	}
+	if possible != 0 {
+		t.delimiterNote = fmt.Sprintf("columns were read as separated by commas; the first row has as many with %s, which --delimiter %[1]s says: %.64q", shellWord(possible), content)
 	}
 	return 0, false
 }

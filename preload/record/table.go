@@ -44,6 +44,8 @@ type table struct {
 	quoted *quoted // the splitter, if it is that; else nil
 	isDump bool    // the first row was dumpHeader
 
+	delimiterNote string // what a person should know of the delimiter that was chosen; "": nothing
+
 	// Of psql: the next line is the input's first, or behind \. , which ends the rows of a table.
 	outside, second bool
 }
@@ -164,6 +166,9 @@ func (t *table) notes() (notes []string) {
 	}
 	if n, ok := t.splitter.(noter); ok {
 		notes = n.notes()
+	}
+	if t.delimiterNote != "" {
+		notes = append(notes, t.delimiterNote)
 	}
 	return append(notes, t.dates.notes()...)
 }
