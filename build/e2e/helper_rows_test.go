@@ -189,7 +189,8 @@ func (d *drawer) key(i int) string {
 		}
 		return text
 	}
-	key := fmt.Sprint(good(), "-", i, "-", good())
+	// In the first row a byte order mark would be taken off.
+	key := strings.TrimLeft(fmt.Sprint(good(), "-", i, "-", good()), "\ufeff")
 	switch d.IntN(50) {
 	case 0:
 		bad := []string{" ", "\t", "\n", "\r", "\r\n", "\x01", "\x1f", "\x7f", "\x0b"}

@@ -35,11 +35,8 @@ type noter interface{ notes() []string }
 
 // Notes are sentences about the rows that were parsed: what a person should know of how they were read.
 func (p *Parser) Notes() (notes []string) {
-	switch p.format.(type) {
-	case *raw, *encodedRaw:
-		if p.marked {
-			notes = append(notes, "a byte order mark (EF BB BF) before the first key was taken off")
-		}
+	if p.marked && p.options.beginsWithData() {
+		notes = append(notes, "a byte order mark (EF BB BF) before the first row was taken off")
 	}
 	if n, ok := p.format.(noter); ok {
 		notes = append(notes, n.notes()...)
@@ -48,6 +45,11 @@ func (p *Parser) Notes() (notes []string) {
 		notes = append(notes, fmt.Sprintf("keys that were longer than %d bytes and were hashed: %d", meta.KeyMax, p.hashed))
 	}
 	return notes
+}
+
+// beginsWithData reports whether the input begins with what may be any bytes: no header, no brace and no command.
+func (o *Options) beginsWithData() bool {
+	return !o.Header && o.Format != JSONL && o.Format != Memcached && o.Format != Dump
 }
 
 // RowMax is the length of the longest row, in bytes; a longer one is to be cut.
