@@ -30,10 +30,15 @@ copyright() {
         sort -u | while read -r module directory; do licensed "$module" "$directory"; done
 }
 
-# licensed NAME DIRECTORY: the license of what is in a directory.
+# licensed NAME DIRECTORY: the license of what is in a directory. Debian has the text of Apache's license itself (Debian Policy,
+# 12.5).
 licensed() {
     printf '\n%s, which is linked into it, under this one:\n\n' "$1"
-    cat "$(find "$2" -maxdepth 1 \( -name 'LICENSE*' -o -name 'COPYING*' \) -print -quit)"
+    awk '
+        /^ *Apache License$/ { print "Apache License, Version 2.0: /usr/share/common-licenses/Apache-2.0"; left = 1 }
+        !left
+        /limitations under the License/ { left = 0 }
+    ' "$(find "$2" -maxdepth 1 \( -name 'LICENSE*' -o -name 'COPYING*' \) -print -quit)"
 }
 
 changelog() {
