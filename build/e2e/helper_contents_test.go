@@ -213,6 +213,10 @@ func (rows contents) inserted(into, id, text string) string {
 	var sql strings.Builder
 	keys := slices.Sorted(maps.Keys(rows))
 	rand.New(rand.NewPCG(exportSeed(), 0)).Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	// A first line that is no row, such as one with a control byte in its key, can be a foreign file.
+	if at := slices.Index(keys, "plain"); at > 0 {
+		keys[0], keys[at] = keys[at], keys[0]
+	}
 	began := -1
 	for _, key := range keys {
 		value := rows[key]
