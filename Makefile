@@ -106,8 +106,8 @@ test: test-needs hosts build build/backdoor-faulty.so arm64 ## everything that p
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 10m ./client/... ./preload/...
 	$(GO) test -C build/bench -count=1 ./...
-	$(GO) test -count=1 -timeout 20m -parallel 8 ./build/e2e
-	@build/fuzz.sh 1s
+	$(GO) test -count=1 -timeout 15m -parallel 8 ./build/e2e
+	@build/fuzz.sh 3s
 
 .PHONY: test-race
 test-race: test-needs ## the unit tests, watched by Go's race detector

@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"memcached-backdoor/preload/door"
 )
 
@@ -68,11 +66,7 @@ func TestFaultOfMemcachedEndsIt(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		for _, signal := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE} {
 			s := start(t, h.program)
-			// A fault is the thread's that has it; kill(2) may choose one of Go's.
-			if err := unix.Tgkill(s.pid(), s.pid(), signal); err != nil {
-				t.Fatal(err)
-			}
-			if status := s.end(0); !status.Signaled() || status.Signal() != signal {
+			if status := s.end(signal); !status.Signaled() || status.Signal() != signal {
 				t.Errorf("%v: it ended with %v\n%s", signal, status, s.output.String())
 			}
 		}
