@@ -27,6 +27,8 @@ func (q *quoted) judge(fields []field, row []byte, reason Reason, at int) (_ Rea
 			reason = OutfileQuote
 		}
 		return reason, at, false
+	case !found && !q.quotes:
+		return "", 0, false
 	case !found:
 		q.proven = bytes.IndexByte(row, '\n') >= 0 || anyCoded(fields)
 		return "", 0, false

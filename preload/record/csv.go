@@ -15,8 +15,9 @@ const (
 type quoted struct {
 	dialect
 	state   quotedState
-	scanned int // bytes that state is about
-	line    int // between scanned and this there is no line feed
+	scanned int  // bytes that state is about
+	line    int  // between scanned and this there is no line feed
+	quotes  bool // the row that was split has a field in quotes
 
 	backslashes
 }
@@ -99,8 +100,10 @@ func (q *quoted) drop(data []byte) {
 }
 
 func (q *quoted) split(fields []field, row []byte) ([]field, Reason, int) {
+	q.quotes = false
 	for at := 0; ; {
 		if at < len(row) && row[at] == q.quote && q.quote != 0 {
+			q.quotes = true
 			f := field{at: at + 1}
 			for f.end = f.at; ; {
 				n := bytes.IndexByte(row[f.end:], q.quote)

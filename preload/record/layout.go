@@ -238,16 +238,16 @@ func (l *layout) keyText(row *Row, data []byte, fields []field) Kind {
 }
 
 func (l *layout) checkKey(row *Row, data []byte, fields []field) Kind {
-	own := row.Key
-	reason, at := badKey(own.Of(data))
+	ownAt, isMade := row.Key.At, row.Key.Made != nil
+	reason, at := badKey(row.Key.Of(data))
 	if row.Binary || !l.keys.own() {
 		reason, at = l.keys.replace(row, data, reason, at)
 	}
 	if reason != "" {
-		if own.Made != nil {
+		if isMade {
 			at = fields[l.keyField(fields)].at
 		} else {
-			at += own.At
+			at += ownAt
 		}
 		return row.reject(reason, at)
 	}
@@ -287,7 +287,7 @@ func (l *layout) text(row *Row, data []byte, fields []field, t template, to *Byt
 		if p.column < 0 {
 			continue
 		}
-		f := fields[p.column]
+		f := &fields[p.column]
 		if f.absent {
 			return row.rejectFor(NoMember, 0, "%.64q", l.columns[p.column])
 		}
@@ -297,7 +297,7 @@ func (l *layout) text(row *Row, data []byte, fields []field, t template, to *Byt
 		}
 	}
 	if len(t) == 1 && t[0].column >= 0 {
-		if f := fields[t[0].column]; !f.coded || f.null {
+		if f := &fields[t[0].column]; !f.coded || f.null {
 			*to = Bytes{At: f.at, Len: f.end - f.at}
 			if f.null && l.options.Null == NullEmpty {
 				to.Len = 0

@@ -29,13 +29,14 @@ type splitter interface {
 type table struct {
 	splitter
 	layout
-	names  []string // the header's
-	index  []int    // of layout.columns in the row; nil: not known yet
-	last   int      // the largest index
-	isJSON []bool   // by a field's index: it holds JSON itself; nil: none does
-	fields []field  // of the row
-	chosen []field  // of these, layout.columns
-	field  []byte   // the text of one of them
+	names   []string // the header's
+	index   []int    // of layout.columns in the row; nil: not known yet
+	last    int      // the largest index
+	inOrder bool     // index is 0, 1, …
+	isJSON  []bool   // by a field's index: it holds JSON itself; nil: none does
+	fields  []field  // of the row
+	chosen  []field  // of these, layout.columns
+	field   []byte   // the text of one of them
 
 	headerCut bool // the header was too long
 
@@ -117,12 +118,13 @@ func (t *table) parse(content []byte, row *Row) Kind {
 	} else if len(t.fields) > n && (t.names != nil || t.pair()) {
 		return row.rejectFor(MoreColumn, t.fields[n].at, "%d instead of %d", len(t.fields), n)
 	}
-	kind := t.record(row, content, t.choose())
+	chosen := t.choose()
+	kind := t.record(row, content, chosen)
 	if kind == Item && t.json {
 		kind = t.object(content, row)
 	}
 	if kind == Reject {
-		t.known(row, content, t.chosen)
+		t.known(row, content, chosen)
 	}
 	return kind
 }
@@ -173,7 +175,11 @@ func (t *table) notes() (notes []string) {
 	return append(notes, t.dates.notes()...)
 }
 
+// choose returns the fields that are layout.columns.
 func (t *table) choose() []field {
+	if t.inOrder {
+		return t.fields[:len(t.index)]
+	}
 	t.chosen = t.chosen[:0]
 	for _, i := range t.index {
 		t.chosen = append(t.chosen, t.fields[i])
@@ -234,8 +240,8 @@ func (r *Row) fail(err error) Kind {
 
 // resolve finds the columns that are used. A number is a column also if there are names.
 func (t *table) resolve() error {
-	t.index, t.last = make([]int, 0, len(t.columns)), -1
-	for _, name := range t.columns {
+	t.index, t.last, t.inOrder = make([]int, 0, len(t.columns)), -1, true
+	for i, name := range t.columns {
 		at := slices.Index(t.names, name)
 		if at < 0 {
 			n, ok := columnNumber(name)
@@ -245,6 +251,7 @@ func (t *table) resolve() error {
 			at = n - 1
 		}
 		t.index = append(t.index, at)
+		t.inOrder = t.inOrder && at == i
 		t.last = max(t.last, at)
 	}
 	if len(t.jsonColumns) > 0 {
