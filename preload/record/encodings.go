@@ -149,27 +149,3 @@ func (l *layout) fromBase64(row *Row, data []byte, f field, to *Bytes) Kind {
 	*to = made(l.made[at:len(l.made):len(l.made)])
 	return Item
 }
-
-// encodedRaw is the format raw with values that are to be decoded. A row that is cut has its value as it is.
-type encodedRaw struct {
-	raw
-	value []byte
-}
-
-func newRaw(o Options) format {
-	if o.Decode == "" {
-		return &raw{options: o, keys: newKeys(&o)}
-	}
-	r := &encodedRaw{raw: raw{options: o, keys: newKeys(&o)}}
-	r.ignore()
-	return r
-}
-
-func (r *encodedRaw) parse(line []byte, row *Row) Kind {
-	kind := r.raw.parse(line, row)
-	if kind == Item {
-		r.value, kind = row.decode(&r.options, r.value[:0], row.Value.Of(line), row.Value.At, true)
-		row.Known = kind == Reject
-	}
-	return kind
-}
