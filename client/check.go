@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/host"
 )
@@ -116,7 +117,7 @@ func examine(file *os.File, path string) (*host.Facts, error) {
 		return nil, &host.Unsupported{Reason: "the file is empty", Hint: whatBinaryIs}
 	case bytes.HasPrefix(line, []byte("#!")):
 		return nil, &host.Unsupported{
-			Reason: fmt.Sprintf("this is a script: %q", line),
+			Reason: "this is a script: " + clip.Quote(line),
 			Hint:   "check the program that it starts, such as /usr/bin/memcached",
 		}
 	case ok && refused.Hint == "":

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/record"
 
@@ -189,7 +190,7 @@ func (t *timeToLive) UnmarshalText(text []byte) error {
 	case seconds < 0:
 		return errors.New("a time to live cannot be negative")
 	case seconds > record.TTLMax:
-		return fmt.Errorf("a time to live of %.64q is too long: at most %d s, which is 68 years", text, record.TTLMax)
+		return fmt.Errorf("a time to live of %s is too long: at most %d s, which is 68 years", clip.Quote(text), record.TTLMax)
 	default:
 		*t = timeToLive(seconds)
 	}

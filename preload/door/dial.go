@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/clip"
 )
 
 // maxPath is the longest path in a socket address, without the zero at its end.
@@ -196,7 +198,7 @@ func parseReply(data []byte) (Reply, error) {
 		return r, nil
 	}
 	return r, fail(CodeVersion, "use the client that came with the library in memcached",
-		"the library's reply is of a type that this client does not know: %q", clip(r.Type))
+		"the library's reply is of a type that this client does not know: %s", clip.Quote(r.Type))
 }
 
 // Peer is the process that made the door, 0 if that is outside our PID namespace (unix(7):

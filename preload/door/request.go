@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/record"
 )
@@ -80,7 +81,7 @@ func (r *Request) check() error {
 	case "":
 		return fail(CodeRequest, "", "the request does not say its op: load, dump or status")
 	default:
-		return fail(CodeRequest, hintNewer, "this library does not know the op %q", clip(r.Op))
+		return fail(CodeRequest, hintNewer, "this library does not know the op %s", clip.Quote(r.Op))
 	}
 	if err := r.checkOptions(); err != nil {
 		return err
@@ -118,7 +119,7 @@ func optionName(field reflect.StructField, v reflect.Value) string {
 
 func (r *Request) checkLoad() error {
 	if r.Mode != "" && !slices.Contains(record.Modes, r.Mode) {
-		return fail(CodeRequest, "the modes are "+record.List(record.Modes, " and "), "this library does not know the mode %q", clip(string(r.Mode)))
+		return fail(CodeRequest, "the modes are "+record.List(record.Modes, " and "), "this library does not know the mode %s", clip.Quote(r.Mode))
 	}
 	if _, err := limits.ParseMaxErrors(r.MaxErrors); err != nil {
 		return fail(CodeRequest, "a number of rows, or a part of them, such as 5%", "%v", err)
@@ -134,13 +135,4 @@ func (r *Request) checkLoad() error {
 			"the ttl is too large: %d s; the largest is %d s", r.TTL, record.TTLMax)
 	}
 	return nil
-}
-
-// clip shortens what a client sent before it goes into a message.
-func clip(s string) string {
-	const most = 64
-	if len(s) > most {
-		return s[:most]
-	}
-	return s
 }

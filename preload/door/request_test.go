@@ -3,7 +3,6 @@ package door
 import (
 	"errors"
 	"reflect"
-	"strings"
 	"testing"
 
 	"memcached-backdoor/preload/record"
@@ -121,10 +120,4 @@ func FuzzRequest(f *testing.F) {
 			t.Fatalf("invalid request: %+v", req)
 		}
 	})
-}
-
-func TestClip(t *testing.T) {
-	if got := clip(strings.Repeat("x", 65)); len(got) != 64 {
-		t.Errorf("%d bytes", len(got))
-	}
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/clip"
 )
 
 // Bounds on debug files; that of memcached 1.6.45 has 0.8 MB, and its .gnu_debugdata 6 kB.
@@ -129,7 +131,7 @@ func (s *sections) debugLink() (*debugLink, error) {
 	link := &debugLink{name: cString(data, maxName)}
 	at := (len(link.name) + 4) &^ 3 // the name, a zero byte, and zeros up to a multiple of four
 	if len(data) < at+4 || link.name == "" || link.name == "." || link.name == ".." || strings.Contains(link.name, "/") {
-		return nil, fmt.Errorf("it names no file: %.64q", data)
+		return nil, fmt.Errorf("it names no file: %s", clip.Quote(data))
 	}
 	link.crc = binary.LittleEndian.Uint32(data[at:])
 	return link, nil

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"memcached-backdoor/preload/clip"
 )
 
 // Options are the limits; the zero value has none. Their JSON is that of a request (package door).
@@ -35,13 +37,13 @@ func ParseMaxErrors(s string) (*MaxErrors, error) {
 	if number, ok := strings.CutSuffix(s, "%"); ok {
 		percent, err := strconv.ParseFloat(number, 64)
 		if err != nil || !(percent > 0 && percent <= 100) {
-			return nil, fmt.Errorf("%.32q of the rows cannot be rejected: more than 0 and at most 100 percent", s)
+			return nil, fmt.Errorf("%s of the rows cannot be rejected: more than 0 and at most 100 percent", clip.Quote(s))
 		}
 		return &MaxErrors{Percent: percent}, nil
 	}
 	rows, err := strconv.ParseUint(s, 10, 63)
 	if err != nil {
-		return nil, fmt.Errorf("%.32q is not a number of rows", s)
+		return nil, fmt.Errorf("%s is not a number of rows", clip.Quote(s))
 	}
 	return &MaxErrors{Rows: rows}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/clip"
 )
 
 // noChunk begins the answer to a row whose item was begun and got no memory for the
@@ -38,7 +39,7 @@ func outcomeOf(line []byte, command batch.Command) (outcome batch.Outcome, ok bo
 // removed tells whether the answer to "md" says that the key is not there any more.
 func removed(line []byte) bool { return string(line) == "HD" || string(line) == "NF" }
 
-func unexpected(line []byte) error { return fmt.Errorf("it answers %.80q", line) }
+func unexpected(line []byte) error { return fmt.Errorf("it answers %s", clip.Quote(line)) }
 
 // statistic takes "STAT name value" apart; the value may have spaces in it.
 func statistic(line []byte) (name, value string, ok bool) {

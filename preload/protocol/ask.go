@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/meta"
 )
 
@@ -42,7 +43,7 @@ func askAt(at Address) ([]map[string]string, error) {
 			return nil, err
 		}
 		if i == 0 && answers[0]["pid"] != strconv.Itoa(os.Getpid()) {
-			return nil, fmt.Errorf("another process answers, %.20q", answers[0]["pid"])
+			return nil, fmt.Errorf("another process answers, %s", clip.Quote(answers[0]["pid"]))
 		}
 	}
 	return answers, nil

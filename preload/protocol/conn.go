@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/poll"
 )
@@ -160,14 +161,14 @@ func (c *conn) line() ([]byte, error) {
 			return line, nil
 		}
 		if len(c.in) > maxLine {
-			return nil, fmt.Errorf("it answers %.80q and more", c.in)
+			return nil, fmt.Errorf("it answers %s", clip.Quote(c.in))
 		}
 		if _, err := c.poll(unix.POLLIN); err != nil {
 			return nil, err
 		}
 		if err := c.read(); err != nil {
 			if errors.Is(err, errClosed) && len(c.in) > 0 {
-				err = fmt.Errorf("%w after %.80q", err, c.in)
+				err = fmt.Errorf("%w after %s", err, clip.Quote(c.in))
 			}
 			return nil, err
 		}

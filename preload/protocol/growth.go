@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/host"
 	"memcached-backdoor/preload/meta"
 )
@@ -44,7 +45,7 @@ func fillOf(stats map[string]string) (fill, error) {
 	}
 	power, err := strconv.ParseUint(stats["hash_power_level"], 10, 6)
 	if err != nil || power > 40 {
-		return fill{}, fmt.Errorf("it states no size of its hash table: %.20q", stats["hash_power_level"])
+		return fill{}, fmt.Errorf("it states no size of its hash table: %s", clip.Quote(stats["hash_power_level"]))
 	}
 	f := fill{items: items, most: 3 << power / 2, growing: stats["hash_is_expanding"] != "0"}
 	if stats["slab_reassign_running"] == "1" {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/host"
 	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/slabs"
@@ -114,11 +115,11 @@ func (c *conn) greet() error {
 	}
 	c.greeted = time.Now()
 	if stats["pid"] != strconv.Itoa(os.Getpid()) {
-		return fmt.Errorf("another process answers, %.20q", stats["pid"])
+		return fmt.Errorf("another process answers, %s", clip.Quote(stats["pid"]))
 	}
 	// An older memcached would read the values of rows as commands.
 	if !host.HasMeta(stats["version"]) {
-		return fmt.Errorf("it states the version %.20q, whose meta commands are not known", stats["version"])
+		return fmt.Errorf("it states the version %s, whose meta commands are not known", clip.Quote(stats["version"]))
 	}
 	c.deletesCAS = host.DeletesByCAS(stats["version"])
 	if c.clock, err = strconv.ParseInt(stats["time"], 10, 64); err != nil {

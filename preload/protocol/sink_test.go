@@ -164,7 +164,7 @@ func TestExchange(t *testing.T) {
 		},
 		{
 			name: "an endless line", options: batch.Row{Command: batch.Set}, rows: []string{"a\t1"},
-			sent: "ms a 1 q\r\n1\r\nmn\r\n", answers: strings.Repeat("x", 3*maxLine), err: "and more",
+			sent: "ms a 1 q\r\n1\r\nmn\r\n", answers: strings.Repeat("x", 3*maxLine), err: "…",
 		},
 		{
 			name: "beyond 2038", options: batch.Row{Command: batch.Set, TTL: maxDate}, rows: []string{"a\t1"}, err: "2038",

@@ -3,6 +3,8 @@ package record
 import (
 	"fmt"
 	"strings"
+
+	"memcached-backdoor/preload/clip"
 )
 
 // rejectJSON rejects a row that is not JSON, from the offset bad on.
@@ -52,7 +54,7 @@ func missing(name string, content []byte, from int) string {
 			names = append(names, "…")
 			return false
 		}
-		names = append(names, fmt.Sprintf("%.64q", nameOf(content, f)))
+		names = append(names, clip.Quote(nameOf(content, f)))
 		return true
 	})
 	if len(names) == 0 {
@@ -78,7 +80,7 @@ func rowsIn(content []byte, from int) (found string) {
 		if len(name) > 64 || strings.Contains(name, "'") {
 			filter = ".[]"
 		}
-		found = fmt.Sprintf("the rows seem to be in %.64q: jq -c '%s[]' writes one on each line", name, filter)
+		found = fmt.Sprintf("the rows seem to be in %s: jq -c '%s[]' writes one on each line", clip.Quote(name), filter)
 		return false
 	})
 	return found

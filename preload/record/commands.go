@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"strconv"
 
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/meta"
 )
 
@@ -217,7 +218,7 @@ func (r *Row) classic(head *command) Kind {
 	}
 	flags, err := strconv.ParseUint(string(head.word(2)), 10, 32)
 	if err != nil {
-		return r.rejectFor(BadFlags, head.words[2].at, "%.64q", head.word(2))
+		return r.rejectFor(BadFlags, head.words[2].at, "%s", clip.Quote(head.word(2)))
 	}
 	r.Flags = uint32(flags)
 	return r.exptime(head.word(3), head.words[3].at)
@@ -228,7 +229,7 @@ func (r *Row) exptime(text []byte, at int) Kind {
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	switch {
 	case err != nil:
-		return r.rejectFor(BadExptime, at, "%.64q", text)
+		return r.rejectFor(BadExptime, at, "%s", clip.Quote(text))
 	case n > meta.RelativeMax:
 		return r.expireAt(date{seconds: n}, at)
 	}
@@ -277,7 +278,7 @@ func (c *commands) meta(head *command, row *Row) Kind {
 func (c *commands) binary(text []byte, at int, row *Row) Kind {
 	var err error
 	if c.key, err = base64.StdEncoding.AppendDecode(c.key[:0], text); err != nil {
-		return row.rejectFor(BadBase64, at, "%.64q", text)
+		return row.rejectFor(BadBase64, at, "%s", clip.Quote(text))
 	}
 	row.Key, row.Binary = made(c.key), true
 	return Item
@@ -289,7 +290,7 @@ func (c *commands) flag(flag byte, token []byte, at int, row *Row, head *command
 	case 'F':
 		n, err := strconv.ParseUint(string(token), 10, 32)
 		if err != nil {
-			return row.rejectFor(BadFlags, at, "%.64q", token)
+			return row.rejectFor(BadFlags, at, "%s", clip.Quote(token))
 		}
 		row.Flags = uint32(n)
 	case 'T':
@@ -303,7 +304,7 @@ func (c *commands) flag(flag byte, token []byte, at int, row *Row, head *command
 		case "R", "r", "replace":
 			row.Command = Replace
 		default:
-			return row.rejectFor(BadFlag, at, "the mode %.64q", token)
+			return row.rejectFor(BadFlag, at, "the mode %s", clip.Quote(token))
 		}
 	case 'b':
 		return c.binary(head.word(1), head.words[1].at, row)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"memcached-backdoor/preload/clip"
 )
 
 // otherDelimiters are what spreadsheets write instead of commas.
@@ -50,10 +52,10 @@ func (t *table) begin(content []byte, row *Row) (kind Kind, ended bool) {
 	if other := t.doubt(content, d, comma); other != 0 {
 		word := shellWord(other)
 		return row.fail(optionError("--delimiter "+word+" or --delimiter , says which it is",
-			"columns may be separated by %s or by commas; the first row is %.64q", word, content)), true
+			"columns may be separated by %s or by commas; the first row is %s", word, clip.Quote(content))), true
 	}
 	if possible != 0 {
-		t.delimiterNote = fmt.Sprintf("columns were read as separated by commas; the first row has as many with %s, which --delimiter %[1]s says: %.64q", shellWord(possible), content)
+		t.delimiterNote = fmt.Sprintf("columns were read as separated by commas; the first row has as many with %s, which --delimiter %[1]s says: %s", shellWord(possible), clip.Quote(content))
 	}
 	return 0, false
 }

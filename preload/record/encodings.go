@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+
+	"memcached-backdoor/preload/clip"
 )
 
 // Encoding is how a value's bytes are written as text.
@@ -100,7 +102,7 @@ func (r *Row) decode(o *Options, dst, text []byte, at int, plain bool) ([]byte, 
 		if plain {
 			at += bad
 		}
-		return dst, r.rejectFor(reason, at, "%.64q at byte %d of %d", text[bad:], bad+1, len(text))
+		return dst, r.rejectFor(reason, at, "%s at byte %d of %d", clip.Quote(text[bad:]), bad+1, len(text))
 	}
 	r.Value = made(dst[from:len(dst):len(dst)])
 	r.Oversize = r.Value.Len > o.ValueMax

@@ -2,9 +2,10 @@ package record
 
 import (
 	"bytes"
-	"fmt"
 	"regexp"
 	"unicode/utf8"
+
+	"memcached-backdoor/preload/clip"
 )
 
 // lookMax is how many bytes are looked at in front of the first row.
@@ -111,7 +112,7 @@ func (l *look) uncertain(head []byte) *kind {
 	}
 	if delimiter != "" && !l.doubt {
 		if field, _, _ := bytes.Cut(line, []byte(delimiter)); bytes.ContainsFunc(field, isControl) {
-			return &kind{what: fmt.Sprintf("a binary file, which begins with %.48q", line[:min(len(line), 16)])}
+			return &kind{what: "a binary file, which begins with " + clip.QuoteN(line, 16)}
 		}
 	}
 	return nil

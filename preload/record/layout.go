@@ -2,10 +2,11 @@ package record
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"memcached-backdoor/preload/clip"
 )
 
 // A field is what a row has in a column.
@@ -177,7 +178,7 @@ func (l *layout) shownColumn(at int) string {
 	if _, ok := columnNumber(name); ok && l.options.Format != JSONL {
 		return "column " + name
 	}
-	return fmt.Sprintf("%.64q", name)
+	return clip.Quote(name)
 }
 
 // columnNumber parses the number of a column, from 1.
@@ -289,7 +290,7 @@ func (l *layout) text(row *Row, data []byte, fields []field, t template, to *Byt
 		}
 		f := &fields[p.column]
 		if f.absent {
-			return row.rejectFor(NoMember, 0, "%.64q", l.columns[p.column])
+			return row.rejectFor(NoMember, 0, "%s", clip.Quote(l.columns[p.column]))
 		}
 		if f.null && l.options.Null == NullSkip {
 			row.Reason = NullValue
@@ -373,7 +374,7 @@ func (l *layout) rest(row *Row, data []byte, fields []field) Kind {
 // rejectColumn is reject with the text of a column, its name, and why it is wrong.
 func (l *layout) rejectColumn(row *Row, reason Reason, data []byte, fields []field, column, at int, why string) Kind {
 	f := fields[column]
-	return row.rejectFor(reason, at, "%.64q in %s%s", data[f.at:min(f.end, f.at+256)], l.shownColumn(column), why)
+	return row.rejectFor(reason, at, "%s in %s%s", clip.Quote(data[f.at:f.end]), l.shownColumn(column), why)
 }
 
 // lifetime sets the time to live to that of the row, whose text is word at at, or of the options.

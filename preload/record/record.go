@@ -4,8 +4,8 @@ package record
 
 import (
 	"fmt"
-	"unicode/utf8"
 
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/meta"
 )
 
@@ -168,7 +168,7 @@ func near(data []byte, at int) string {
 	if at == len(data) {
 		return "it ends there"
 	}
-	return fmt.Sprintf("%.*q", most, data[at:min(at+most*utf8.UTFMax, len(data))])
+	return clip.QuoteN(data[at:], most)
 }
 
 // badKey returns the reason to reject a key, and its offset in the key. Keys follow the rules of the text protocol

@@ -3,10 +3,11 @@ package record
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"memcached-backdoor/preload/clip"
 )
 
 // The reasons to reject a row of a table.
@@ -101,7 +102,7 @@ func (t *table) parse(content []byte, row *Row) Kind {
 		var null bool
 		if reason, at, null = t.quoted.judge(t.fields, content, reason, at); null {
 			return row.fail(optionError("--from outfile "+t.quoted.options()+" reads it; with --escape none a backslash is data",
-				`this is what SELECT … INTO OUTFILE writes, not RFC 4180: \N without quotes in the row %.64q`, content))
+				`this is what SELECT … INTO OUTFILE writes, not RFC 4180: \N without quotes in the row %s`, clip.Quote(content)))
 		}
 	}
 	switch {
@@ -139,7 +140,7 @@ func (t *table) between(content []byte, row *Row) (kind Kind, ended bool) {
 	case t.second && len(content) == 0:
 		return Nothing, true
 	case isScript(content):
-		return row.fail(optionError(`export a table with psql -c "COPY (SELECT …) TO STDOUT"`, "this is an SQL script, as pg_dump writes, not the rows of COPY: %.64q", content)), true
+		return row.fail(optionError(`export a table with psql -c "COPY (SELECT …) TO STDOUT"`, "this is an SQL script, as pg_dump writes, not the rows of COPY: %s", clip.Quote(content))), true
 	case t.second && t.options.Header:
 		return row.fail(optionError("load each table by itself", `behind \. is another table, whose columns the header does not name`)), true
 	}
@@ -201,7 +202,7 @@ func (t *table) header(content []byte, row *Row, reason Reason, at int) Kind {
 	}
 	for i, name := range names {
 		if slices.Contains(names[:i], name) && (t.json || slices.Contains(t.columns, name)) {
-			return row.fail(optionError("without --header columns have numbers", "the header has two columns %.64q", name))
+			return row.fail(optionError("without --header columns have numbers", "the header has two columns %s", clip.Quote(name)))
 		}
 	}
 	t.names, row.Header = names, true
@@ -268,7 +269,7 @@ func shown(names []string) string {
 	const most = 20
 	quoted := make([]string, 0, most+1)
 	for _, name := range names[:min(len(names), most)] {
-		quoted = append(quoted, fmt.Sprintf("%.64q", name))
+		quoted = append(quoted, clip.Quote(name))
 	}
 	if len(names) > most {
 		quoted = append(quoted, "…")
@@ -330,13 +331,13 @@ func (t *table) object(content []byte, row *Row) Kind {
 		}
 		text := t.made[at:]
 		if bad := invalidUTF8(text); bad >= 0 {
-			return row.rejectFor(NotUTF8, f.at, "byte %#02x in %.64q", text[bad], t.names[i])
+			return row.rejectFor(NotUTF8, f.at, "byte %#02x in %s", text[bad], clip.Quote(t.names[i]))
 		}
 		if !isJSON {
 			t.field = append(t.field[:0], text...)
 			t.made = appendJSON(t.made[:at], t.field)
 		} else if !json.Valid(text) {
-			return row.rejectFor(NotJSON, f.at, "%.64q is %.64q", t.names[i], text)
+			return row.rejectFor(NotJSON, f.at, "%s is %s", clip.Quote(t.names[i]), clip.Quote(text))
 		}
 		if len(t.made)-from > t.options.ValueMax {
 			row.Oversize = true

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"unicode/utf8"
+
+	"memcached-backdoor/preload/clip"
 )
 
 // A ValueType is what the bytes of a value must be, for a reader that takes them for more than bytes.
@@ -68,5 +70,5 @@ func (o *Options) checkType(row *Row, data []byte) Kind {
 		at = row.Value.At
 	}
 	row.Known = true
-	return row.rejectFor(BadType, at, "%.64q is no %s", value, o.ValueType)
+	return row.rejectFor(BadType, at, "%s is no %s", clip.Quote(value), o.ValueType)
 }

@@ -2,9 +2,9 @@ package server
 
 import (
 	"errors"
-	"strconv"
 	"time"
 
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/dump"
 )
@@ -52,11 +52,11 @@ func dumpFailure(err error, outcome *door.Dump) *door.Error {
 	return e
 }
 
-// quoted quotes keys, cut to keyShown bytes, so that a terminal can show them.
+// quoted quotes the beginnings of keys, so that a terminal can show them.
 func quoted(keys []string) []string {
 	var shown []string
 	for _, key := range keys {
-		shown = append(shown, strconv.Quote(key[:min(len(key), keyShown)]))
+		shown = append(shown, clip.Quote(key))
 	}
 	return shown
 }

@@ -8,15 +8,13 @@ import (
 	"unicode/utf8"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/engine"
 	"memcached-backdoor/preload/load"
 	"memcached-backdoor/preload/record"
 	"memcached-backdoor/preload/slabs"
 )
-
-// keyShown is how many bytes of a rejected row's key a reply carries.
-const keyShown = 64
 
 // report makes the counts of a reply.
 func report(c *load.Counts, took time.Duration) *door.Load {
@@ -42,7 +40,7 @@ func report(c *load.Counts, took time.Duration) *door.Load {
 	for _, r := range c.Rejects {
 		reject := door.Reject{Line: r.Line, Column: r.Column, Reason: string(r.Reason), Detail: r.Detail}
 		if len(r.Key) > 0 {
-			reject.Key = strconv.Quote(string(r.Key[:min(len(r.Key), keyShown)]))
+			reject.Key = clip.Quote(r.Key)
 		}
 		l.Rejects = append(l.Rejects, reject)
 	}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/clip"
 )
 
 // Stats are memcached's statistics, by name: "stats", "stats settings", "stats slabs".
@@ -64,7 +65,7 @@ func (c *Class) Pages() uint64 {
 func New(stats Stats) (*Memory, error) {
 	factor, err := strconv.ParseFloat(stats.Settings["growth_factor"], 64)
 	if err != nil || factor <= 1 {
-		return nil, fmt.Errorf("%w: it says that the growth factor is %.20q", ErrUnknown, stats.Settings["growth_factor"])
+		return nil, fmt.Errorf("%w: it says that the growth factor is %s", ErrUnknown, clip.Quote(stats.Settings["growth_factor"]))
 	}
 	var number [5]uint64
 	for i, of := range []struct {
@@ -75,7 +76,7 @@ func New(stats Stats) (*Memory, error) {
 		{stats.Slabs, "total_malloced"}, {stats.General, "slab_global_page_pool"},
 	} {
 		if number[i], err = strconv.ParseUint(of.from[of.name], 10, 63); err != nil && i < 4 {
-			return nil, fmt.Errorf("%w: it says that the %s is %.20q", ErrUnknown, of.name, of.from[of.name])
+			return nil, fmt.Errorf("%w: it says that the %s is %s", ErrUnknown, of.name, clip.Quote(of.from[of.name]))
 		}
 	}
 	chunk, largest, limit, malloced, pool := number[0], number[1], number[2], number[3], number[4]
