@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"memcached-backdoor/client/unpack"
+	"memcached-backdoor/preload/descriptor"
 	"memcached-backdoor/preload/door"
 
 	"golang.org/x/sys/unix"
@@ -143,7 +144,7 @@ func cells(text string) int {
 // width is the number of the terminal's columns.
 func width(terminal *os.File) int {
 	columns := 0
-	_ = onDescriptor(terminal, func(fd int) {
+	_ = descriptor.With(terminal, func(fd int) {
 		if size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
 			columns = int(size.Col)
 		}
@@ -158,7 +159,7 @@ func width(terminal *os.File) int {
 // would write into the output of another, or be stopped for it (stty tostop).
 func inForeground(terminal *os.File) bool {
 	foreground := true
-	_ = onDescriptor(terminal, func(fd int) {
+	_ = descriptor.With(terminal, func(fd int) {
 		group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
 		foreground = err != nil || group == unix.Getpgrp() // an error: it is not the controlling terminal
 	})

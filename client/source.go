@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/client/unpack"
+	"memcached-backdoor/preload/descriptor"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/record"
 )
@@ -219,7 +220,7 @@ const pipeSize = 1 << 20
 // and memcached wait for each other less often. A file that is not a pipe stays as it is,
 // and so does a pipe if that size is not allowed.
 func widen(f *os.File, to int) {
-	_ = onDescriptor(f, func(fd int) {
+	_ = descriptor.With(f, func(fd int) {
 		// F_SETPIPE_SZ would shrink a larger one.
 		if size, err := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0); err == nil && size < to {
 			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, to)
@@ -249,19 +250,9 @@ func (s *source) failed() error {
 
 func isTerminal(f *os.File) (bool, error) {
 	terminal := false
-	err := onDescriptor(f, func(fd int) {
+	err := descriptor.With(f, func(fd int) {
 		_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 		terminal = err == nil
 	})
 	return terminal, err
-}
-
-// onDescriptor calls a function with the descriptor of f. Unlike f.Fd it does not change
-// O_NONBLOCK, which f may share with other processes.
-func onDescriptor(f *os.File, call func(fd int)) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return raw.Control(func(fd uintptr) { call(int(fd)) })
 }

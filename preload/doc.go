@@ -11,7 +11,7 @@
 //     options of record, limits and dump are those of a request.
 //   - cache is the native engine (C and Go on memcached's workers), host finds memcached's functions in its program,
 //     protocol and meta are the engine by protocol, slabs estimates memory.
-//   - entry, poll, pages, version, clip: where the loader enters, waiting for descriptors, memory that C sees, the release,
+//   - entry, poll, descriptor, pages, version, clip: where the loader enters, waiting for descriptors, memory that C sees, the release,
 //     texts in messages.
 //   - fault makes the library fail where a test asks for it, only in builds with the tag faulty.
 //

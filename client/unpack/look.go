@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"memcached-backdoor/preload/descriptor"
 )
 
 // lookPause is the time between two looks at a pipe whose first bytes do not tell the kind yet: poll does not wait for the
@@ -15,7 +17,7 @@ const lookPause = 5 * time.Millisecond
 // Look returns the kind of the bytes that f begins with, from its offset on. It takes none of them, and changes nothing of
 // f. It waits until the first byte is there, or the end of it. What cannot be looked at has the kind None.
 func Look(f *os.File) (kind Kind, err error) {
-	failed := onDescriptor(f, func(fd int) {
+	failed := descriptor.With(f, func(fd int) {
 		switch typeOf(fd) {
 		case unix.S_IFREG, unix.S_IFBLK:
 			kind, err = lookAtFile(fd)
@@ -32,16 +34,6 @@ func Look(f *os.File) (kind Kind, err error) {
 		return None, failed
 	}
 	return kind, err
-}
-
-// onDescriptor calls a function with the descriptor of f. Unlike f.Fd it does not change O_NONBLOCK, which f may share with
-// other processes.
-func onDescriptor(f *os.File, call func(fd int)) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return raw.Control(func(fd uintptr) { call(int(fd)) })
 }
 
 // typeOf is the type of a file that can be read, as in st_mode (inode(7)); 0: it cannot be read, or is a socket without a

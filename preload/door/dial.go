@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/clip"
+	"memcached-backdoor/preload/descriptor"
 )
 
 // maxPath is the longest path in a socket address, without the zero at its end.
@@ -97,7 +98,7 @@ func (c *Conn) Call(req Request, files ...*os.File) error {
 	}
 	fds := make([]int, len(files))
 	for i, f := range files {
-		if fds[i], err = number(f); err != nil {
+		if err = descriptor.With(f, func(fd int) { fds[i] = fd }); err != nil { // the caller keeps it open
 			return err
 		}
 	}
@@ -120,18 +121,6 @@ func (c *Conn) Call(req Request, files ...*os.File) error {
 		return nil
 	}
 	return os.NewSyscallError("sendmsg", sent)
-}
-
-// number returns the descriptor of f. Unlike f.Fd it does not change O_NONBLOCK,
-// which f may share with other processes.
-func number(f *os.File) (int, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	n := -1
-	err = raw.Control(func(fd uintptr) { n = int(fd) })
-	return n, err
 }
 
 // Next waits for the next reply. Without an error it is progress, a result or
