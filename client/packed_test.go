@@ -111,6 +111,20 @@ func TestPackedBroken(t *testing.T) {
 	}
 }
 
+// TestPackedHeaderBroken: the message names the file, and what it is.
+func TestPackedHeaderBroken(t *testing.T) {
+	path, calls := reading(t)
+	name := filepath.Join(t.TempDir(), "rows.tsv.gz")
+	if err := os.WriteFile(name, []byte("\x1f\x8b\x08\x08rubbish"+strings.Repeat("x", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, path, nil, name)
+	if got := take(t, calls); got.content != "" {
+		t.Errorf("memcached gets %q", got.content)
+	}
+	p.ends(1, summaryOf(0), "error: "+name+": the gzip data is damaged: its header is malformed\n")
+}
+
 // TestPackedEnded: memcached ends the load before its input, of which there is more than fits into pipes.
 func TestPackedEnded(t *testing.T) {
 	path := serve(t, func(c *door.Call, _ door.Request) {

@@ -137,7 +137,9 @@ func (i *input) Read(p []byte) (int, error) {
 func (u *reader) open() (err error) {
 	switch u.kind {
 	case Gzip:
-		u.plain, err = gzip.NewReader(&u.packed)
+		if u.plain, err = gzip.NewReader(&u.packed); err == gzip.ErrHeader {
+			err = errHeader // else it would be that of what is behind the first data
+		}
 	case Zstd:
 		var d *zstd.Decoder
 		if d, err = zstd.NewReader(&u.packed, zstd.WithDecoderMaxWindow(memoryMax)); err == nil {
@@ -171,6 +173,7 @@ func (u *reader) Close() error {
 
 var (
 	errMemory  = errors.New("it takes more than 128 MB of memory to decompress")
+	errHeader  = errors.New("its header is malformed")
 	errUnknown = errors.New("xz: invalid header magic bytes") // its text only: package xz exports none
 )
 

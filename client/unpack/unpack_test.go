@@ -139,6 +139,22 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// TestDamagedHeader: nothing came before a header that is damaged.
+func TestDamagedHeader(t *testing.T) {
+	t.Parallel()
+	packed := pack(t, Gzip, rows())
+	for _, head := range []string{
+		"\x1f\x8b\x08\x02\xff\xff\xff\xff\xff\xff\xff\xff", // its checksum is another one
+		"\x1f\x8b\x08\x08\xff\xff\xff\xff\xff\xff" + strings.Repeat("x", 1000),
+		"\x1f\x8b\x08\x00\xff\xff\xff\xff\xff\xff\xff\xff",
+	} {
+		plain, err := unpacked(Gzip, strings.NewReader(head+string(packed)))
+		if len(plain) > 0 || err == nil || !strings.HasPrefix(err.Error(), "the gzip data is damaged: ") {
+			t.Errorf("%.12q: %d bytes, %v", head, len(plain), err)
+		}
+	}
+}
+
 func TestBzip2(t *testing.T) {
 	t.Parallel()
 	if kind, known := kindOf([]byte(bzipped), false); kind != Bzip2 || !known {
