@@ -20,7 +20,7 @@ type look struct {
 	at      int     // bytes that it has parsed
 	failed  int     // bytes up to the end of what it has failed at; 0: it has not
 	header  int     // bytes up to the end of the header; 0: there is none
-	doubt   bool    // the first line may be of rows all the same: it has a good key, or names columns and a row follows
+	doubt   bool    // the first line may be of rows all the same: it has a good key, or a row follows that shows it
 }
 
 // foreign looks at data, the beginning of the input. It is called with the same bytes and more behind them until known
@@ -60,7 +60,7 @@ func (l *look) head(data []byte, eof bool, rowMax int) (head []byte, isRow, know
 		next, blank := l.at+row.Size, len(bytes.TrimSpace(window[:l.at])) == 0
 		switch {
 		case kind == Item, kind == Skip:
-			l.doubt = l.doubt || l.header == l.at
+			l.doubt = l.doubt || l.header == l.at || isStray(data[:l.at], data[l.at:next])
 			return data[:next], blank, true
 		case row.Header:
 			l.header = next
@@ -126,6 +126,12 @@ var delimiters = map[Format]string{Raw: "\t", MySQL: "\t", PSQL: "\t", JSONL: `"
 // in texts.
 func isControl(r rune) bool {
 	return r < ' ' && (r < '\t' || r > '\r') && r != 0x1b || r == 0x7f
+}
+
+// isStray reports whether a line is bad by itself, and not as a binary file is: a row of text follows.
+func isStray(line, row []byte) bool {
+	line = bytes.Trim(line, "\r\n")
+	return utf8.Valid(line) && bytes.IndexByte(line, '\n') < 0 && utf8.Valid(row) && !bytes.ContainsFunc(row, isControl)
 }
 
 // isUTF16 reports whether a text without a byte order mark is plainly UTF-16: its first characters are ASCII, and each

@@ -107,6 +107,25 @@ func TestForeign(t *testing.T) {
 	}
 }
 
+// TestBinary: one bad line before rows of text is a bad row, and else it is a binary file.
+func TestBinary(t *testing.T) {
+	t.Parallel()
+	for _, format := range []Format{Raw, MySQL, PSQL, CSV, TSV, Outfile, JSONL} {
+		for _, input := range []string{
+			"\x01\tv\n\x02\tv\nk\tv\nk,v\n",
+			"\x01\tv\nk\t\x02\nk,\x02\n",
+			"\x01\tv\nk\t\xff\nk,\xff\n",
+			"\x01\xff\tv\nk\tv\nk,v\n",
+			"\x01\tv\n",
+		} {
+			rows := parse(t, Options{Format: format}, 0, input)
+			if len(rows) != 1 || rows[0].kind != Failed || !strings.HasPrefix(rows[0].err, "the input is a binary file") {
+				t.Errorf("%s: %q is %+v", format, input, rows)
+			}
+		}
+	}
+}
+
 // TestForeignHeader: what is foreign is no header.
 func TestForeignHeader(t *testing.T) {
 	t.Parallel()
@@ -149,7 +168,13 @@ func TestNotForeign(t *testing.T) {
 		{name: "border in the second row", input: "bad\n---\tv\n", want: []found{reject(NoTab, 1), item("---", "v")}},
 		{name: "empty key", input: "\t\x00\x01\nk\tv\n", want: []found{reject(EmptyKey, 1), item("k", "v")}},
 	})
+	run(t, Raw, []parserTest{
+		{name: "a control byte in the first key", input: "k\x01\tv\nl\tw\n", want: []found{{kind: Reject, key: "k\x01", reason: KeyByte, column: 2}, item("l", "w")}},
+		{name: "a control byte in a first line without a tab", input: "\n\x02\nl\tw\n", want: []found{reject(NoTab, 1), reject(NoTab, 1), item("l", "w")}},
+		{name: "a control byte, and a value with a tab", input: "k\x00\tv\r\nl\tGrüße\tw\r\n", want: []found{{kind: Reject, key: "k\x00", reason: KeyByte, column: 2}, item("l", "Grüße\tw\r")}},
+	})
 	run(t, CSV, []parserTest{
+		{name: "a control byte in the first key", input: "k\x7f,v\nl,w\n", want: []found{{kind: Reject, key: "k\x7f", reason: KeyByte, column: 2}, item("l", "w")}},
 		{name: "html", options: swapped, input: "<html>,k\n", want: []found{item("k", "<html>")}},
 		{name: "html on lines", options: swapped, input: "\"<!DOCTYPE html>\n<html>\",k\n", want: []found{item("k", "<!DOCTYPE html>\n<html>")}},
 		{name: "long html", options: swapped, input: "<html>" + strings.Repeat("x", 2*lookMax) + ",k\n", want: []found{item("k", "<html>"+strings.Repeat("x", 2*lookMax))}},
