@@ -158,7 +158,7 @@ func (c *commands) parse(content []byte, row *Row) Kind {
 	}
 	if !whole {
 		row.Known = true
-		return row.rejectFor(BadChunk, c.line, "no line end is behind %d bytes", head.length)
+		return row.rejectFor(BadChunk, c.line, "no line end is behind %d B", head.length)
 	}
 	row.Value = Bytes{At: c.line, Len: head.length}
 	row.Oversize = head.length > c.options.ValueMax

@@ -33,7 +33,7 @@ func TestDetailsOfReasons(t *testing.T) {
 		{Options{Format: JSONL}, `{"key_base64":true,"value":"a*"}`, BadBase64, `"true"`},
 		{Options{Format: CSV}, `k,a"b"`, BareQuote, `"\"b\""`},
 		{Options{Format: CSV}, `"k"x,v`, AfterQuote, `"x,v"`},
-		{Options{Format: CSV}, "k,\"v\nl,w\nm,x\n", OpenQuote, "3 line feeds are in it"},
+		{Options{Format: CSV}, "k,\"v\nl,w\nm,x\n", OpenQuote, "line feeds in it: 3"},
 		{named, "id,flags\nk,1\xff", BadFlags, `"1\xff" in "flags"`},
 		{Options{Format: CSV, Header: true, Key: "id", Value: "json"}, "id,bio\nk,é\xff", NotUTF8, `byte 0xff in "bio"`},
 		{Options{Format: JSONL}, `{"key":"k","size":-1}`, BadSize, `"-1"`},
@@ -50,8 +50,8 @@ func TestDetailsOfReasons(t *testing.T) {
 		{Options{Format: Memcached}, "ms k 1 I\r\nv\r\n", BadFlag, `'I'`},
 		{Options{Format: Memcached}, "ms k 1 MA\r\nv\r\n", BadFlag, `the mode "A"`},
 		{Options{Format: Memcached}, "ms * 1 b\r\nv\r\n", BadBase64, `"*"`},
-		{Options{Format: Memcached}, "set k 0 0 1\r\nvw\r\n", BadChunk, "no line end is behind 1 bytes"},
-		{Options{Format: Memcached}, "set k 0 0 9\r\nvw", BadChunk, "no line end is behind 9 bytes"},
+		{Options{Format: Memcached}, "set k 0 0 1\r\nvw\r\n", BadChunk, "no line end is behind 1 B"},
+		{Options{Format: Memcached}, "set k 0 0 9\r\nvw", BadChunk, "no line end is behind 9 B"},
 	} {
 		test.options.ValueMax = 100
 		p, err := New(test.options)

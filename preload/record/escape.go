@@ -9,7 +9,7 @@ import (
 // The reasons to reject an escape.
 const (
 	BadEscape  Reason = "an escape that mysql --batch does not write"
-	LoneEscape Reason = "a backslash with nothing behind it"
+	LoneEscape Reason = "an escape character with nothing behind it"
 	BadString  Reason = "half of a surrogate pair in a JSON string"
 )
 

@@ -107,7 +107,7 @@ func (t *table) parse(content []byte, row *Row) Kind {
 	}
 	switch {
 	case reason == OpenQuote:
-		return row.rejectFor(reason, at, "%d line feeds are in it", bytes.Count(content[at:], lineFeed))
+		return row.rejectFor(reason, at, "line feeds in it: %d", bytes.Count(content[at:], lineFeed))
 	case reason != "":
 		return row.rejectNear(reason, content, at)
 	}
