@@ -47,12 +47,12 @@ func TestArrayResumed(t *testing.T) {
 	const first = `[{"key":"a","value":"1"},`
 	input := first + `{"key":"b c","value":"2"}, {"key":"d","value":"3"}`
 	for _, end := range []string{"]\n", ""} {
-		options := Options{Record: record.Options{Format: record.JSONL}, From: Position{int64(len(first)), 0}}
+		options := Options{Record: record.Options{Format: record.JSONL}, From: Position{Offset: int64(len(first))}}
 		stored, counts, err := loadText(t, input+end, options)
 		if err != nil || stored != "d=1," || counts.Rejected != 1 || counts.Incomplete != (end == "") {
 			t.Errorf("%q: %q, %+v, %v", end, stored, counts, err)
 		}
-		if want := (Position{int64(len(input + end)), uint64(strings.Count(end, "\n"))}); counts.Position != want {
+		if want := (Position{Offset: int64(len(input + end)), Lines: uint64(strings.Count(end, "\n"))}); counts.Position != want {
 			t.Errorf("%q: ended at %+v, want %+v", end, counts.Position, want)
 		}
 	}

@@ -44,7 +44,7 @@ func TestSeveralItemsRejects(t *testing.T) {
 	if !strings.HasSuffix(stored, "ok1=1,ok2=1,") {
 		t.Errorf("stored %q at the end", stored[max(0, len(stored)-40):])
 	}
-	if end := (Position{int64(len(before + none + some + after)), 4}); counts.Position != end {
+	if end := (Position{Offset: int64(len(before + none + some + after)), Lines: 4}); counts.Position != end {
 		t.Errorf("ended at %+v, want %+v", counts.Position, end)
 	}
 }
@@ -89,7 +89,7 @@ func TestSeveralItemsBrokenOff(t *testing.T) {
 			if !counts.Canceled || counts.Rows < 2 || counts.Rows > 100*8192 || counts.check() != nil {
 				t.Errorf("%+v", counts)
 			}
-			if want := (Position{int64(len(first)), 1}); counts.Position != want {
+			if want := (Position{Offset: int64(len(first)), Lines: 1}); counts.Position != want {
 				t.Errorf("it resumes at %+v, want %+v", counts.Position, want)
 			}
 		})

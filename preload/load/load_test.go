@@ -244,14 +244,22 @@ func TestResume(t *testing.T) {
 		// Behind the first row nothing shows what separates columns.
 		"sep":       {record.Options{Format: record.CSV}, "sep=|\n", "%s|v\n"},
 		"semicolon": {record.Options{Format: record.CSV, Key: "1", Value: "2"}, "first;v\n", "%s,;v,w\n"},
+		// What shows that backslashes are data is in the second row.
+		"backslashes":              {record.Options{Format: record.CSV}, "a,b\nc,\"d\"\"\"\n", "%s,\"a\\\nb\"\n"},
+		"backslashes, a delimiter": {record.Options{Format: record.CSV, Delimiter: ","}, "a,b\nc,\"d\"\"\"\n", "%s,\"a\\\nb\"\n"},
+		// Behind the rows of psql's first table.
+		"comments": {record.Options{Format: record.PSQL, Key: "1", Value: "1"}, "a\n", "--%s\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			options := test.options
 			var input strings.Builder
 			input.WriteString(test.first)
 			bad := "bad\n"
-			if options.Format == record.JSONL {
+			switch options.Format {
+			case record.JSONL:
 				bad = `{"key":"bad"},`
+			case record.PSQL:
+				bad = "b ad\n"
 			}
 			long := strings.Repeat("x", 2<<20) // is cut, and ends a batch
 			for i := range 30000 {
@@ -310,7 +318,7 @@ func TestResumeBehindLongRow(t *testing.T) {
 	first := "a b;" + strings.Repeat("x", 3<<20) + "\n"
 	input := first + "k,;v\nl,;w\n"
 	var bad, reasons file
-	options := Options{Record: record.Options{Format: record.CSV, Key: "1", Value: "2"}, From: Position{int64(len(first)), 1}, Rejects: &bad, Reasons: &reasons}
+	options := Options{Record: record.Options{Format: record.CSV, Key: "1", Value: "2"}, From: Position{Offset: int64(len(first)), Lines: 1}, Rejects: &bad, Reasons: &reasons}
 	stored, counts, err := loadText(t, input, options)
 	if err != nil || stored != "k=2,l=2," || counts.Rows != 2 || bad.String() != "" {
 		t.Errorf("%q, %+v, %v, rejects %q", stored, counts, err, bad.String())

@@ -1,11 +1,16 @@
 package load
 
-import "bytes"
+import (
+	"bytes"
+
+	"memcached-backdoor/preload/record"
+)
 
 // A Position is a place in a file, where a row begins.
 type Position struct {
 	Offset int64  // bytes before it
 	Lines  uint64 // line feeds before it
+	State  record.State
 }
 
 var lineFeed = []byte{'\n'}
@@ -26,7 +31,7 @@ func (l *loader) resume() error {
 	}
 	l.position = l.options.From
 	l.line = l.position.Offset
-	l.parser.Resume()
+	l.parser.Resume(l.position.State)
 	return l.source.SeekTo(l.position.Offset)
 }
 
@@ -36,6 +41,7 @@ func (l *loader) seekBehindLead() error {
 	l.leading = false
 	l.position = l.options.From
 	l.line = l.position.Offset
+	l.parser.Resume(l.position.State)
 	l.filled, l.parsed, l.eof = 0, 0, false
 	return l.source.SeekTo(l.position.Offset)
 }

@@ -108,6 +108,7 @@ func (l *loader) submitIfReady() (bool, error) {
 	if l.skipping {
 		l.current.end = l.cutAt
 	}
+	l.current.end.State = l.parser.State()
 	l.inFlight = append(l.inFlight, l.current)
 	l.current = nil
 	return true, l.retire(0)

@@ -248,7 +248,7 @@ func TestResumed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Resume()
+		p.Resume(State{})
 		var row Row
 		kind := p.Next([]byte(test.input), true, &row)
 		if key := string(row.Key.Of([]byte(test.input))); kind != test.kind || key != test.key {

@@ -87,7 +87,7 @@ func incomplete(t *testing.T, input string, resumed bool) bool {
 		t.Fatal(err)
 	}
 	if resumed {
-		p.Resume()
+		p.Resume(State{})
 	}
 	for data := []byte(input); len(data) > 0; {
 		var row Row
@@ -153,7 +153,7 @@ func TestObjectDetails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Resume() // as behind other rows
+	p.Resume(State{}) // as behind other rows
 	var row Row
 	data := []byte("{\n  \"n\": 1,\n  \"users\": [\n    {\n      \"key\": \"a\",")
 	if kind := p.Next(data, false, &row); kind != More {

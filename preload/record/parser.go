@@ -111,18 +111,6 @@ func (p *Parser) Next(data []byte, eof bool, row *Row) Kind {
 	return kind
 }
 
-// Resume says, before the first row, that the input does not begin here: what is here is a row, whatever it looks like.
-// It is not called if the parser is [Parser.Leading].
-func (p *Parser) Resume() {
-	p.look, p.bom = nil, false
-	switch f := p.format.(type) {
-	case *objects:
-		f.array = maybeArray
-	case *table:
-		f.first = nil
-	}
-}
-
 // byteOrderMark is the length of the mark at the beginning of data; -1: not known yet.
 func byteOrderMark(data []byte) int {
 	const mark = "\xef\xbb\xbf"
