@@ -192,10 +192,7 @@ func (c *commands) begin(head *command, row *Row) Kind {
 	if c.options.Mode != "" {
 		row.Command = c.options.command
 	}
-	reason, at := badKey(row.Key.Of(head.text))
-	if row.Binary || !c.keys.own() {
-		reason, at = c.keys.replace(row, head.text, reason, at)
-	}
+	reason, at := c.keys.check(row, head.text)
 	switch {
 	case kind == Reject:
 		row.Known = row.Known && reason == ""

@@ -82,12 +82,12 @@ func (l *look) head(data []byte, eof bool, rowMax int) (head []byte, isRow, know
 	return data[:min(len(data), end)], false, eof || len(data) >= end
 }
 
-func (l *look) refuse(k *kind) error {
+func (l *look) refuse(k *fileKind) error {
 	return optionError(k.wayOut(l.options.Format), "the input is %s, not rows in the format %s", k.what, l.options.Format)
 }
 
 // uncertain is the kind of a file whose first line is not a row.
-func (l *look) uncertain(head []byte) *kind {
+func (l *look) uncertain(head []byte) *fileKind {
 	text := bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
 	// The byte of a line feed is half of other characters, too, such as U+4E0A.
 	marked := bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff"))
@@ -107,12 +107,12 @@ func (l *look) uncertain(head []byte) *kind {
 	for i := range texts {
 		k := &texts[i]
 		if k.is(l.options.Format, text) {
-			return &k.kind
+			return &k.fileKind
 		}
 	}
 	if delimiter != "" && !l.doubt {
 		if field, _, _ := bytes.Cut(line, []byte(delimiter)); bytes.ContainsFunc(field, isControl) {
-			return &kind{what: "a binary file, which begins with " + clip.QuoteN(line, 16)}
+			return &fileKind{what: "a binary file, which begins with " + clip.QuoteN(line, 16)}
 		}
 	}
 	return nil
@@ -156,7 +156,7 @@ func isUTF16(text []byte) bool {
 
 // texts are the kinds of files that a first line, or two, tell; the first that matches counts.
 var texts = []struct {
-	kind
+	fileKind
 	is func(format Format, text []byte) bool
 }{
 	{htmlFile, func(_ Format, text []byte) bool { return htmlBegin.Match(text) }},
@@ -182,6 +182,14 @@ var texts = []struct {
 	{patchFile, func(_ Format, text []byte) bool { return patchBegin.Match(text) }},
 	{arFile, func(_ Format, text []byte) bool { return bytes.HasPrefix(text, []byte("!<arch>\n")) }},
 	{redisFile, func(_ Format, text []byte) bool { return aofBegin.Match(text) }},
+}
+
+// isScript reports whether a line between the rows of COPY is of the script that has them: a comment, or COPY itself.
+func isScript(line []byte) bool {
+	if bytes.IndexByte(line, '\t') >= 0 {
+		return false
+	}
+	return bytes.HasPrefix(line, []byte("--")) || bytes.HasPrefix(line, []byte("COPY ")) && bytes.Contains(line, []byte(" FROM stdin"))
 }
 
 func isCommands(format Format) bool { return format == Memcached || format == Dump }

@@ -22,11 +22,17 @@ func newKeys(o *Options) keys {
 	return keys{prefix: o.KeyPrefix, hash: o.HashLongKeys != "", binaryMax: o.BinaryKeyMax}
 }
 
-// own reports whether rows are stored under their own keys. These, unless they are binary, take no replace.
-func (k *keys) own() bool { return k.prefix == "" && !k.hash }
+// check puts the key under which the row is stored in the place of the row's own. It is valid until the next call. reason
+// is what is wrong then; at is an offset in the row's own key.
+func (k *keys) check(row *Row, data []byte) (reason Reason, at int) {
+	reason, at = badKey(row.Key.Of(data))
+	if k.prefix == "" && !k.hash && !row.Binary {
+		return reason, at
+	}
+	return k.replace(row, data, reason, at)
+}
 
-// replace puts the key under which the row is stored in the place of the row's own, of which badKey says reason and at.
-// It is valid until the next call. It returns what is wrong then; at is an offset in the row's own key.
+// replace is check of a key that may not be stored as it is, of which badKey says reason and at.
 func (k *keys) replace(row *Row, data []byte, reason Reason, at int) (Reason, int) {
 	key := row.Key.Of(data)
 	most := meta.KeyMax - len(k.prefix)

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// A kind is a kind of foreign files.
-type kind struct {
+// A fileKind is a kind of foreign files.
+type fileKind struct {
 	what string
 	// hint is the way out, in which FORMAT is the format of the load.
 	hint string
 }
 
-func (k *kind) wayOut(format Format) string {
+func (k *fileKind) wayOut(format Format) string {
 	return strings.ReplaceAll(k.hint, "FORMAT", string(format))
 }
 
@@ -24,42 +24,42 @@ const (
 	exportAny   = "export the rows: mysql --batch is --from mysql, psql's COPY … TO STDOUT is --from psql, sqlite3 -csv is --from csv"
 )
 
-func compressed(by, command string) kind {
-	return kind{what: "compressed by " + by, hint: "decompress it: " + command + " FILE | client load --from FORMAT"}
+func compressed(by, command string) fileKind {
+	return fileKind{what: "compressed by " + by, hint: "decompress it: " + command + " FILE | client load --from FORMAT"}
 }
 
 var (
-	zipFile     = kind{"a zip archive, as those of spreadsheets are (.xlsx, .ods)", exportSheet + "; of another archive: unzip -p FILE MEMBER | client load --from FORMAT"}
-	parquetFile = kind{"a file of Parquet", "export it as CSV or JSON Lines"}
-	sqliteFile  = kind{"a database of SQLite", exportLite}
-	pgDump      = kind{"an archive of pg_dump", exportPSQL}
-	tarFile     = kind{"an archive of tar", "tar -xOf FILE MEMBER | client load --from FORMAT"}
-	arFile      = kind{what: "an archive of ar"}
-	redisFile   = kind{"a file of Redis", "read the keys with redis-cli, and write a key, a tab and a value a line"}
-	image       = kind{what: "an image"}
-	utf16Text   = kind{"UTF-16 text", "iconv -f UTF-16LE -t UTF-8 FILE | client load --from FORMAT (or UTF-16BE)"}
-	utf32Text   = kind{"UTF-32 text", "iconv -f UTF-32 -t UTF-8 FILE | client load --from FORMAT"}
+	zipFile     = fileKind{"a zip archive, as those of spreadsheets are (.xlsx, .ods)", exportSheet + "; of another archive: unzip -p FILE MEMBER | client load --from FORMAT"}
+	parquetFile = fileKind{"a file of Parquet", "export it as CSV or JSON Lines"}
+	sqliteFile  = fileKind{"a database of SQLite", exportLite}
+	pgDump      = fileKind{"an archive of pg_dump", exportPSQL}
+	tarFile     = fileKind{"an archive of tar", "tar -xOf FILE MEMBER | client load --from FORMAT"}
+	arFile      = fileKind{what: "an archive of ar"}
+	redisFile   = fileKind{"a file of Redis", "read the keys with redis-cli, and write a key, a tab and a value a line"}
+	image       = fileKind{what: "an image"}
+	utf16Text   = fileKind{"UTF-16 text", "iconv -f UTF-16LE -t UTF-8 FILE | client load --from FORMAT (or UTF-16BE)"}
+	utf32Text   = fileKind{"UTF-32 text", "iconv -f UTF-32 -t UTF-8 FILE | client load --from FORMAT"}
 
-	htmlFile     = kind{"HTML", exportAny}
-	xmlFile      = kind{"XML", exportAny}
-	jsonFile     = kind{"JSON", "--from jsonl reads it"}
-	dumpFile     = kind{"a dump of memcached", "client restore FILE"}
-	commandFile  = kind{"commands of memcached", "--from memcached reads them"}
-	mysqlScript  = kind{"an SQL script of mysqldump", exportMySQL}
-	sqliteScript = kind{"an SQL script of sqlite3's .dump", exportLite}
-	pgScript     = kind{"an SQL script of pg_dump", exportPSQL}
-	sqlScript    = kind{"an SQL script", exportAny}
-	tableText    = kind{"a table for people to read, with borders", exportAny}
-	verticalText = kind{`rows for people to read, a column on each line (mysql's \G, psql's \x)`, exportAny}
-	pdfFile      = kind{what: "a document (PDF, PostScript or RTF)"}
-	patchFile    = kind{"a patch, as diff and git diff write", "load the file that it is about"}
-	pemFile      = kind{what: "a key or a certificate (PEM)"}
+	htmlFile     = fileKind{"HTML", exportAny}
+	xmlFile      = fileKind{"XML", exportAny}
+	jsonFile     = fileKind{"JSON", "--from jsonl reads it"}
+	dumpFile     = fileKind{"a dump of memcached", "client restore FILE"}
+	commandFile  = fileKind{"commands of memcached", "--from memcached reads them"}
+	mysqlScript  = fileKind{"an SQL script of mysqldump", exportMySQL}
+	sqliteScript = fileKind{"an SQL script of sqlite3's .dump", exportLite}
+	pgScript     = fileKind{"an SQL script of pg_dump", exportPSQL}
+	sqlScript    = fileKind{"an SQL script", exportAny}
+	tableText    = fileKind{"a table for people to read, with borders", exportAny}
+	verticalText = fileKind{`rows for people to read, a column on each line (mysql's \G, psql's \x)`, exportAny}
+	pdfFile      = fileKind{what: "a document (PDF, PostScript or RTF)"}
+	patchFile    = fileKind{"a patch, as diff and git diff write", "load the file that it is about"}
+	pemFile      = fileKind{what: "a key or a certificate (PEM)"}
 )
 
 // magics are what foreign files begin with and no row does: each has bytes, early on, that no text has.
 var magics = []struct {
 	magic string
-	kind  kind
+	kind  fileKind
 }{
 	{"\x1f\x8b\x08", compressed("gzip", "gzip -dc")},
 	{"\x28\xb5\x2f\xfd", compressed("zstd", "zstd -dc")},
@@ -68,17 +68,17 @@ var magics = []struct {
 	{"\x02\x21\x4c\x18", compressed("lz4", "lz4 -dc")},
 	{"\x1f\x9d", compressed("compress", "gzip -dc")},
 	{"LZIP\x01", compressed("lzip", "lzip -dc")},
-	{"7z\xbc\xaf\x27\x1c", kind{"an archive of 7-Zip", "7z e -so FILE MEMBER | client load --from FORMAT"}},
-	{"Rar!\x1a\x07", kind{"an archive of RAR", "unrar p -inul FILE MEMBER | client load --from FORMAT"}},
+	{"7z\xbc\xaf\x27\x1c", fileKind{"an archive of 7-Zip", "7z e -so FILE MEMBER | client load --from FORMAT"}},
+	{"Rar!\x1a\x07", fileKind{"an archive of RAR", "unrar p -inul FILE MEMBER | client load --from FORMAT"}},
 	{"PK\x03\x04", zipFile},
 	{"PK\x05\x06", zipFile},
-	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", kind{"an old file of Office (.xls, .doc)", exportSheet}},
+	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", fileKind{"an old file of Office (.xls, .doc)", exportSheet}},
 	{"PAR1\x15", parquetFile}, // parquet.thrift: PageHeader begins with its field 1, an i32
-	{"Obj\x01", kind{"a file of Avro", "export it as CSV or JSON Lines"}},
-	{"ARROW1\x00\x00", kind{"a file of Arrow", "export it as CSV or JSON Lines"}},
+	{"Obj\x01", fileKind{"a file of Avro", "export it as CSV or JSON Lines"}},
+	{"ARROW1\x00\x00", fileKind{"a file of Arrow", "export it as CSV or JSON Lines"}},
 	{"SQLite format 3\x00", sqliteFile},
 	{"PGDMP\x01", pgDump},
-	{"PGCOPY\n\xff\r\n", kind{"the binary format of COPY", exportPSQL}},
+	{"PGCOPY\n\xff\r\n", fileKind{"the binary format of COPY", exportPSQL}},
 	{"\x89PNG\r", image},
 	{"\xff\xd8\xff", image},
 	{"II*\x00", image},
@@ -86,17 +86,17 @@ var magics = []struct {
 	{"8BPS\x00", image},
 	{"\x00\x00\x01\x00", image},
 	{"\x0a\x05\x01\x08", image},
-	{"\x7fELF", kind{what: "a program or a library (ELF)"}},
-	{"PACK\x00\x00\x00", kind{what: "a pack of git"}},
+	{"\x7fELF", fileKind{what: "a program or a library (ELF)"}},
+	{"PACK\x00\x00\x00", fileKind{what: "a pack of git"}},
 	{"\x80\x02", pickle}, {"\x80\x03", pickle}, {"\x80\x04", pickle}, {"\x80\x05", pickle},
 	{"\xff\xfe\x00\x00", utf32Text},
 	{"\x00\x00\xfe\xff", utf32Text},
 }
 
-var pickle = kind{what: "a pickle of Python"}
+var pickle = fileKind{what: "a pickle of Python"}
 
 // certain is the kind of a file that no row of any format can begin as; nil: not known, or not yet.
-func certain(data []byte) *kind {
+func certain(data []byte) *fileKind {
 	for i := range magics {
 		if bytes.HasPrefix(data, []byte(magics[i].magic)) {
 			return &magics[i].kind
@@ -131,5 +131,5 @@ func certain(data []byte) *kind {
 var (
 	bzip2     = compressed("bzip2", "bzip2 -dc")
 	skippable = compressed("zstd or lz4", "zstd -dc")
-	encrypted = kind{"encrypted by openssl enc", "openssl enc -d …"}
+	encrypted = fileKind{"encrypted by openssl enc", "openssl enc -d …"}
 )

@@ -240,11 +240,7 @@ func (l *layout) keyText(row *Row, data []byte, fields []field) Kind {
 
 func (l *layout) checkKey(row *Row, data []byte, fields []field) Kind {
 	ownAt, isMade := row.Key.At, row.Key.Made != nil
-	reason, at := badKey(row.Key.Of(data))
-	if row.Binary || !l.keys.own() {
-		reason, at = l.keys.replace(row, data, reason, at)
-	}
-	if reason != "" {
+	if reason, at := l.keys.check(row, data); reason != "" {
 		if isMade {
 			at = fields[l.keyField(fields)].at
 		} else {

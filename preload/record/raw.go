@@ -8,12 +8,10 @@ type raw struct {
 	escapes
 	options Options
 	keys    keys
-	changes bool // keys or times to live are not those of the rows and the options
 }
 
 func newRaw(o Options) format {
 	r := raw{options: o, keys: newKeys(&o)}
-	r.changes = !r.keys.own() || o.jitter > 0
 	if o.Decode == "" {
 		return &r
 	}
@@ -31,17 +29,13 @@ func (r *raw) parse(line []byte, row *Row) Kind {
 		return row.reject(NoTab, 0)
 	}
 	row.Key = Bytes{Len: tab}
-	reason, at := badKey(line[:tab])
-	if r.changes {
-		reason, at = r.keys.replace(row, line, reason, at)
-	}
-	if reason != "" {
+	if reason, at := r.keys.check(row, line); reason != "" {
 		return row.reject(reason, at)
 	}
 	row.Value = Bytes{At: tab + 1, Len: len(line) - tab - 1}
 	row.Oversize = row.Value.Len > r.options.ValueMax
 	row.Command, row.Flags, row.TTL = r.options.command, r.options.Flags, r.options.TTL
-	if r.changes {
+	if r.options.jitter > 0 {
 		r.options.shorten(row, line)
 	}
 	r.count(line[tab+1:])

@@ -148,14 +148,6 @@ func (t *table) between(content []byte, row *Row) (kind Kind, ended bool) {
 	return 0, false
 }
 
-// isScript reports whether a line is of an SQL script: a comment, or COPY itself.
-func isScript(line []byte) bool {
-	if bytes.IndexByte(line, '\t') >= 0 {
-		return false
-	}
-	return bytes.HasPrefix(line, []byte("--")) || bytes.HasPrefix(line, []byte("COPY ")) && bytes.Contains(line, []byte(" FROM stdin"))
-}
-
 // pair reports whether neither the key nor the value is an option: the row then has two columns for them, and no others
 // but those that are options.
 func (t *table) pair() bool { return t.options.Key == "" && t.options.Value == "" }
