@@ -115,7 +115,7 @@ func eachMember(content []byte, at int, each func(name field, value int) bool) {
 func nameOf(content []byte, f field) string {
 	name := content[f.at:f.end]
 	if f.coded {
-		name, _, _ = decodeString(nil, name)
+		name, _, _ = unescapeString(nil, name)
 	}
 	return string(name)
 }

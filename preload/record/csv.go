@@ -141,8 +141,8 @@ func (q *quoted) split(fields []field, row []byte) ([]field, Reason, int) {
 	}
 }
 
-// decode makes one quote of each doubled one; there are no others.
-func (q *quoted) decode(dst, raw []byte) ([]byte, Reason, int) {
+// unescape makes one quote of each doubled one; there are no others.
+func (q *quoted) unescape(dst, raw []byte) ([]byte, Reason, int) {
 	for {
 		n := bytes.IndexByte(raw, q.quote)
 		if n < 0 {

@@ -92,9 +92,9 @@ func decodeBytea(dst, text []byte) ([]byte, Reason, int) {
 	return dst, "", 0
 }
 
-// decode makes the row's value of text, whose offset in the row is at: it appends the bytes to dst. plain says that the
+// decodeValue makes the row's value of text, whose offset in the row is at: it appends the bytes to dst. plain says that the
 // text is in the row as it is.
-func (r *Row) decode(o *Options, dst, text []byte, at int, plain bool) ([]byte, Kind) {
+func (r *Row) decodeValue(o *Options, dst, text []byte, at int, plain bool) ([]byte, Kind) {
 	r.Oversize = false // as text it may have been
 	from := len(dst)
 	dst, reason, bad := o.Decode.decode(dst, text)
@@ -109,8 +109,8 @@ func (r *Row) decode(o *Options, dst, text []byte, at int, plain bool) ([]byte, 
 	return dst, Item
 }
 
-// decoded makes the value, of its only column, which is to be decoded.
-func (l *layout) decoded(row *Row, data []byte, fields []field) Kind {
+// encodedValue makes the value of its only column, which is to be decoded.
+func (l *layout) encodedValue(row *Row, data []byte, fields []field) Kind {
 	f := fields[l.value.first()]
 	switch null := l.options.Null; {
 	case f.absent, f.null && (null == NullSkip || null == NullEmpty):
@@ -130,7 +130,7 @@ func (l *layout) decoded(row *Row, data []byte, fields []field) Kind {
 		text = l.made[from:]
 	}
 	var kind Kind
-	l.made, kind = row.decode(&l.options, l.made, text, f.at, !coded)
+	l.made, kind = row.decodeValue(&l.options, l.made, text, f.at, !coded)
 	return kind
 }
 

@@ -54,7 +54,7 @@ func checkCSV(t *testing.T, input string) {
 		for _, f := range fields {
 			text := row[f.at:f.end]
 			if f.coded {
-				text, _, _ = q.decode(nil, text)
+				text, _, _ = q.unescape(nil, text)
 			}
 			if f.null != (f.at == f.end && (f.at == 0 || row[f.at-1] != '"')) {
 				t.Fatalf("%q: %+v", row, f)

@@ -24,7 +24,7 @@ type objects struct {
 
 	fields []field // of the row, by layout.columns
 	none   []field // the same of an object without members
-	name   []byte  // of a member, decoded
+	name   []byte  // of a member, without escapes
 
 	// Unless other members are data, or allowed:
 	strict    bool
@@ -77,7 +77,7 @@ func (o *objects) parse(content []byte, row *Row) Kind {
 	if o.mock.left() {
 		return o.nextMock(content, row)
 	}
-	o.made, o.decode = o.made[:0], decodeString
+	o.made, o.unescape = o.made[:0], unescapeString
 	bad := -1
 	switch o.is {
 	case framedNothing:
@@ -168,7 +168,7 @@ func (o *objects) recordValue(line []byte, row *Row) Kind {
 		return o.binary(line, row)
 	}
 	if o.options.Decode != "" {
-		return o.decoded(row, line, o.fields)
+		return o.encodedValue(row, line, o.fields)
 	}
 	return o.text(row, line, o.fields, o.value, &row.Value)
 }
@@ -214,7 +214,7 @@ func (o *objects) hasKey() bool {
 }
 
 func (o *objects) cut(beginning []byte, row *Row) Kind {
-	o.made, o.decode = o.made[:0], decodeString
+	o.made, o.unescape = o.made[:0], unescapeString
 	switch o.phase {
 	case beforeObject:
 		return row.tooLong()
@@ -278,12 +278,12 @@ func (o *objects) scan(data []byte, at int) (end, bad int) {
 	}
 }
 
-// columnOf returns a member's column, -1 if it is none. ok is false if the name cannot be decoded.
+// columnOf returns a member's column, -1 if it is none. ok is false if the name has a bad escape.
 func (o *objects) columnOf(data []byte, f field) (column int, ok bool) {
 	name := data[f.at:f.end]
 	if f.coded {
 		var reason Reason
-		if o.name, reason, _ = decodeString(o.name[:0], name); reason != "" {
+		if o.name, reason, _ = unescapeString(o.name[:0], name); reason != "" {
 			return 0, false
 		}
 		name = o.name
@@ -313,7 +313,7 @@ func scanString(data []byte, at int) (f field, next int) {
 			f.end = i
 			return f, i + 1
 		case b == '\\':
-			if !isEscape(data[i:]) { // checked here, for not every string is decoded
+			if !isEscape(data[i:]) { // checked here, for not every string is unescaped
 				return field{}, -1
 			}
 			f.coded = true
@@ -367,5 +367,5 @@ func nested(data []byte, at int) int {
 	return -1
 }
 
-// decodeString appends what a JSON string stands for.
-func decodeString(dst, raw []byte) ([]byte, Reason, int) { return unescape(dst, raw, jsonEscape) }
+// unescapeString appends what a JSON string stands for.
+func unescapeString(dst, raw []byte) ([]byte, Reason, int) { return unescape(dst, raw, jsonEscape) }

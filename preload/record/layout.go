@@ -12,13 +12,13 @@ import (
 // A field is what a row has in a column.
 type field struct {
 	at, end int  // offsets in the row, without quotes
-	coded   bool // these bytes are to be decoded
+	coded   bool // these bytes have escapes
 	null    bool // it is SQL's NULL
 	absent  bool // the object has no such member, or the row was cut before it
 }
 
-// A decoder appends what a coded field stands for. With a reason, bad is the offset of what is rejected.
-type decoder func(dst, raw []byte) (_ []byte, reason Reason, bad int)
+// An unescaper appends what a coded field stands for. With a reason, bad is the offset of what is rejected.
+type unescaper func(dst, raw []byte) (_ []byte, reason Reason, bad int)
 
 // layout says which columns make the key, the value and the rest of a record.
 type layout struct {
@@ -42,8 +42,8 @@ type layout struct {
 	keys  keys
 	dates dates
 
-	made   []byte // the bytes of the record's Bytes
-	decode decoder
+	made     []byte // the bytes of the record's Bytes
+	unescape unescaper
 }
 
 // A template is literal text and columns; a single column is a template, too.
@@ -197,7 +197,7 @@ func (l *layout) record(row *Row, data []byte, fields []field) Kind {
 		if l.options.Decode == "" {
 			kind = l.text(row, data, fields, l.value, &row.Value)
 		} else {
-			kind = l.decoded(row, data, fields)
+			kind = l.encodedValue(row, data, fields)
 		}
 		if kind != Item {
 			return kind
@@ -328,7 +328,7 @@ func (l *layout) add(data []byte, f field) (reason Reason, at int) {
 		l.made = append(l.made, data[f.at:f.end]...)
 	default:
 		var bad int
-		if l.made, reason, bad = l.decode(l.made, data[f.at:f.end]); reason != "" {
+		if l.made, reason, bad = l.unescape(l.made, data[f.at:f.end]); reason != "" {
 			return reason, f.at + bad
 		}
 	}

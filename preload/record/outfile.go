@@ -157,7 +157,7 @@ func (o *outfile) split(fields []field, row []byte) ([]field, Reason, int) {
 }
 
 // enclosed is the field whose opening quote is at an offset, and end what is behind its closing one. If the field is
-// coded it has the opening quote, which tells decode that quotes are doubled.
+// coded it has the opening quote, which tells unescape that quotes are doubled.
 func (o *outfile) enclosed(row []byte, at int) (f field, end int, reason Reason, bad int) {
 	f.at = at + 1
 	for n := at + 1; ; n++ {
@@ -193,7 +193,7 @@ func (o *outfile) isEscapedN(text []byte) bool {
 	return len(text) == 2 && text[0] == o.escape && text[1] == 'N'
 }
 
-// isNull reports whether a field that is not enclosed is NULL. LOAD DATA looks for the word when it has decoded the
+// isNull reports whether a field that is not enclosed is NULL. LOAD DATA looks for the word when it has unescaped the
 // field.
 func (o *outfile) isNull(text []byte, coded bool) bool {
 	switch {
@@ -204,11 +204,11 @@ func (o *outfile) isNull(text []byte, coded bool) bool {
 	case len(o.null) == 0 || len(text) > 2*len(o.null):
 		return false
 	}
-	decoded, reason, _ := o.decode(make([]byte, 0, 8), text)
-	return reason == "" && bytes.Equal(decoded, o.null)
+	plain, reason, _ := o.unescape(make([]byte, 0, 8), text)
+	return reason == "" && bytes.Equal(plain, o.null)
 }
 
-func (o *outfile) decode(dst, raw []byte) (_ []byte, reason Reason, bad int) {
+func (o *outfile) unescape(dst, raw []byte) (_ []byte, reason Reason, bad int) {
 	at := 0
 	doubled := o.quote != 0 && len(raw) > 0 && raw[0] == o.quote
 	if doubled {

@@ -249,7 +249,7 @@ func checkLoadData(t *testing.T, options Options, input string) {
 			if f.null {
 				text = []byte("\x00NULL")
 			} else if f.coded && reason == "" {
-				text, reason, _ = o.decode(nil, text)
+				text, reason, _ = o.unescape(nil, text)
 			}
 			got = append(got, string(text))
 		}

@@ -53,7 +53,7 @@ type encodedRaw struct {
 func (r *encodedRaw) parse(line []byte, row *Row) Kind {
 	kind := r.raw.parse(line, row)
 	if kind == Item {
-		r.value, kind = row.decode(&r.options, r.value[:0], row.Value.Of(line), row.Value.At, true)
+		r.value, kind = row.decodeValue(&r.options, r.value[:0], row.Value.Of(line), row.Value.At, true)
 		row.Known = kind == Reject
 	}
 	return kind

@@ -23,7 +23,7 @@ type splitter interface {
 	frame
 	// split appends the fields of a row; with a reason, at is the offset of what is rejected.
 	split(fields []field, row []byte) (_ []field, reason Reason, at int)
-	decode(dst, raw []byte) (_ []byte, reason Reason, bad int)
+	unescape(dst, raw []byte) (_ []byte, reason Reason, bad int)
 }
 
 // table is a format whose columns have an order, and may have a header.
@@ -53,7 +53,7 @@ type table struct {
 }
 
 func newTable(l layout, s splitter) *table {
-	l.decode = s.decode
+	l.unescape = s.unescape
 	if t, ok := s.(*tabs); ok && l.options.Decode != "" {
 		t.ignore()
 	}
@@ -74,7 +74,7 @@ func (t *table) readDump() {
 	o := t.options
 	o.Header, o.Key, o.Value, o.FlagsColumn, o.ExpiresColumn = true, "key", "value", "flags", "expires"
 	t.layout, _ = newLayout(&o) // the header has all of them
-	t.layout.decode, t.anyKey, t.isDump = t.splitter.decode, true, true
+	t.layout.unescape, t.anyKey, t.isDump = t.splitter.unescape, true, true
 	t.quoted.proven = true
 }
 
@@ -316,7 +316,7 @@ func (t *table) object(content []byte, row *Row) Kind {
 			t.made = append(t.made, "null"...)
 			continue
 		}
-		// The field is decoded at the end of made, and then written there as JSON.
+		// The field is unescaped at the end of made, and then written there as JSON.
 		at := len(t.made)
 		if reason, bad := t.add(content, f); reason != "" {
 			return row.rejectNear(reason, content[:f.end], bad)

@@ -35,7 +35,7 @@ func (t *tabs) notes() []string {
 	return t.escapes.notes()
 }
 
-func (t *tabs) decode(dst, raw []byte) ([]byte, Reason, int) { return unescape(dst, raw, t.escape) }
+func (t *tabs) unescape(dst, raw []byte) ([]byte, Reason, int) { return unescape(dst, raw, t.escape) }
 
 // copyText is the text format of PostgreSQL's COPY (its reference, "Text Format").
 type copyText struct {
