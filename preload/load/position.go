@@ -8,9 +8,9 @@ import (
 
 // A Position is a place in a file, where a row begins.
 type Position struct {
-	Offset int64  // bytes before it
-	Lines  uint64 // line feeds before it
-	State  record.State
+	Offset int64        // bytes before it
+	Lines  uint64       // line feeds before it
+	State  record.State // of the parser there
 }
 
 var lineFeed = []byte{'\n'}
