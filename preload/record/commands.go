@@ -192,7 +192,7 @@ func (c *commands) begin(head *command, row *Row) Kind {
 	if c.options.Mode != "" {
 		row.Command = c.options.command
 	}
-	reason, at := c.keys.check(row, head.text)
+	reason, at := c.keys.check(row, row.Key.Of(head.text))
 	switch {
 	case kind == Reject:
 		row.Known = row.Known && reason == ""

@@ -12,6 +12,7 @@ const HashSHA256 = "sha256"
 
 // keys makes the keys under which rows are stored from those that the rows have.
 type keys struct {
+	own       bool // rows are stored under their own keys
 	prefix    string
 	hash      bool   // a key that is too long
 	binaryMax int    // of Options
@@ -19,22 +20,21 @@ type keys struct {
 }
 
 func newKeys(o *Options) keys {
-	return keys{prefix: o.KeyPrefix, hash: o.HashLongKeys != "", binaryMax: o.BinaryKeyMax}
+	return keys{own: o.KeyPrefix+o.HashLongKeys == "", prefix: o.KeyPrefix, hash: o.HashLongKeys != "", binaryMax: o.BinaryKeyMax}
 }
 
-// check puts the key under which the row is stored in the place of the row's own. It is valid until the next call. reason
-// is what is wrong then; at is an offset in the row's own key.
-func (k *keys) check(row *Row, data []byte) (reason Reason, at int) {
-	reason, at = badKey(row.Key.Of(data))
-	if k.prefix == "" && !k.hash && !row.Binary {
-		return reason, at
+// check puts the key under which the row is stored in the place of the row's own, which is key. It is valid until the
+// next call. reason is what is wrong then; at is an offset in the row's own key.
+func (k *keys) check(row *Row, key []byte) (reason Reason, at int) {
+	if k.own && !row.Binary {
+		return badKey(key)
 	}
-	return k.replace(row, data, reason, at)
+	return k.replace(row, key)
 }
 
-// replace is check of a key that may not be stored as it is, of which badKey says reason and at.
-func (k *keys) replace(row *Row, data []byte, reason Reason, at int) (Reason, int) {
-	key := row.Key.Of(data)
+// replace is check of a key that may not be stored as it is.
+func (k *keys) replace(row *Row, key []byte) (Reason, int) {
+	reason, at := badKey(key)
 	most := meta.KeyMax - len(k.prefix)
 	if reason != EmptyKey && len(key) > most {
 		reason, at = KeyTooLong, most

@@ -240,7 +240,7 @@ func (l *layout) keyText(row *Row, data []byte, fields []field) Kind {
 
 func (l *layout) checkKey(row *Row, data []byte, fields []field) Kind {
 	ownAt, isMade := row.Key.At, row.Key.Made != nil
-	if reason, at := l.keys.check(row, data); reason != "" {
+	if reason, at := l.keys.check(row, row.Key.Of(data)); reason != "" {
 		if isMade {
 			at = fields[l.keyField(fields)].at
 		} else {

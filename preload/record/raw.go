@@ -29,7 +29,11 @@ func (r *raw) parse(line []byte, row *Row) Kind {
 		return row.reject(NoTab, 0)
 	}
 	row.Key = Bytes{Len: tab}
-	if reason, at := r.keys.check(row, line); reason != "" {
+	reason, at := badKey(line[:tab])
+	if !r.keys.own { // what check asks, too: as a call it would take a tenth of the row's time
+		reason, at = r.keys.replace(row, line[:tab])
+	}
+	if reason != "" {
 		return row.reject(reason, at)
 	}
 	row.Value = Bytes{At: tab + 1, Len: len(line) - tab - 1}
