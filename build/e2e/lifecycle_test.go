@@ -15,7 +15,7 @@ import (
 )
 
 // statusOf is what the kernel says of a process: threads, and masks of signals.
-func statusOf(t *testing.T, pid int) map[string]string {
+func statusOf(t testing.TB, pid int) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -24,7 +24,7 @@ func statusOf(t *testing.T, pid int) map[string]string {
 	status := map[string]string{}
 	for _, line := range strings.Split(string(text), "\n") {
 		name, value, _ := strings.Cut(line, ":")
-		if slices.Contains([]string{"Threads", "SigBlk", "SigIgn", "SigCgt"}, name) {
+		if slices.Contains([]string{"Threads", "SigPnd", "SigBlk", "SigIgn", "SigCgt"}, name) {
 			status[name] = strings.TrimSpace(value)
 		}
 	}
@@ -68,6 +68,87 @@ func TestFaultOfMemcachedEndsIt(t *testing.T) {
 			s := start(t, h.program)
 			if status := s.end(signal); !status.Signaled() || status.Signal() != signal {
 				t.Errorf("%v: it ended with %v\n%s", signal, status, s.output.String())
+			}
+		}
+	})
+}
+
+// tasks are the numbers of memcached's threads that are, or are not, Go's, which block nearly all signals.
+func (s *server) tasks(gos bool) []int {
+	s.t.Helper()
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.pid()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	blocked := statusOf(s.t, s.pid())["SigBlk"]
+	var tids []int
+	for _, entry := range entries {
+		tid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if (statusOf(s.t, tid)["SigBlk"] != blocked) == gos {
+			tids = append(tids, tid)
+		}
+	}
+	return tids
+}
+
+// A signal that is sent ends memcached as it would without us, whichever thread takes it: Go's or memcached's.
+func TestAnyThreadTakesFault(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		for _, signal := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE} {
+			for _, gos := range []bool{true, false} {
+				s := start(t, h.program)
+				announced, tids := s.announcement(), s.tasks(gos)
+				if len(tids) < 4 {
+					t.Fatalf("threads %v", tids)
+				}
+				// Go may end a thread meanwhile.
+				for len(tids) > 0 && syscall.Tgkill(s.pid(), tids[len(tids)-1], signal) != nil {
+					tids = tids[:len(tids)-1]
+				}
+				if status := s.end(0); !status.Signaled() || status.Signal() != signal || s.output.String() != announced {
+					t.Errorf("%v to a thread (Go's: %v): it ended with %v\n%s", signal, gos, status, s.output.String())
+				}
+			}
+		}
+	})
+}
+
+// A signal that memcached was started with blocked waits, as without us, although Go's threads take it: whether it was
+// sent before memcached was started, or when it serves.
+func TestBlockedFaultWaits(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		for _, signal := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE} {
+			for _, early := range []bool{true, false} {
+				s := newServer(t, h.program)
+				number := strconv.Itoa(int(signal))
+				s.wrap = []string{"env", "--block-signal=" + number}
+				if early {
+					s.wrap = append(s.wrap, "sh", "-c", "kill -"+number+` $$; exec "$@"`, "sh")
+				}
+				s.start()
+				s.waitDoor()
+				if !early {
+					if err := s.cmd.Process.Signal(signal); err != nil {
+						t.Fatal(err)
+					}
+				}
+				wait(t, "the main thread's signal", func() error {
+					if !s.running() {
+						t.Fatalf("%v: it ended with %v\n%s", signal, s.cmd.ProcessState, s.output.String())
+					}
+					pending := statusOf(t, s.pid())["SigPnd"]
+					if mask, err := strconv.ParseUint(pending, 16, 64); err != nil || mask != 1<<(signal-1) {
+						return fmt.Errorf("%s: pending: %s", signal, pending)
+					}
+					return nil
+				})
+				s.load(door.Request{}, []byte("k\tv\n"))
+				if status := s.end(syscall.SIGINT); status.ExitStatus() != 0 {
+					t.Errorf("%v: it ended with %v\n%s", signal, status, s.output.String())
+				}
 			}
 		}
 	})

@@ -133,13 +133,15 @@ int runtime_start(start_fn *enter) {
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    signals_mask_thread(&saved);
+    signals_block(&saved);
+    signals_install_go();
     int err = create(&thread, &attr, held.fn, held.arg);
     if (err == 0) {
-        signals_install_go();
         err = create(&thread, &attr, enter, NULL);
+    } else {
+        signals_remove_go();
     }
-    signals_unmask(&saved);
+    signals_unblock(&saved);
     pthread_attr_destroy(&attr);
     return err;
 }

@@ -15,12 +15,19 @@ extern __thread bool is_go_thread __attribute__((tls_model("initial-exec")));
 void signals_save(void);
 void signals_restore(void);
 
-/* Around the creation of Go's threads, which inherit the mask. */
-void signals_mask_thread(sigset_t *saved);
-void signals_unmask(const sigset_t *saved);
+/*
+ * Around the creation of Go's threads: they inherit the mask, and unblock what Go handles when they
+ * can handle it (runtime/signal_unix.go: minitSignalMask).  memcached's main thread never unblocks
+ * a signal that memcached was started with blocked.
+ */
+void signals_block(sigset_t *saved);
+void signals_unblock(const sigset_t *saved);
 
-/* Installs Go's handlers, when its first thread exists; none for signals for which memcached has
- * one. */
+/*
+ * Installs Go's handlers, before its first thread exists, which unblocks their signals; none for
+ * signals for which memcached has one.  Removes them, if there is no such thread.
+ */
 void signals_install_go(void);
+void signals_remove_go(void);
 
 #endif
