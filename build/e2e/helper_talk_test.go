@@ -241,5 +241,6 @@ func rowsOf(prefix string, n int) []byte {
 }
 
 func rowOf(prefix string, i int) (key, value string) {
-	return fmt.Sprintf("%s_%d", prefix, i), fmt.Sprintf("value_%d", i)
+	n := strconv.Itoa(i)
+	return prefix + "_" + n, "value_" + n
 }

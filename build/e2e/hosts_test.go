@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -240,11 +241,11 @@ func dumpedAll(t *testing.T, s *server, rows, large int, engine door.Engine) {
 
 // largeValue has 10 kB to 1 MB, of numbers that tell a part from the next.
 func largeValue(i int) string {
-	var s strings.Builder
-	for n := 0; s.Len() < 10_000+i*9_900; n++ {
-		fmt.Fprintf(&s, "%d,", i*n)
+	var s []byte
+	for n := 0; len(s) < 10_000+i*9_900; n++ {
+		s = append(strconv.AppendInt(s, int64(i*n), 10), ',')
 	}
-	return s.String()
+	return string(s)
 }
 
 // The library does not start in a process with an older glibc than it was built for; the dynamic linker says so.
