@@ -116,9 +116,15 @@ test-race: test-needs ## the unit tests, watched by Go's race detector
 .PHONY: more-hosts
 more-hosts: hosts ## memcacheds of all of Debian's suites, and built in many ways
 	@build/need.sh more-hosts $(MORE_HOSTS_NEEDS)
-	@build/hosts-debian.sh amd64 $(SUITES)
-	@build/hosts-debian.sh arm64 $(SUITES)
+	@$(MAKE) --no-print-directory -j 3 hosts-source hosts-amd64 hosts-arm64
+
+# Debian's are fetched while others are built.
+.PHONY: hosts-source hosts-amd64 hosts-arm64
+hosts-source:
 	@build/hosts-source.sh $(SUITES)
+
+hosts-amd64 hosts-arm64: hosts-%:
+	@build/hosts-debian.sh $* $(SUITES)
 
 TEST_HOSTS = $(GO) test -count=1 -v ./preload/host -run '^TestScanIsSymbols$$' && \
 	$(GO) test -count=1 -timeout 20m -parallel 4 -v ./build/e2e -run '^(TestHosts|TestOldLibc)$$' -hosts

@@ -10,24 +10,25 @@ set -eu
 # shellcheck source=build/archive.sh
 . "$(dirname "$0")/archive.sh"
 
-# Debian's own flags (dpkg-buildflags), which the others are changes of.
-flags='-g -O2 -fstack-protector-strong -Wformat -D_FORTIFY_SOURCE=2'
+# Debian's own flags (dpkg-buildflags) without -g, which changes nothing of what is loaded; the others are changes of them.
+flags='-O2 -fstack-protector-strong -Wformat -D_FORTIFY_SOURCE=2'
 link='-Wl,-z,relro -Wl,-z,now'
 
 # variants: NAME, the options of configure, CC, CFLAGS and LDFLAGS.  Those with the
-# same options are neighbours, since they are configured once.
+# same options are neighbours, since they are configured once, and those with the same
+# CC and CFLAGS, since they are compiled once.
 variants() {
     cat <<VARIANTS
 plain||gcc|$flags|$link
+mold||gcc|$flags|$link -fuse-ld=mold
+rdynamic||gcc|$flags|$link -rdynamic
+static-libevent||gcc|$flags|$link
 O3||gcc|$flags -O3|$link
 lto||gcc|$flags -flto=auto -ffat-lto-objects|$link -flto=auto
 O3-lto||gcc|$flags -O3 -flto=auto|$link -flto=auto
 clang||clang-14|$flags|$link
 cet||gcc|$flags -fcf-protection=full -fno-omit-frame-pointer|$link
 no-pie||gcc|$flags -fno-pie|$link -no-pie
-mold||gcc|$flags|$link -fuse-ld=mold
-rdynamic||gcc|$flags|$link -rdynamic
-static-libevent||gcc|$flags|$link
 tls-sasl|--enable-tls --enable-sasl|gcc|$flags|$link
 proxy|--enable-proxy|gcc|$flags|$link
 seccomp|--enable-seccomp|gcc|$flags|$link
@@ -39,9 +40,8 @@ build() {
         configured=
         # shellcheck disable=SC2086 # one word an option
         ./configure --disable-docs $options ACLOCAL=: AUTOCONF=: AUTOHEADER=: AUTOMAKE=: || return
-        configured=$options
     }
-    make clean || return
+    [ "$compiled" = "$options|$cc|$cflags" ] || make clean || return
     case $options in *--enable-proxy*) make -C vendor || return ;; esac
     libraries=$(sed -n 's/^LIBS = //p' Makefile)
     if [ "$variant" = static-libevent ]; then
@@ -52,16 +52,17 @@ build() {
 
 make_variants() {
     version=$1
-    configured=none
+    configured=none compiled=
     variants | while IFS='|' read -r variant options cc cflags ldflags; do
         place=source/$version/$variant
         [ ! -x "$hosts/$place/memcached" ] || continue
         echo "hosts: building memcached $version, $variant"
         if ! (cd "$work/source" && build) >"$work/log" 2>&1 </dev/null; then
             absent "$place" "$(grep -m 1 -E 'error:|Error' "$work/log")"
+            configured=none compiled=
             continue
         fi
-        configured=$options # which the subshell has done
+        configured=$options compiled="$options|$cc|$cflags" # which the subshell has done
         mkdir "$work/made"
         mv "$work/source/memcached" "$work/made/unstripped"
         run "stripping it" strip -o "$work/made/memcached" "$work/made/unstripped"
@@ -78,13 +79,17 @@ all_made() {
     done
 }
 
+# make_source SUITE: in a directory of its own.
 make_source() {
     suite=$1
+    all=$work
+    work=$all/$suite
+    mkdir "$work"
     if ! find_source "$suite"; then
         absent "source/$suite" "the archive's lists of $suite cannot be read"
         return
     fi
-    if all_made "$upstream"; then
+    if all_made "$upstream" || ! mkdir "$all/$upstream" 2>/dev/null; then
         return # of another suite, or of an earlier run
     fi
     if ! fetch_source; then
@@ -95,6 +100,15 @@ make_source() {
     make_variants "$upstream"
 }
 
+# The suites are made side by side: configure and the linker use one processor each.
+jobs=
+trap 'kill $jobs 2>/dev/null; exit 1' INT TERM
 for suite in "$@"; do
-    make_source "$suite"
+    (make_source "$suite") &
+    jobs="$jobs $!"
 done
+status=0
+for job in $jobs; do
+    wait "$job" || status=1
+done
+exit $status

@@ -13,6 +13,13 @@ set -eu
 
 stock=$(command -v memcached) || die "memcached is not installed"
 
+# They are fetched while the others are made.
+"$(dirname "$0")/hosts-debian.sh" amd64 trixie &
+amd64=$!
+"$(dirname "$0")/hosts-debian.sh" arm64 bookworm trixie &
+arm64=$!
+trap 'kill $amd64 $arm64 2>/dev/null; exit 1' INT TERM
+
 if ! cmp -s "$stock" "$hosts/stock/memcached"; then
     mkdir -p "$hosts/stock"
     install -m 755 "$stock" "$hosts/stock/.memcached"
@@ -74,6 +81,6 @@ if [ ! -x "$hosts/unknown/memcached" ]; then
     make_unknown
 fi
 
-"$(dirname "$0")/hosts-debian.sh" amd64 trixie
+wait $amd64
 [ -x "$hosts/debian/amd64/trixie/memcached" ] || die "the tests need Debian 13's memcached"
-"$(dirname "$0")/hosts-debian.sh" arm64 bookworm trixie
+wait $arm64
