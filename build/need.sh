@@ -37,9 +37,13 @@ if [ ! -e "$policy" ]; then
 fi
 
 echo "installing$missing"
-# shellcheck disable=SC2086 # one word a package
-if ! { apt-get update &&
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+install() {
+    # shellcheck disable=SC2086 # one word a package
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+}
+
+# The lists are read where there are none, or what they name is no longer there; another target may just have read them.
+if ! { install || { apt-get update && install; }; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "error: make $target: these packages cannot be installed:$missing" >&2
     exit 1
