@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -45,7 +46,7 @@ func TestDates(t *testing.T) {
 
 // FuzzDates: what package time reads in the common forms is the same moment.
 func FuzzDates(f *testing.F) {
-	for _, text := range []string{"2037-12-01", "2037-12-01 00:00:00", "2037-12-01T00:00:00Z", "2037-12-01T23:59:59.123456789+02:00", "2037-12-01 00:00:00+00", "2143238400123", "-1", "2143238400.5"} {
+	for _, text := range []string{"2037-12-01", "2037-12-01 00:00:00", "2037-12-01T00:00:00Z", "2037-12-01T23:59:59.123456789+02:00", "2037-12-01T00:00:00+02:60", "2037-12-01 00:00:00+00", "2143238400123", "-1", "2143238400.5"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -56,7 +57,8 @@ func FuzzDates(f *testing.F) {
 		}
 		for _, layout := range []string{time.DateOnly, time.DateTime, time.RFC3339} {
 			want, err := time.Parse(layout, text)
-			if _, offset := want.Zone(); err != nil || max(offset, -offset) > 15*60*60+59*60 {
+			_, offset := want.Zone()
+			if err != nil || max(offset, -offset) > 15*60*60+59*60 || strings.HasSuffix(text, ":60") { // package time takes 60 minutes in a zone, RFC 3339 does not
 				continue
 			}
 			if !ok || got.seconds != want.Unix() || got.nanoseconds != int64(want.Nanosecond()) {
