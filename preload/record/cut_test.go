@@ -1,9 +1,11 @@
 package record
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestCut cuts rows of more than 40 bytes.
@@ -125,30 +127,42 @@ func TestCutAnywhere(t *testing.T) {
 // checkCut parses the input without and with cut rows, and returns the former.
 func checkCut(t testing.TB, o Options, rowMax int, input string) []found {
 	t.Helper()
-	rows := parse(t, o, 0, input)
-	if isForeign(rows) {
-		return rows
+	for {
+		began := time.Now().Unix()
+		rows := parse(t, o, 0, input)
+		if isForeign(rows) {
+			return rows
+		}
+		cut := parse(t, o, rowMax, input)
+		if tooMany(rows) {
+			return rows
+		}
+		difference := cutDifference(lastItems(rows), lastItems(cut), rowMax, o)
+		switch {
+		case difference == "":
+			return rows
+		case time.Now().Unix() == began: // else what expires may have had another time to live
+			t.Fatalf("%q: %s", input, difference)
+		}
 	}
-	cut := lastItems(parse(t, o, rowMax, input))
-	if tooMany(rows) {
-		return rows
-	}
-	all := rows
-	rows = lastItems(rows)
+}
+
+// cutDifference is what differs, and should not, if rows that are longer than rowMax are cut; "": nothing.
+func cutDifference(rows, cut []found, rowMax int, o Options) string {
 	if len(cut) != len(rows) {
-		t.Fatalf("%q\n    %+v\ncut %+v", input, rows, cut)
+		return fmt.Sprintf("rows are\n    %+v\ncut %+v", rows, cut)
 	}
 	for i, row := range rows {
 		switch {
 		case row.size != cut[i].size:
-			t.Fatalf("%q: row %d has %d bytes, cut %d", input, i, row.size, cut[i].size)
-		case row.size <= rowMax && !same(row, cut[i]):
-			t.Fatalf("%q: row %d is %+v, behind a cut %+v", input, i, row, cut[i])
+			return fmt.Sprintf("row %d has %d bytes, cut %d", i, row.size, cut[i].size)
+		case row.size <= rowMax && row != cut[i]:
+			return fmt.Sprintf("row %d is %+v, behind a cut %+v", i, row, cut[i])
 		case row.kind == Item && cut[i].kind == Item && row.key != cut[i].key && o.Format != JSONL: // the last of two counts there
-			t.Fatalf("%q: row %d has the key %q, cut %q", input, i, row.key, cut[i].key)
+			return fmt.Sprintf("row %d has the key %q, cut %q", i, row.key, cut[i].key)
 		}
 	}
-	return all
+	return ""
 }
 
 // isForeign reports whether the input was refused at its beginning.
