@@ -9,6 +9,7 @@ import (
 
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/dump"
+	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -48,7 +49,7 @@ func (c cache) serve(t *testing.T, change func(*door.Dump)) (path string) {
 			call.Finish(door.Reply{Status: &door.Status{}})
 			return
 		}
-		counts, err := dump.Dump(c, call.Output, request.Items, dump.Hooks{})
+		counts, err := dump.Dump(c, filtered(request), call.Output, request.Items, dump.Hooks{})
 		if err != nil {
 			call.Fail(&door.Error{Code: door.CodeWrite, Message: err.Error(), Dump: &door.Dump{}})
 			return
@@ -64,11 +65,20 @@ func (c cache) serve(t *testing.T, change func(*door.Dump)) (path string) {
 	})
 }
 
+// filtered is the filter of a request, which has no error.
+func filtered(request door.Request) *filter.Filter {
+	f, err := filter.New(request.Filter)
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
 // dumped makes a file with a dump of the cache. change may change its text; it may be nil.
 func (c cache) dumped(t *testing.T, change func([]byte) []byte) (file string) {
 	t.Helper()
 	var out bytes.Buffer
-	if _, err := dump.Dump(c, &out, dump.Options{}, dump.Hooks{}); err != nil {
+	if _, err := dump.Dump(c, nil, &out, dump.Options{}, dump.Hooks{}); err != nil {
 		t.Fatal(err)
 	}
 	text := out.Bytes()

@@ -65,12 +65,12 @@ func TestChoices(t *testing.T) {
 		{"load --flags-for dalli-", "dalli-bytes dalli-string dalli-json"},
 		{"fill -", "--help --door --json --version --count --bytes --key --size --seed --ttl --flags --ttl-jitter --mode --rate --gentle --detach --dry-run --progress"},
 		{"fill ", ""},
-		{"keys -", "--help --door --json --version --delimiter --depth --sort --limit --prefix --match --progress --timeout"},
+		{"keys -", "--help --door --json --version --delimiter --depth --sort --limit --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
 		{"keys --sort ", "bytes keys ttl prefix"},
 		{"keys ", ""},
-		{"top -", "--help --door --json --version --by --limit --prefix --match --progress --timeout"},
+		{"top -", "--help --door --json --version --by --limit --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
 		{"top --by=", "--by=size --by=ttl --by=idle"},
-		{"diff -", "--help --door --json --version --ttl-tolerance --prefix --match"},
+		{"diff -", "--help --door --json --version --ttl-tolerance --prefix --match --regex"},
 		{"diff ", ":files"},
 		{"diff a ", ""},
 	} {
@@ -106,7 +106,7 @@ func TestChoicesAreAll(t *testing.T) {
 		}
 	}
 	for _, c := range values(valueless(childOf(model(t).Node, "dump"), "--format").Value, "") {
-		if _, err := dump.Dump(cache{}, io.Discard, dump.Options{Format: dump.Format(c.word)}, dump.Hooks{}); err != nil {
+		if _, err := dump.Dump(cache{}, nil, io.Discard, dump.Options{Format: dump.Format(c.word)}, dump.Hooks{}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -17,11 +17,15 @@ type diffCommand struct {
 	Dump string `arg:"" name:"DUMP" complete:"FILE" help:"The dump, which is read twice; - is standard input, if that is a file."`
 
 	TTLTolerance timeToLive `group:"Items:" name:"ttl-tolerance" placeholder:"TIME" default:"2s" help:"How much earlier or later an item may expire: seconds, or a duration such as 10m. Default: 2s, since dates are known to a second."`
-	selecting
+	keying
 }
 
 // Run compares, lists what differs, and accounts for all items.
 func (c *diffCommand) Run(line *commandLine) error {
+	selects, err := c.selects()
+	if err != nil {
+		return err
+	}
 	signals := interrupts()
 	file, err := orInterrupted(signals, c.open)
 	if err != nil {
@@ -33,8 +37,8 @@ func (c *diffCommand) Run(line *commandLine) error {
 		return err
 	}
 	out := newDifferences(os.Stdout, line.JSON)
-	d := &difference{command: c, name: file.name, file: file.file, start: file.start, packed: file.packed, out: out}
-	dumping := dumping{caller: call, request: c.request(dump.MS)}
+	d := &difference{command: c, selects: selects, name: file.name, file: file.file, start: file.start, packed: file.packed, out: out}
+	dumping := dumping{caller: call, request: dumpRequest(dump.MS, c.filter())}
 	err = d.compare(&dumping)
 	if interrupted(err) {
 		return err // the goroutine that lists the differences may still run
@@ -117,6 +121,7 @@ func (c *diffCounts) summary() string {
 // difference is a comparison.
 type difference struct {
 	command *diffCommand
+	selects func(key []byte) bool
 	name    string
 	file    *os.File
 	start   int64 // offset of the dump in the file
@@ -183,7 +188,7 @@ func (d *difference) eachDumped(each func(*item)) itemsEnd {
 	}
 	defer plain.Close()
 	end := readItems(plain, itemMax, func(i *item) {
-		if d.command.selects(i.key) {
+		if d.selects(i.key) {
 			each(i)
 		}
 	})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -16,26 +15,9 @@ type dumpCommand struct {
 
 	Format string `group:"Items:" placeholder:"FORMAT" complete:"ms,jsonl,csv,list" help:"How the items are written: ms, memcached's own commands with a checksum each, which restore reads; jsonl, an object per line; csv, with a header; list, a line of the key, its value's size, flags, the dates when it expires and was used, and whether it is stale or won. Default: ms."`
 	selecting
-	MinTTL   timeToLive `group:"Items:" name:"min-ttl" placeholder:"TIME" help:"Only items that do not expire within that time: seconds, or a duration such as 10m or 24h."`
-	KeysOnly bool       `group:"Items:" help:"No values: a key per line, or with the formats jsonl and csv also its value's size, flags and date."`
+	KeysOnly bool `group:"Items:" help:"No values: a key per line, or with the formats jsonl and csv also its value's size, flags and date."`
 
 	watching
-}
-
-// selecting is the selection of items.
-type selecting struct {
-	Prefix string `group:"Items:" placeholder:"TEXT" help:"Only items whose keys begin with this."`
-	Match  string `group:"Items:" placeholder:"PATTERN" help:"Only items whose keys match: * stands for any bytes, ? for one."`
-}
-
-// request makes a request for the items, in a format.
-func (s *selecting) request(format dump.Format) door.Request {
-	return door.Request{Version: door.Protocol, Op: door.OpDump, Items: door.Items{Format: format, Prefix: s.Prefix, Match: s.Match}}
-}
-
-// selects says whether an item with this key is selected.
-func (s *selecting) selects(key []byte) bool {
-	return bytes.HasPrefix(key, []byte(s.Prefix)) && dump.Match(s.Match, key)
 }
 
 // Run dumps the cache and accounts for the items.
@@ -63,8 +45,8 @@ func (c *dumpCommand) Run(line *commandLine) error {
 
 // request makes the request.
 func (c *dumpCommand) request() door.Request {
-	request := c.selecting.request(dump.Format(c.Format))
-	request.MinTTL, request.KeysOnly = int64(c.MinTTL), c.KeysOnly
+	request := dumpRequest(dump.Format(c.Format), c.filter())
+	request.KeysOnly = c.KeysOnly
 	return request
 }
 

@@ -52,7 +52,9 @@ func TestDumpRequest(t *testing.T) {
 	}{
 		{nil, door.Request{}},
 		{[]string{"--format=jsonl", "--prefix=user:", "--match=*:?", "--min-ttl=10m", "--keys-only", "--progress=json"},
-			door.Request{Items: door.Items{Format: "jsonl", Prefix: "user:", Match: "*:?", MinTTL: 600, KeysOnly: true}, Progress: true}},
+			door.Request{Items: door.Items{Format: "jsonl", KeysOnly: true}, Filter: door.Filter{Prefix: "user:", Match: "*:?", MinTTL: 600}, Progress: true}},
+		{[]string{"--regex=^u", "--min-size=2k", "--older-than=1h", "--never-expires"},
+			door.Request{Filter: door.Filter{Regex: "^u", MinSize: 2000, OlderThan: 3600, NeverExpires: true}}},
 	} {
 		p := start(t, path, nil, append([]string{"dump"}, test.args...)...)
 		p.Wait()

@@ -121,7 +121,7 @@ type byteCount uint64
 func (n *byteCount) UnmarshalText(text []byte) error {
 	bytes, err := parseSize(string(text))
 	if err == nil && bytes == 0 {
-		err = fmt.Errorf("%q is no size for all the values: 1 or more", text)
+		err = fmt.Errorf("%q is no size: 1 or more", text)
 	}
 	*n = byteCount(bytes)
 	return err

@@ -57,7 +57,7 @@ func (c *keysCommand) Run(line *commandLine) error {
 	}
 	p := newPrefixes(c.Sort)
 	now := time.Now().Unix()
-	d := dumping{caller: newCaller(line, signals, shown, c.Timeout), request: c.request(dump.List)}
+	d := dumping{caller: newCaller(line, signals, shown, c.Timeout), request: c.list()}
 	counts, err := d.list(func(i *dump.Listed) { p.add(c.prefixOf(i.Key), i, now) })
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ func TestOptionsHaveFlags(t *testing.T) {
 			func(line *commandLine) door.Request { return line.Load.request(&source{}) },
 		},
 		"dump": {
-			[]reflect.Type{reflect.TypeFor[door.Items]()},
+			[]reflect.Type{reflect.TypeFor[door.Items](), reflect.TypeFor[door.Filter]()},
 			func(line *commandLine) door.Request { return line.Dump.request() },
 		},
 	} {

@@ -47,7 +47,7 @@ func (c *topCommand) Run(line *commandLine) error {
 		return err
 	}
 	top := ranking{by: c.By, limit: int(c.Limit), now: time.Now().Unix()}
-	d := dumping{caller: newCaller(line, signals, shown, c.Timeout), request: c.request(dump.List)}
+	d := dumping{caller: newCaller(line, signals, shown, c.Timeout), request: c.list()}
 	counts, err := d.list(top.add)
 	if err != nil {
 		return err

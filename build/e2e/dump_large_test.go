@@ -34,7 +34,7 @@ func TestDumpOfLargeValuesWhileTableGrows(t *testing.T) {
 		for range 2 {
 			wg.Go(func() {
 				for dumps := 0; ctx.Err() == nil || dumps == 0; dumps++ {
-					out, outcome := s.dumping(door.Request{Items: door.Items{Prefix: "large:"}})
+					out, outcome := s.dumping(door.Request{Filter: door.Filter{Prefix: "large:"}})
 					seen := make(map[string]int)
 					complete := eachDumped(t, out, func(key, data []byte, _ uint64, _ int64) {
 						var i int

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"memcached-backdoor/preload/dump"
+	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/record"
 )
@@ -33,7 +34,8 @@ const (
 type (
 	Rows   = record.Options // how the rows of a load are read, and what they are stored with
 	Limits = limits.Options // how fast a load goes, and how many rows it may reject
-	Items  = dump.Options   // which items a dump writes, and how
+	Items  = dump.Options   // how a dump writes items
+	Filter = filter.Options // which items are meant
 )
 
 // Request is what a client sends. A field that the library does not know is an
@@ -51,6 +53,7 @@ type Request struct {
 	Rows   `op:"load"`
 	Limits `op:"load"`
 	Items  `op:"dump"`
+	Filter `op:"dump"`
 
 	// Rejects says that two more descriptors come, of regular files: the first gets
 	// the rejected rows as they are in the input, the second a line about each: line,

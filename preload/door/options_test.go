@@ -17,7 +17,7 @@ var wire = map[string]map[string]string{
 		"dry_run": "true", "detach": "true", "rate": "9", "gentle": "true", "progress": "true",
 	},
 	OpDump: {
-		"to": `"csv"`, "prefix": `"p"`, "match": `"m"`, "min_ttl": "5", "keys_only": "true", "progress": "true",
+		"to": `"csv"`, "prefix": `"p"`, "match": `"m"`, "regex": `"r"`, "min_size": "1", "older_than": "1", "min_ttl": "5", "never_expires": "true", "keys_only": "true", "progress": "true",
 	},
 	OpStatus: {},
 }
@@ -41,7 +41,7 @@ func TestOptions(t *testing.T) {
 			}
 		}
 	}
-	for name, names := range map[string][]string{OpLoad: fields(reflect.TypeFor[Rows](), reflect.TypeFor[Limits]()), OpDump: fields(reflect.TypeFor[Items]())} {
+	for name, names := range map[string][]string{OpLoad: fields(reflect.TypeFor[Rows](), reflect.TypeFor[Limits]()), OpDump: fields(reflect.TypeFor[Items](), reflect.TypeFor[Filter]())} {
 		for _, option := range names {
 			if _, ok := wire[name][option]; !ok {
 				t.Errorf("no test of the option %q", option)

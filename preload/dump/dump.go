@@ -2,12 +2,11 @@
 package dump
 
 import (
-	"fmt"
 	"io"
 	"sort"
 	"time"
 
-	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -22,12 +21,9 @@ const (
 	keysKept = 10
 )
 
-// Options say which items are written, and how. Their JSON is that of a request (package door).
+// Options say how items are written. Their JSON is that of a request (package door).
 type Options struct {
 	Format   Format `json:"to,omitempty"`        // "": MS
-	Prefix   string `json:"prefix,omitempty"`    // of the keys
-	Match    string `json:"match,omitempty"`     // a pattern of keys, see the function Match; "": all
-	MinTTL   int64  `json:"min_ttl,omitempty"`   // seconds: an item that expires earlier is left out
 	KeysOnly bool   `json:"keys_only,omitempty"` // no values
 }
 
@@ -41,11 +37,6 @@ type Hooks struct {
 	Progress func(*Counts)
 }
 
-// An OptionError is an option that has no meaning.
-type OptionError struct{ Message, Hint string }
-
-func (e *OptionError) Error() string { return e.Message }
-
 // A WriteError says that the dump could not be written; any other error is the cache's.
 type WriteError struct{ error }
 
@@ -56,7 +47,7 @@ func (e *WriteError) Unwrap() error { return e.error }
 type Counts struct {
 	Items    uint64   // live ones
 	Written  uint64   // with all their bytes
-	Filtered uint64   // not among those that the options want
+	Filtered uint64   // not among those that are wanted
 	Unmarked uint64   // of the written ones, those whose marks, stale or won, the format does not have
 	Lost     uint64   // their values could not be read
 	Bytes    uint64   // written
@@ -74,6 +65,7 @@ type Fetch func([]*walk.Item) error
 
 type dumper struct {
 	options Options
+	wanted  *filter.Filter
 	hooks   Hooks
 	encoder encoder
 	walker  walk.Walker
@@ -86,23 +78,20 @@ type dumper struct {
 	counts  Counts
 }
 
-// Dump writes the items of source to out. Its error is an *OptionError, a *WriteError, or that of the walk or of a
+// Dump writes the wanted items of source to out. Its error is an *option.Error, a *WriteError, or that of the walk or of a
 // hook. With an error, too, the counts are true.
-func Dump(source walk.Source, out io.Writer, o Options, hooks Hooks) (Counts, error) {
+func Dump(source walk.Source, wanted *filter.Filter, out io.Writer, o Options, hooks Hooks) (Counts, error) {
 	encoder, err := newEncoder(o)
 	if err != nil {
 		return Counts{}, err
 	}
-	if len(o.Prefix) > meta.KeyMax {
-		return Counts{}, &OptionError{Message: fmt.Sprintf("a prefix of %d bytes is longer than any key", len(o.Prefix))}
-	}
 	o.KeysOnly = o.KeysOnly || o.Format == List
-	walker, err := source.Walk(walk.Options{Prefix: o.Prefix, KeysOnly: o.KeysOnly, ClientGone: hooks.ClientGone})
+	walker, err := source.Walk(walk.Options{Prefix: wanted.Prefix(), KeysOnly: o.KeysOnly, ClientGone: hooks.ClientGone})
 	if err != nil {
 		return Counts{}, err
 	}
 	defer walker.Close()
-	d := &dumper{options: o, encoder: encoder, hooks: hooks, walker: walker, out: out}
+	d := &dumper{options: o, wanted: wanted, encoder: encoder, hooks: hooks, walker: walker, out: out}
 	err = d.run()
 	return d.counts, err
 }
@@ -142,7 +131,7 @@ func (d *dumper) run() error {
 // item writes one item, if it is wanted.
 func (d *dumper) item(i *walk.Item) error {
 	d.counts.Items++
-	if !Match(d.options.Match, i.Key) || i.TTL >= 0 && i.TTL < d.options.MinTTL {
+	if !d.wanted.Wants(i) {
 		d.counts.Filtered++
 		return nil
 	}

@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/option"
 	"memcached-backdoor/preload/record"
 	"memcached-backdoor/preload/walk"
 )
@@ -67,7 +69,7 @@ var marks = items{
 func dumped(t *testing.T, source walk.Source, o Options) (string, Counts) {
 	t.Helper()
 	var out bytes.Buffer
-	counts, err := Dump(source, &out, o, Hooks{})
+	counts, err := Dump(source, nil, &out, o, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,41 +226,18 @@ func TestKeysOnly(t *testing.T) {
 	}
 }
 
-func TestFilters(t *testing.T) {
-	for want, o := range map[string]Options{
-		"plain\nempty\nbinary\n%D0%BA%D0%BB%D1%8E%D1%87\n": {Match: "*"},
-		"plain\n": {Match: "pl*n"},
-		"empty\n": {Match: "?m*ty*"},
-		"":        {Match: "plai"},
-	} {
-		o.KeysOnly = true
-		got, counts := dumped(t, some, o)
-		if got != want || counts.Filtered != uint64(4-strings.Count(want, "\n")) {
-			t.Errorf("%+v: %q, want %q; %+v", o, got, want, counts)
-		}
+func TestFilter(t *testing.T) {
+	wanted, err := filter.New(filter.Options{MinTTL: 101})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got, _ := dumped(t, some, Options{KeysOnly: true, MinTTL: 101}); got != "plain\nbinary\n%D0%BA%D0%BB%D1%8E%D1%87\n" {
-		t.Errorf("%q", got)
+	var out bytes.Buffer
+	counts, err := Dump(some, wanted, &out, Options{KeysOnly: true}, Hooks{})
+	if want := "plain\nbinary\n%D0%BA%D0%BB%D1%8E%D1%87\n"; err != nil || out.String() != want || counts.Filtered != 1 || counts.Written != 3 {
+		t.Errorf("%q, %+v, %v", out.String(), counts, err)
 	}
 }
 
-func TestPattern(t *testing.T) {
-	for _, tt := range []struct {
-		pattern, key string
-		want         bool
-	}{
-		{"a", "a", true}, {"a", "b", false}, {"a", "aa", false}, {"?", "", false}, {"*", "", true},
-		{"**", "x", true}, {"*a*b", "xaybzb", true}, {"*a*b", "xaybz", false}, {"a*", "ba", false},
-		{"*.html", "/a/b.html", true}, {"[a]", "[a]", true}, {"[a]", "a", false}, {"a?c", "a\xffc", true},
-		{strings.Repeat("*a", 40) + "b", strings.Repeat("a", 250), false},
-	} {
-		if got := Match(tt.pattern, []byte(tt.key)); got != tt.want {
-			t.Errorf("%q matches %q: %t", tt.pattern, tt.key, got)
-		}
-	}
-}
-
-// Items in extstore are fetched; those that cannot be are counted, with their keys, and the dump is truncated.
 func TestExternal(t *testing.T) {
 	source := items{
 		{Key: []byte("here"), Value: []byte("1"), TTL: -1},
@@ -278,7 +257,7 @@ func TestExternal(t *testing.T) {
 		}
 		return nil
 	}
-	counts, err := Dump(source, &out, Options{}, Hooks{Fetch: fetch})
+	counts, err := Dump(source, nil, &out, Options{}, Hooks{Fetch: fetch})
 	if err != nil || counts.Items != 3 || counts.Written != 2 || counts.Lost != 1 || fmt.Sprint(counts.Keys) != "[lost]" {
 		t.Errorf("%+v, %v", counts, err)
 	}
@@ -286,7 +265,7 @@ func TestExternal(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 	failed := errors.New("failed")
-	counts, err = Dump(source, &out, Options{}, Hooks{Fetch: func([]*walk.Item) error { return failed }})
+	counts, err = Dump(source, nil, &out, Options{}, Hooks{Fetch: func([]*walk.Item) error { return failed }})
 	if !errors.Is(err, failed) || counts.Items == 0 || counts.Unwritten() != counts.Items {
 		t.Errorf("%+v, %v", counts, err)
 	}
@@ -352,7 +331,7 @@ func TestErrors(t *testing.T) {
 		want   error
 		write  bool
 	}{{some, full{}, io.ErrShortWrite, true}, {broken{some}, io.Discard, io.ErrUnexpectedEOF, false}} {
-		c, err := Dump(tt.source, tt.out, Options{}, Hooks{})
+		c, err := Dump(tt.source, nil, tt.out, Options{}, Hooks{})
 		_, write := errors.AsType[*WriteError](err)
 		if !errors.Is(err, tt.want) || err.Error() != tt.want.Error() || write != tt.write || c.Items == 0 || c.Written != 0 || c.Unwritten() != c.Items {
 			t.Errorf("%v, of writing %t, %+v", err, write, c)
@@ -368,7 +347,7 @@ func (waiting) Walk(o walk.Options) (walk.Walker, error) { return nil, o.ClientG
 // A dump whose walk has not begun ends when its client has gone, too.
 func TestGoneBefore(t *testing.T) {
 	gone := errors.New("gone")
-	if c, err := Dump(waiting{}, io.Discard, Options{}, Hooks{ClientGone: func() error { return gone }}); err != gone || c.Items != 0 {
+	if c, err := Dump(waiting{}, nil, io.Discard, Options{}, Hooks{ClientGone: func() error { return gone }}); err != gone || c.Items != 0 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
@@ -387,7 +366,7 @@ func (r room) Write(p []byte) (int, error) {
 func TestFull(t *testing.T) {
 	text, counts := dumped(t, some, Options{KeysOnly: true})
 	for n := range len(text) {
-		c, err := Dump(some, room(n), Options{KeysOnly: true, Match: "*"}, Hooks{})
+		c, err := Dump(some, nil, room(n), Options{KeysOnly: true}, Hooks{})
 		if err == nil || int(c.Written) != strings.Count(text[:n], "\n") || c.Written+c.Unwritten() != counts.Items || int(c.Bytes) != n {
 			t.Errorf("room for %d bytes: %+v, %d unwritten, %v", n, c, c.Unwritten(), err)
 		}
@@ -395,14 +374,14 @@ func TestFull(t *testing.T) {
 }
 
 func TestOptionErrors(t *testing.T) {
-	for _, o := range []Options{{Format: "xml"}, {Prefix: strings.Repeat("x", 251)}} {
-		if _, err := Dump(some, io.Discard, o, Hooks{}); !isOption(err) {
+	for _, o := range []Options{{Format: "xml"}} {
+		if _, err := Dump(some, nil, io.Discard, o, Hooks{}); !isOption(err) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
 }
 
 func isOption(err error) bool {
-	_, ok := errors.AsType[*OptionError](err)
+	_, ok := errors.AsType[*option.Error](err)
 	return ok
 }

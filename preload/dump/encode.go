@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/option"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -44,7 +45,7 @@ func newEncoder(o Options) (encoder, error) {
 	case List:
 		return list{}, nil
 	}
-	return nil, &OptionError{Message: "there is no format " + strconv.Quote(string(o.Format)), Hint: "the formats are ms, jsonl, csv and list"}
+	return nil, option.Errorf("the formats are ms, jsonl, csv and list", "there is no format %.32q", o.Format)
 }
 
 // expires is an item's date.

@@ -99,7 +99,7 @@ func FuzzDump(f *testing.F) {
 		var out bytes.Buffer
 		began := time.Now()
 		item := walk.Item{Key: []byte(key), Value: []byte(value), Flags: uint64(flags), TTL: ttl, Stale: marks[0], Won: marks[1]}
-		if _, err := dump.Dump(&cache{item}, &out, dump.Options{}, dump.Hooks{}); err != nil {
+		if _, err := dump.Dump(&cache{item}, nil, &out, dump.Options{}, dump.Hooks{}); err != nil {
 			t.Fatal(err)
 		}
 		rows := parse(t, options, 0, out.String())

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/option"
 )
 
 // Format is the format of the rows.
@@ -127,9 +128,7 @@ type Options struct {
 }
 
 // An OptionError is an option that has no meaning, by itself or for this input.
-type OptionError struct{ Message, Hint string }
-
-func (e *OptionError) Error() string { return e.Message }
+type OptionError = option.Error
 
 func optionError(hint, format string, args ...any) *OptionError {
 	return &OptionError{Message: fmt.Sprintf(format, args...), Hint: hint}

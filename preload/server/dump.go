@@ -7,10 +7,16 @@ import (
 	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/dump"
+	"memcached-backdoor/preload/filter"
+	"memcached-backdoor/preload/option"
 )
 
 // dump dumps the cache to the output of a call, and answers it.
 func (s *Server) dump(call *door.Call, request door.Request) error {
+	wanted, err := filter.New(request.Filter)
+	if err != nil {
+		return call.Fail(dumpFailure(err, nil))
+	}
 	source, err := s.engine.Source()
 	if err != nil {
 		return call.Fail(unavailable(err))
@@ -26,7 +32,7 @@ func (s *Server) dump(call *door.Call, request door.Request) error {
 	if request.Progress {
 		hooks.Progress = func(c *dump.Counts) { call.Progress(door.Reply{Dump: report(c)}) }
 	}
-	counts, err := dump.Dump(source, call.Output, request.Items, hooks)
+	counts, err := dump.Dump(source, wanted, call.Output, request.Items, hooks)
 	outcome := report(&counts)
 	if errors.Is(err, door.ErrGone) {
 		outcome.Canceled, err = true, nil
@@ -39,7 +45,7 @@ func (s *Server) dump(call *door.Call, request door.Request) error {
 
 // dumpFailure makes a call's error of that of a dump, with what the dump had done.
 func dumpFailure(err error, outcome *door.Dump) *door.Error {
-	if wrong, ok := errors.AsType[*dump.OptionError](err); ok {
+	if wrong, ok := errors.AsType[*option.Error](err); ok {
 		return &door.Error{Code: door.CodeRequest, Message: wrong.Message, Hint: wrong.Hint}
 	}
 	err = unavailable(err)

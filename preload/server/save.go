@@ -113,7 +113,7 @@ func (s *Server) save(path string, deadline time.Time) (saved string, counts dum
 		return path, counts, err
 	}
 	defer file.Close()
-	counts, err = dump.Dump(source, punctual{file, deadline}, dump.Options{}, dump.Hooks{Fetch: source.Fetch})
+	counts, err = dump.Dump(source, nil, punctual{file, deadline}, dump.Options{}, dump.Hooks{Fetch: source.Fetch})
 	if err == nil {
 		err = file.Sync()
 	}

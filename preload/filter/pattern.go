@@ -1,4 +1,4 @@
-package dump
+package filter
 
 // Match reports whether a key matches a pattern, in which * matches any bytes and ? one. The
 // pattern "" matches every key.

@@ -1,0 +1,87 @@
+// Package filter decides which items are meant, by the conditions of a request.
+package filter
+
+import (
+	"bytes"
+	"errors"
+	"regexp"
+	"regexp/syntax"
+
+	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/option"
+	"memcached-backdoor/preload/walk"
+)
+
+// Options are the conditions: an item is wanted if all of them hold. The zero value wants every item. Their JSON is that
+// of a request (package door).
+type Options struct {
+	// Prefix is the beginning of the keys.
+	Prefix string `json:"prefix,omitempty"`
+	// Match is a pattern of keys, see the function Match.
+	Match string `json:"match,omitempty"`
+	// Regex is a regular expression (RE2, package regexp/syntax) that matches a part of the key, unless it is anchored.
+	Regex string `json:"regex,omitempty"`
+	// MinSize is the least size of a value, in bytes.
+	MinSize uint64 `json:"min_size,omitempty"`
+	// OlderThan is how long the item has not been stored or read at least, in seconds: memcached notes a read only if
+	// the last one was a minute ago (items.c: do_item_bump).
+	OlderThan int64 `json:"older_than,omitempty"`
+	// MinTTL is the least time until the item expires, in seconds.
+	MinTTL int64 `json:"min_ttl,omitempty"`
+	// NeverExpires wants no item that expires.
+	NeverExpires bool `json:"never_expires,omitempty"`
+}
+
+// A Filter has conditions; one that is nil wants every item. It is for one goroutine.
+type Filter struct {
+	options Options
+	prefix  []byte
+	regex   *regexp.Regexp // nil: none
+}
+
+// New makes a filter. The error is an [*option.Error].
+func New(o Options) (*Filter, error) {
+	f := &Filter{options: o, prefix: []byte(o.Prefix)}
+	switch {
+	case len(o.Prefix) > meta.KeyMax:
+		return nil, option.Errorf("", "a prefix of %d bytes is longer than any key", len(o.Prefix))
+	case o.OlderThan < 0 || o.MinTTL < 0:
+		return nil, option.Errorf("", "a time of the conditions is negative")
+	}
+	if o.Regex != "" {
+		var err error
+		if f.regex, err = regexp.Compile(o.Regex); err != nil {
+			e, _ := errors.AsType[*syntax.Error](err)
+			return nil, option.Errorf("the syntax is that of RE2", "the regular expression %.64q: %s: %.64q", o.Regex, e.Code, e.Expr)
+		}
+	}
+	return f, nil
+}
+
+// Wants reports whether all conditions hold for an item.
+func (f *Filter) Wants(i *walk.Item) bool {
+	if f == nil {
+		return true
+	}
+	o := &f.options
+	return bytes.HasPrefix(i.Key, f.prefix) &&
+		uint64(i.Size) >= o.MinSize &&
+		i.Idle >= o.OlderThan &&
+		(i.TTL < 0 || i.TTL >= o.MinTTL && !o.NeverExpires) &&
+		Match(o.Match, i.Key) &&
+		(f.regex == nil || f.regex.Match(i.Key))
+}
+
+// Prefix is the beginning of the keys of all items that are wanted.
+func (f *Filter) Prefix() string {
+	if f == nil {
+		return ""
+	}
+	return f.options.Prefix
+}
+
+// Life reports whether a condition is about the item's time to live, and use whether one is about its last use: a client
+// may change these and leave the item otherwise as it is.
+func (f *Filter) Life() (life, use bool) {
+	return f.options.MinTTL > 0 || f.options.NeverExpires, f.options.OlderThan > 0
+}
