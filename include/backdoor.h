@@ -180,20 +180,23 @@ struct backdoor_batch {
  * the value if it was asked for and is not external.
  */
 struct backdoor_item {
-    uint32_t size;   /* bytes, with key and value; a multiple of 8 */
-    uint32_t nvalue; /* bytes of the value, even if it does not follow */
-    uint64_t flags;  /* client flags */
-    uint64_t cas;    /* its CAS unique; 0: memcached has none (-C) */
-    int64_t ttl;     /* seconds until it expires; -1: never */
-    int64_t idle;    /* seconds since it was stored or last read, give or take 60 */
+    uint32_t size;            /* bytes, with key and value; a multiple of 8 */
+    uint32_t nvalue;          /* bytes of the value, even if it does not follow */
+    uint64_t flags;           /* client flags */
+    uint64_t cas;             /* its CAS unique; 0: memcached has none (-C) */
+    int64_t ttl;              /* seconds until it expires; -1: never */
+    int64_t idle;             /* seconds since it was stored or last read, give or take 60 */
+    rel_time_t exptime, time; /* both as memcached has them */
     uint8_t nkey;
     uint8_t slabs_clsid; /* its slab class */
     bool external;       /* its value is in extstore, on a disk */
     bool stale;          /* it was invalidated, and is still served (ITEM_STALE) */
     bool won;            /* a client was told to recache its value (ITEM_TOKEN_SENT) */
+    bool gone;           /* there is no item with this key */
 };
 
-/* A walk through all items: the job of a dump. */
+/* A walk through all items, or through those of the keys that the submitter lists: the job of a
+ * dump. */
 struct backdoor_walk {
     struct backdoor_job job;
 
@@ -203,8 +206,11 @@ struct backdoor_walk {
     bool values; /* with their values */
     uint8_t nprefix;
     char prefix[KEY_MAX_LENGTH]; /* of the keys that are wanted */
-    char *keys; /* the buffer for the keys of a bucket; unchanged between two submissions */
+    /* The buffer for keys, each behind a byte with its length: of a bucket, unchanged between two
+     * submissions; or, listed, those whose items are wanted, in keys_filled bytes. */
+    char *keys;
     uint32_t keys_room;
+    bool listed;
 
     /* The result of a submission. */
     uint32_t filled;      /* bytes of items in data */
@@ -228,6 +234,46 @@ struct backdoor_walk {
     int64_t now;
     rel_time_t live_time;
     uint64_t live_cas;
+};
+
+/* What becomes of items. */
+enum backdoor_change {
+    BACKDOOR_DELETE,
+    BACKDOOR_TOUCH, /* they get another time to live */
+};
+
+enum backdoor_changed {
+    BACKDOOR_UNCHANGED, /* not reached: memcached is stopping */
+    BACKDOOR_CHANGED,
+    BACKDOOR_REPLACED, /* a client has stored another, or changed it so that it may not match */
+    BACKDOOR_GONE,
+    BACKDOOR_CHANGED_OUTCOMES,
+};
+
+/* An item that a walk has found, and that is to be changed if it is still the same. */
+struct backdoor_found {
+    uint64_t cas;
+    rel_time_t exptime, time;
+    uint32_t nvalue;
+    uint32_t key; /* offset of the key in the data */
+    uint32_t ttl; /* seconds, INT32_MAX at most; 0: never expires */
+    uint8_t nkey;
+};
+
+/* Items to change: a job. */
+struct backdoor_changes {
+    struct backdoor_job job;
+
+    /* Set by the submitter, which owns the buffers. */
+    char *data;
+    struct backdoor_found *found;
+    uint32_t nfound;
+    enum backdoor_change change;
+    bool same_life; /* the item is another one if it expires at another time */
+    bool same_use;  /* or if it has been read */
+
+    uint32_t counts[BACKDOOR_CHANGED_OUTCOMES];
+    uint32_t next; /* for the workers only */
 };
 
 /* The proof: a job that forks. */
@@ -296,6 +342,15 @@ bool backdoor_can_walk(void);
  * after a slice of a million buckets.
  */
 void backdoor_submit_walk(struct backdoor_walk *walk);
+
+/* Submits a walk that is listed: it finds the items of the keys, and is finished when all are in
+ * data, or when data has no room for the next one. */
+void backdoor_submit_listed(struct backdoor_walk *walk);
+
+/* preload/cache/change.c */
+
+/* Submits changes whose fields of the submitter and job.done are set; possible if a walk is. */
+void backdoor_submit_changes(struct backdoor_changes *changes);
 
 /* preload/cache/prove.c */
 

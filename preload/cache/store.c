@@ -6,6 +6,7 @@
  * read_into_chunked_item), store_item, item_remove (complete_nread_ascii).
  */
 #include "clock.h"
+#include "delete.h"
 #include "make.h"
 #include "share.h"
 #include "table.h"
@@ -39,33 +40,8 @@ void backdoor_bind(const struct backdoor_functions *functions,
     walk_bind(report->locks, report->lock_mask);
 }
 
-/*
- * Removes an item whose value is in extstore.  item_unlink alone would leave the value counted in
- * its page: memcached frees and compacts pages by that count, and calls STORAGE_delete with
- * item_unlink (proto_text.c: process_update_command).  STORAGE_delete is not found, but store_item
- * calls it for the item that it replaces (memcached.c: do_store_item).  So an expired item replaces
- * the old one, and memcached removes it when it is asked for (items.c: do_item_get).
- * Returns false if there is no memory for it.
- */
-static bool replace_external(const char *key, uint8_t nkey, struct backdoor_worker *worker) {
-    item *it = mc_item_alloc(key, nkey, 0, EXPTIME_PAST, 2);
-    if (it == NULL) {
-        return false;
-    }
-    mc_set_cas(it, 0);
-    memcpy(mc_data(it), "\r\n", 2);
-    bool replaced = mc_store_item(it, NREAD_SET, worker, 0) == STORED;
-    mc_item_remove(it);
-    it = mc_item_get(key, nkey, worker);
-    if (it != NULL) { /* a client has stored another meanwhile */
-        mc_item_remove(it);
-    }
-    return replaced;
-}
-
 /* The old value is wrong now, which is worse than none: proto_text.c: process_update_command does
- * the same.  Without memory for more, the page of a value in extstore counts one too many until it
- * is compacted. */
+ * the same. */
 static void remove_old(struct backdoor_batch *batch, const struct backdoor_row *row,
                        struct backdoor_worker *worker) {
     if (row->comm != NREAD_SET && row->comm != BACKDOOR_EXPIRE) {
@@ -76,9 +52,7 @@ static void remove_old(struct backdoor_batch *batch, const struct backdoor_row *
     if (old == NULL) {
         return;
     }
-    if ((mc_flags(old) & ITEM_HDR) == 0 || !replace_external(key, row->nkey, worker)) {
-        mc_item_unlink(old);
-    }
+    delete_item(old, worker);
     mc_item_remove(old);
 }
 

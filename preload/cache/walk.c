@@ -45,6 +45,10 @@ void walk_bind(uint64_t array, uint32_t mask) {
     lock_mask = mask;
 }
 
+pthread_mutex_t *walk_lock(uint32_t hv) {
+    return &locks[hv & lock_mask];
+}
+
 bool backdoor_can_walk(void) {
     return locks != NULL && table_located() && mc_functions.maintenance_lock != 0;
 }
@@ -99,6 +103,8 @@ static struct backdoor_item *put_item(const struct backdoor_walk *walk, item *it
         .cas = mc_cas(it),
         .ttl = ttl_of(it, walk->now),
         .idle = walk->now - (int64_t)it->time,
+        .exptime = it->exptime,
+        .time = it->time,
         .nkey = it->nkey,
         .slabs_clsid = it->slabs_clsid & 63,
         .external = (mc_flags(it) & ITEM_HDR) != 0,
@@ -193,12 +199,29 @@ static void prefetch_item(const struct backdoor_walk *walk, void **table) {
     }
 }
 
+/* Writes that a key has no item.  Returns false if there is no room for it. */
+static bool put_gone(struct backdoor_walk *walk, const char *key, uint8_t nkey) {
+    uint32_t size = (uint32_t)((sizeof(struct backdoor_item) + nkey + 7) & ~UINT64_C(7));
+    if (size > walk->room - walk->filled) {
+        walk->needed = size;
+        return false;
+    }
+    struct backdoor_item *to = (struct backdoor_item *)(walk->data + walk->filled);
+    *to = (struct backdoor_item){.size = size, .nkey = nkey, .gone = true};
+    memcpy(to + 1, key, nkey);
+    walk->filled += size;
+    return true;
+}
+
 /* Gets the next key's item.  Returns false if there is no room for it. */
 static bool begin_item(struct backdoor_walk *walk, struct backdoor_worker *worker) {
     const char *key = walk->keys + walk->keys_done;
     uint8_t nkey = (uint8_t)*key++;
     item *it = mc_item_get(key, nkey, worker);
     if (it == NULL) {
+        if (walk->listed && !put_gone(walk, key, nkey)) {
+            return false;
+        }
         walk->keys_done += 1u + nkey;
         return true;
     }
@@ -329,6 +352,15 @@ static enum backdoor_progress walk_buckets(struct backdoor_walk *walk,
     }
 }
 
+/* Copies the items of the keys that are listed. */
+static enum backdoor_progress walk_listed(struct backdoor_walk *walk,
+                                          struct backdoor_worker *worker, int64_t until) {
+    walk->now = clock_now();
+    enum backdoor_progress progress = copy_items(walk, worker, until);
+    walk->end = walk->keys_filled == 0;
+    return progress;
+}
+
 /*
  * Invariant: a finished job holds no item, so that the submitter may replace the buffer.  An item
  * that is partly copied is copied to its end first, even while the table grows: the reference keeps
@@ -347,9 +379,16 @@ static enum backdoor_progress run_walk(struct backdoor_job *job, struct backdoor
     if (walk->it != NULL && !copy_value(walk, until)) {
         return BACKDOOR_MORE;
     }
-    enum backdoor_progress progress = walk_buckets(walk, worker, until);
+    enum backdoor_progress progress =
+        walk->listed ? walk_listed(walk, worker, until) : walk_buckets(walk, worker, until);
     INVARIANT(progress == BACKDOOR_MORE || walk->it == NULL);
     return progress;
+}
+
+void backdoor_submit_listed(struct backdoor_walk *walk) {
+    INVARIANT(walk->listed);
+    walk->end = false;
+    backdoor_submit_walk(walk);
 }
 
 void backdoor_submit_walk(struct backdoor_walk *walk) {

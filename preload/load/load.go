@@ -77,7 +77,7 @@ type loader struct {
 	counts  Counts
 	done    int   // eventfd: the number of batches that have finished
 	size    int64 // bytes of the source; -1: not known
-	pace    pace
+	pace    limits.Pace
 
 	maxErrors *limits.MaxErrors // nil: any number
 
@@ -138,7 +138,7 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 		rejects: newRejects(options.Rejects, options.Reasons),
 		done:    done,
 		size:    source.Left(),
-		pace:    newPace(options.Limits),
+		pace:    limits.NewPace(options.Limits),
 
 		maxErrors: maxErrors,
 	}
@@ -226,7 +226,7 @@ func (l *loader) read() error {
 		}
 	}
 	room := l.current.Data()[l.filled:]
-	n, err := l.source.Read(room[:min(len(room), l.pace.reads())])
+	n, err := l.source.Read(room[:min(len(room), l.pace.Reads())])
 	l.filled += n
 	l.counts.Bytes += uint64(n)
 	if err == io.EOF {

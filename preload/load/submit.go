@@ -16,7 +16,7 @@ const expectedPerRow = 64
 
 // full reports whether the current batch has as many rows as it may have.
 func (l *loader) full() bool {
-	return l.current.full() || l.current.Len() >= l.pace.rows
+	return l.current.full() || l.current.Len() >= l.pace.Rows
 }
 
 // complete reports whether nothing more is to be read into the current batch: it has all its rows, or its data is
@@ -31,7 +31,7 @@ func (l *loader) waitLimit(limit time.Duration) time.Duration {
 	if l.current == nil || l.current.empty() || !l.ready() {
 		return limit
 	}
-	until := l.pace.until(time.Now(), len(l.inFlight))
+	until := l.pace.Until(time.Now(), len(l.inFlight))
 	if limit >= 0 && limit < until {
 		return limit
 	}
@@ -96,10 +96,10 @@ func (l *loader) submitIfReady() (bool, error) {
 	}
 	if l.current.Len() > 0 {
 		now := time.Now()
-		if l.pace.until(now, len(l.inFlight)) > 0 {
+		if l.pace.Until(now, len(l.inFlight)) > 0 {
 			return false, nil
 		}
-		l.pace.submitted(now, l.current.Len())
+		l.pace.Submitted(now, l.current.Len())
 		l.expectRows()
 		l.sink.Submit(l.current.Batch)
 	}
@@ -146,7 +146,7 @@ func (l *loader) collect() error {
 		}
 		return os.NewSyscallError("read", err)
 	}
-	l.pace.finished(time.Now())
+	l.pace.Finished(time.Now())
 	return l.retire(binary.NativeEndian.Uint64(count[:]))
 }
 

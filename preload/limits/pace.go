@@ -1,10 +1,8 @@
-package load
+package limits
 
 import (
 	"math"
 	"time"
-
-	"memcached-backdoor/preload/limits"
 )
 
 const (
@@ -26,9 +24,9 @@ const (
 	readPerRow = 128
 )
 
-// A pace says how many rows a batch has, and when the next one may be submitted.
-type pace struct {
-	rows   int           // of a batch, at most
+// A Pace says how many rows a batch has, and when the next one may be submitted.
+type Pace struct {
+	Rows   int           // of a batch, at most
 	perRow time.Duration // time for a row; 0: no rate
 	gentle bool
 
@@ -36,39 +34,39 @@ type pace struct {
 	submittedAt time.Time // when the last one was
 }
 
-// newPace makes the pace of a load with these limits.
-func newPace(o limits.Options) pace {
-	p := pace{rows: math.MaxInt, gentle: o.Gentle}
+// NewPace makes the pace of a load with these limits.
+func NewPace(o Options) Pace {
+	p := Pace{Rows: math.MaxInt, gentle: o.Gentle}
 	if o.Rate > 0 {
 		rate := min(o.Rate, uint64(time.Second))
 		p.perRow = (time.Second + time.Duration(rate) - 1) / time.Duration(rate)
-		p.rows = int(max(rate/batchesPerSecond, 1))
+		p.Rows = int(max(rate/batchesPerSecond, 1))
 	}
 	if o.Gentle {
-		p.rows = min(p.rows, gentleRows)
+		p.Rows = min(p.Rows, gentleRows)
 	}
 	return p
 }
 
-// reads is how many bytes may be read at once.
-func (p *pace) reads() int {
-	if p.rows >= math.MaxInt/readPerRow {
+// Reads is how many bytes may be read at once.
+func (p *Pace) Reads() int {
+	if p.Rows >= math.MaxInt/readPerRow {
 		return math.MaxInt
 	}
-	return max(p.rows*readPerRow, 4096)
+	return max(p.Rows*readPerRow, 4096)
 }
 
-// until is how long from now no batch may be submitted; inFlight is how many batches are. For ever means: until one of
+// Until is how long from now no batch may be submitted; inFlight is how many batches are. For ever means: until one of
 // these has finished.
-func (p *pace) until(now time.Time, inFlight int) time.Duration {
+func (p *Pace) Until(now time.Time, inFlight int) time.Duration {
 	if p.gentle && inFlight > 0 {
 		return math.MaxInt64
 	}
 	return max(p.next.Sub(now), 0)
 }
 
-// submitted notes that a batch was submitted.
-func (p *pace) submitted(now time.Time, rows int) {
+// Submitted notes that a batch was submitted.
+func (p *Pace) Submitted(now time.Time, rows int) {
 	p.submittedAt = now
 	if p.next.IsZero() {
 		p.next = now // the first batch is not late
@@ -78,8 +76,8 @@ func (p *pace) submitted(now time.Time, rows int) {
 	}
 }
 
-// finished notes that a batch has finished.
-func (p *pace) finished(now time.Time) {
+// Finished notes that a batch has finished.
+func (p *Pace) Finished(now time.Time) {
 	if p.gentle {
 		p.next = laterOf(p.next, now.Add(max(gentleRest, gentleShare*now.Sub(p.submittedAt))))
 	}

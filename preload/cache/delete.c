@@ -1,0 +1,40 @@
+/*
+ * item_unlink alone would leave a value in extstore counted in its page: memcached frees and
+ * compacts pages by that count, and calls STORAGE_delete with item_unlink (proto_text.c:
+ * process_update_command).  STORAGE_delete is not found, but store_item calls it for the item that
+ * it replaces (memcached.c: do_store_item).  So an item that has expired replaces the old one, and
+ * memcached removes it when it is asked for (items.c: do_item_get).
+ */
+#include "delete.h"
+
+#include <string.h>
+
+/*
+ * Replaces an item in extstore by one that has expired, if it is still the one of its key:
+ * store_item compares the CAS unique.  Returns whether the item is not in the table any more.
+ */
+static bool replace_external(item *old, struct backdoor_worker *worker) {
+    const char *key = mc_key(old);
+    uint64_t cas = mc_cas(old);
+    item *it = cas != 0 ? mc_item_alloc(key, old->nkey, 0, EXPTIME_PAST, 2) : NULL;
+    if (it == NULL) {
+        return false;
+    }
+    memcpy(mc_data(it), "\r\n", 2);
+    mc_set_cas(it, cas);
+    enum store_item_type stored = mc_store_item(it, NREAD_CAS, worker, 0);
+    mc_item_remove(it);
+    it = stored == STORED ? mc_item_get(key, old->nkey, worker) : NULL;
+    if (it != NULL) { /* a client has stored another meanwhile */
+        mc_item_remove(it);
+    }
+    return stored == STORED || stored == EXISTS || stored == NOT_FOUND;
+}
+
+/* Without memory for the other item, and without CAS uniques (-C), the page of a value in extstore
+ * counts one too many until it is compacted. */
+void delete_item(item *it, struct backdoor_worker *worker) {
+    if ((mc_flags(it) & ITEM_HDR) == 0 || !replace_external(it, worker)) {
+        mc_item_unlink(it);
+    }
+}
