@@ -14,6 +14,7 @@ import (
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/host"
+	"memcached-backdoor/preload/poll"
 )
 
 // The C names of host's values.
@@ -121,6 +122,12 @@ func survivesGrowth(version host.Version) bool {
 	}
 	names, err := host.Threads()
 	return err == nil && slices.Contains(names, "mc-slabmaint") // slabs_mover.c: start_slab_maintenance_thread
+}
+
+// awaitJob waits until a job is finished, whose eventfd is done. Its memory must not be freed before.
+func awaitJob(done int) error {
+	_ = poll.Readable(done) // after an error read(2) waits as long, at the cost of a thread
+	return read(done, make([]byte, 8))
 }
 
 // read fills p from an eventfd, whose reads are of len(p) bytes.

@@ -17,7 +17,6 @@ import (
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/pages"
-	"memcached-backdoor/preload/poll"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -63,11 +62,33 @@ func (b *buffer) resize(n C.uint32_t) error {
 // CanWalk says whether Walk works.
 func (c *Cache) CanWalk() bool { return bool(C.backdoor_can_walk()) }
 
-// Walk begins a walk through all items. Its error is ErrNoWalk if that cannot be done.
+// Walk begins a walk through all items, or those of listed keys. Its error is ErrNoWalk if that cannot be done.
 func (c *Cache) Walk(o walk.Options) (walk.Walker, error) {
 	if !c.CanWalk() {
 		return nil, ErrNoWalk
 	}
+	w, err := newWalker(o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Keys != nil {
+		w.c.listed = true
+		return &lister{walker: w, left: o.Keys}, nil
+	}
+	for i := range o.Prefix {
+		w.c.prefix[i] = C.char(o.Prefix[i])
+	}
+	w.c.nprefix = C.uint8_t(len(o.Prefix))
+	if w.buffers[1].resize(walkBytes) != nil {
+		w.Close()
+		return nil, batch.ErrNoMemory
+	}
+	w.fill(0)
+	return w, nil
+}
+
+// newWalker makes a walk with one buffer.
+func newWalker(o walk.Options) (*walker, error) {
 	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
@@ -79,15 +100,10 @@ func (c *Cache) Walk(o walk.Options) (walk.Walker, error) {
 	}
 	w.c.job.done = C.int(done)
 	w.c.values = C.bool(!o.KeysOnly)
-	for i := range o.Prefix {
-		w.c.prefix[i] = C.char(o.Prefix[i])
-	}
-	w.c.nprefix = C.uint8_t(len(o.Prefix))
-	if w.buffers[0].resize(walkBytes) != nil || w.buffers[1].resize(walkBytes) != nil || w.growKeys(keysBytes) != nil {
+	if w.buffers[0].resize(walkBytes) != nil || w.growKeys(keysBytes) != nil {
 		w.Close()
 		return nil, batch.ErrNoMemory
 	}
-	w.fill(0)
 	return w, nil
 }
 
@@ -132,12 +148,7 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 }
 
 // await waits until the buffer is filled.
-func (w *walker) await() error {
-	if err := poll.Readable(w.done); err != nil {
-		return err
-	}
-	return read(w.done, make([]byte, 8))
-}
+func (w *walker) await() error { return awaitJob(w.done) }
 
 // makeRoom makes the buffers as large as the next item and bucket need.
 func (w *walker) makeRoom(next int) error {
@@ -171,8 +182,11 @@ func (w *walker) items(data []byte, each func(*walk.Item) error) error {
 			External: bool(header.external),
 			Stale:    bool(header.stale),
 			Won:      bool(header.won),
+			Gone:     bool(header.gone),
+			Exptime:  uint32(header.exptime),
+			Time:     uint32(header.time),
 		}
-		if bool(w.c.values) && !item.External {
+		if bool(w.c.values) && !item.External && !item.Gone {
 			item.Value = bytes[header.nkey:][:header.nvalue]
 		}
 		if err := each(&item); err != nil {

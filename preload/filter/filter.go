@@ -80,8 +80,7 @@ func (f *Filter) Prefix() string {
 	return f.options.Prefix
 }
 
-// Life reports whether a condition is about the item's time to live, and use whether one is about its last use: a client
-// may change these and leave the item otherwise as it is.
-func (f *Filter) Life() (life, use bool) {
-	return f.options.MinTTL > 0 || f.options.NeverExpires, f.options.OlderThan > 0
+// Conditions say which of the conditions are about what a client may change without another CAS unique.
+func (f *Filter) Conditions() walk.Conditions {
+	return walk.Conditions{Life: f.options.MinTTL > 0 || f.options.NeverExpires, Use: f.options.OlderThan > 0}
 }

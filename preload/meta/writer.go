@@ -59,6 +59,11 @@ func (w *Writer) Get(key []byte, flags constant) { w.command("mg ", key, flags) 
 // Delete deletes a key (md).
 func (w *Writer) Delete(key []byte) { w.command("md ", key, "") }
 
+// DeleteSame deletes a key if its item has that CAS unique.
+func (w *Writer) DeleteSame(key []byte, cas uint64) {
+	w.command("md ", key, constant(strconv.AppendUint([]byte(" C"), cas, 10)))
+}
+
 // Debug asks for a line about an item (me), which does not count as a use. From 1.6.40 on
 // memcached sees the flag b only if another word follows it (proto_text.c: process_meta_command): there
 // it is twice.

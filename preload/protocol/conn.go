@@ -37,6 +37,7 @@ type conn struct {
 	// What memcached stated of itself when it was greeted.
 	itemSizeMax uint64 // bytes (-I)
 	chunkMax    uint64 // bytes of an item of one piece (-o slab_chunk_max)
+	usesCAS     bool   // items have a CAS unique: it runs without -C
 	hasCAS      bool   // items get the CAS unique that is asked for
 	deletesCAS  bool   // "md" compares it
 	clock       int64  // its time then, in seconds

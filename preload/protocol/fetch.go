@@ -26,9 +26,9 @@ const (
 func (s *Store) Fetch(items []*walk.Item) error { return s.fetch(items, true) }
 
 func (s *Store) fetch(items []*walk.Item, values bool) error {
-	c, err := dial(s.at)
+	c, err := s.dial()
 	if err != nil {
-		return fmt.Errorf("memcached at %v: %w", s.at, err)
+		return err
 	}
 	defer c.close()
 	for part := range slices.Chunk(askable(items), fetched) {
@@ -103,9 +103,9 @@ func (c *conn) fetch(items []*walk.Item, values bool) (taken []*walk.Item, err e
 	w := meta.NewWriter(c.send)
 	for _, i := range items {
 		if values {
-			w.Get(i.Key, " u f t s c v")
+			w.Get(i.Key, " u f l t s c v")
 		} else {
-			w.Get(i.Key, " u f t s c")
+			w.Get(i.Key, " u f l t s c")
 		}
 	}
 	// Of a value that cannot be read from extstore memcached says nothing, after it has marked the item.
@@ -207,6 +207,8 @@ func readFlags(i *walk.Item, flags [][]byte) (won bool, err error) {
 			i.Flags, err = strconv.ParseUint(string(word[1:]), 10, 64)
 		case 'c':
 			i.CAS, err = strconv.ParseUint(string(word[1:]), 10, 64)
+		case 'l':
+			i.Idle = n
 		case 't':
 			i.TTL = n
 		case 's':

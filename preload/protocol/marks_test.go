@@ -49,7 +49,7 @@ func TestMark(t *testing.T) {
 			t.Parallel()
 			c := peer(t, tt.sent, tt.answers)
 			c.deletesCAS, c.hasCAS = !tt.old, !tt.old
-			k := &sink{store: &Store{}, conn: c}
+			k := &sink{session: session{store: &Store{}, conn: c}}
 			if err := k.put(batchOf(t, tt.options, tt.rows...)); tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 				t.Errorf("%v, want %q", err, tt.err)
 			}

@@ -143,7 +143,8 @@ func (c *conn) greet() error {
 	if err != nil {
 		return err
 	}
-	c.hasCAS = settings["cas_enabled"] == "yes" && string(flag) == incompleteFlag
+	c.usesCAS = settings["cas_enabled"] == "yes"
+	c.hasCAS = c.usesCAS && string(flag) == incompleteFlag
 	return c.noop()
 }
 
@@ -170,11 +171,11 @@ func (c *conn) stats() (map[string]string, error) {
 
 // Open begins a load with a connection of its own.
 func (s *Store) Open() (batch.Sink, error) {
-	c, err := dial(s.at)
+	session, err := s.session()
 	if err != nil {
-		return nil, fmt.Errorf("memcached at %v: %w", s.at, err)
+		return nil, err
 	}
-	k := &sink{store: s, conn: c, used: time.Now(), work: make(chan task, 1)}
+	k := &sink{session: session, work: make(chan task, 1)}
 	k.ended.Add(1)
 	go k.run()
 	return k, nil

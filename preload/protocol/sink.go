@@ -17,10 +17,8 @@ var (
 
 // sink is one load's connection, with the goroutine that uses it.
 type sink struct {
-	store    *Store
-	conn     *conn
-	used     time.Time // when the connection was used last
-	answered bool      // a row was rejected: from then on each row gets an answer
+	session
+	answered bool // a row was rejected: from then on each row gets an answer
 	work     chan task
 	ended    sync.WaitGroup
 }
@@ -65,20 +63,6 @@ func (k *sink) guarded(t task) (err error) {
 	err = t.do(t.Batch)
 	k.used = time.Now()
 	return err
-}
-
-// refresh replaces a connection that was idle for too long.
-func (k *sink) refresh() error {
-	if time.Since(k.used) < idleLimit && !k.conn.stale() {
-		return nil
-	}
-	c, err := dial(k.store.at)
-	if err != nil {
-		return fmt.Errorf("memcached at %v: %w", k.store.at, err)
-	}
-	k.conn.close()
-	k.conn = c
-	return nil
 }
 
 // put stores a batch.

@@ -173,7 +173,7 @@ func TestExchange(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b := batchOf(t, tt.options, tt.rows...)
-			k := &sink{store: &Store{}, conn: peer(t, tt.sent, tt.answers)}
+			k := &sink{session: session{store: &Store{}, conn: peer(t, tt.sent, tt.answers)}}
 			err := k.put(b)
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 				t.Errorf("error %v, want %q", err, tt.err)
@@ -196,8 +196,8 @@ func TestExchange(t *testing.T) {
 func TestConnectionEnds(t *testing.T) {
 	t.Parallel()
 	k := &sink{
-		store: &Store{}, conn: peer(t, "ms a 1 ME\r\n1\r\nms b 1 ME\r\n2\r\nmn\r\n", "HD\r\n"),
-		used: time.Now(), work: make(chan task, 2),
+		session: session{store: &Store{}, conn: peer(t, "ms a 1 ME\r\n1\r\nms b 1 ME\r\n2\r\nmn\r\n", "HD\r\n"), used: time.Now()},
+		work:    make(chan task, 2),
 	}
 	first := batchOf(t, batch.Row{Command: batch.Add}, "a\t1", "b\t2")
 	second := batchOf(t, batch.Row{Command: batch.Add}, "c\t3")

@@ -30,8 +30,11 @@ type walker struct {
 	size    int64
 }
 
-// Walk lists all keys, and begins to walk through their items.
+// Walk lists all keys, unless they are listed already, and begins to walk through their items.
 func (s *Store) Walk(o walk.Options) (walk.Walker, error) {
+	if o.Keys != nil {
+		return &lister{store: s, options: o}, nil
+	}
 	list, err := os.CreateTemp("", "memcached-backdoor")
 	if err != nil {
 		return nil, fmt.Errorf("a file for the list of keys: %w", err)
@@ -68,9 +71,9 @@ func (w *walker) listKeys() error {
 
 // crawl lists the keys through the hash table, in which each is once.
 func (w *walker) crawl(deadline time.Time) (busy bool, err error) {
-	c, err := dial(w.store.at)
+	c, err := w.store.dial()
 	if err != nil {
-		return false, fmt.Errorf("memcached at %v: %w", w.store.at, err)
+		return false, err
 	}
 	defer c.close()
 	if err := c.awaitGrowth(deadline, w.options.ClientGone); err != nil {
@@ -165,6 +168,45 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 	}
 	return nil
 }
+
+// lister is a walk through the items of listed keys.
+type lister struct {
+	store   *Store
+	options walk.Options
+}
+
+// Next asks for some more of the items.
+func (l *lister) Next(each func(*walk.Item) error) error {
+	var items []*walk.Item
+	for len(items) < fetched {
+		key, err := l.options.Keys.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		items = append(items, &walk.Item{Key: bytes.Clone(key), TTL: -1, External: true})
+	}
+	if len(items) == 0 {
+		return io.EOF
+	}
+	if err := l.store.fetch(items, !l.options.KeysOnly); err != nil {
+		return err
+	}
+	for _, i := range items {
+		if err := each(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Part is not known: nobody knows how many keys there are.
+func (l *lister) Part() float64 { return 0 }
+
+// Close does nothing.
+func (l *lister) Close() {}
 
 // listed reads a line of the list: key=KEY exp=DATE la=DATE size=BYTES and more.
 func listed(line []byte) (*walk.Item, error) {

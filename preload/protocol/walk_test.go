@@ -35,7 +35,7 @@ func TestFetch(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			items := []*walk.Item{{Key: []byte("a"), External: true}, {Key: []byte("\x00"), External: true}}
-			c := peer(t, "mg a u f t s c v\r\nmg AA== b u f t s c v\r\nmn\r\n", tt.answers)
+			c := peer(t, "mg a u f l t s c v\r\nmg AA== b u f l t s c v\r\nmn\r\n", tt.answers)
 			taken, err := c.fetch(items, true)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
@@ -79,7 +79,7 @@ func TestTellGone(t *testing.T) {
 // answered stays as it is.
 func TestFetchReplaced(t *testing.T) {
 	t.Parallel()
-	get, debug := func(key string) string { return "mg " + key + " u f t s c v\r\n" }, func(key string) string { return "me " + key + "\r\n" }
+	get, debug := func(key string) string { return "mg " + key + " u f l t s c v\r\n" }, func(key string) string { return "me " + key + "\r\n" }
 	var want, answers []string
 	for try := range tries {
 		if try == 0 {

@@ -10,11 +10,10 @@ func (o *Options) checkJitter() error {
 	if o.TTLJitter == "" {
 		return nil
 	}
-	number, ok := strings.CutSuffix(o.TTLJitter, "%")
-	percent, err := strconv.ParseFloat(number, 64)
+	jitter, err := ParseJitter(o.TTLJitter)
 	switch {
-	case !ok || err != nil || !(percent > 0 && percent <= 100):
-		return optionError("it is the part by which a time to live is shortened at most, such as 10%, up to 100%", "%q is not a percentage for --ttl-jitter", o.TTLJitter)
+	case err != nil:
+		return err
 	case o.Format == Memcached || o.Format == Dump:
 		return optionError("", "the rows of the format %s have their own times to live, so that --ttl-jitter means nothing", o.Format)
 	case o.ExpiresColumn != "":
@@ -22,22 +21,41 @@ func (o *Options) checkJitter() error {
 	case o.TTL == 0 && o.TTLColumn == "" && o.Format != JSONL:
 		return optionError("--ttl or --ttl-column says one", "--ttl-jitter shortens times to live, and the rows have none")
 	}
-	o.jitter = percent
+	o.jitter = jitter
 	return nil
+}
+
+// Jitter is by which part of it, in percent, a time to live is shortened at most; 0: by none.
+type Jitter float64
+
+// ParseJitter reads a percentage; "" is 0. The error is an [*option.Error].
+func ParseJitter(s string) (Jitter, error) {
+	if s == "" {
+		return 0, nil
+	}
+	number, ok := strings.CutSuffix(s, "%")
+	percent, err := strconv.ParseFloat(number, 64)
+	if !ok || err != nil || !(percent > 0 && percent <= 100) {
+		return 0, optionError("it is the part by which a time to live is shortened at most, such as 10%, up to 100%", "%.32q is not a percentage for --ttl-jitter", s)
+	}
+	return Jitter(percent), nil
 }
 
 // jitterSeed makes the part another one than that of a mock's size, whose seed is 0 by default.
 const jitterSeed = 0x6a69747465720001
 
-// shorten shortens the row's time to live by a part of Options.TTLJitter, which follows from its key: it is the same in
-// each load and on each machine. What expires in the end does so after a second at least.
-func (o *Options) shorten(row *Row, data []byte) {
-	if row.TTL == 0 {
-		return
-	}
-	ttl := uint64(row.TTL)
-	most := uint64(float64(ttl) * o.jitter / 100)
+// Shorten shortens a time to live in seconds, not 0, by a part that follows from the key: it is the same in each load and
+// on each machine. What expires in the end does so after a second at least.
+func (j Jitter) Shorten(ttl int64, key []byte) int64 {
+	most := uint64(float64(ttl) * float64(j) / 100)
 	var f filler
-	f.begin(jitterSeed, row.Key.Of(data))
-	row.TTL = int64(max(f.draw(ttl-most, ttl), 1))
+	f.begin(jitterSeed, key)
+	return int64(max(f.draw(uint64(ttl)-most, uint64(ttl)), 1))
+}
+
+// shorten shortens the row's time to live.
+func (o *Options) shorten(row *Row, data []byte) {
+	if row.TTL != 0 {
+		row.TTL = o.jitter.Shorten(row.TTL, row.Key.Of(data))
+	}
 }

@@ -124,7 +124,7 @@ type Options struct {
 	NoStale bool `json:"-"`
 
 	command Command // of Mode
-	jitter  float64 // of TTLJitter: a percentage; 0: none
+	jitter  Jitter  // of TTLJitter
 }
 
 // An OptionError is an option that has no meaning, by itself or for this input.

@@ -21,13 +21,18 @@ type Item struct {
 	// Delete", flag I). Won: a client was told to do that, and the next ones are not (protocol.txt:
 	// "Meta Get", flags W and Z).
 	Stale, Won bool
-	// Gone: its value was to be fetched, and the item no longer exists.
+	// Gone: its value was to be fetched, or its key was listed, and the item does not exist.
 	Gone bool
+
+	// Exptime and Time are when it expires and when it was used, as memcached has them (memcached.h: rel_time_t), of an
+	// item that was read natively. With the CAS unique they tell an item from another.
+	Exptime, Time uint32
 }
 
 // Options are those of a walk.
 type Options struct {
 	Prefix   string // of the keys; 250 bytes at most
+	Keys     Keys   // not nil: only the items of these keys, in their order, and Prefix has no meaning
 	KeysOnly bool   // no values
 	// ClientGone, if not nil, is called while the walk waits to begin. It returns an error if the client has gone; the
 	// error ends the walk.
@@ -44,6 +49,26 @@ type Walker interface {
 	Part() float64
 	// Close ends the walk and frees what it holds. The caller of Walk closes.
 	Close()
+}
+
+// Keys are a list of keys.
+type Keys interface {
+	// Next returns the next key, of 1 to 250 bytes, which is valid until it is called again. The error is io.EOF after
+	// the last key, or ends the walk.
+	Next() ([]byte, error)
+}
+
+// Listed is a source of the items of the keys only. Of a key that has none, the item is Gone.
+func Listed(s Source, keys Keys) Source { return listed{s, keys} }
+
+type listed struct {
+	Source
+	keys Keys
+}
+
+func (l listed) Walk(o Options) (Walker, error) {
+	o.Keys = l.keys
+	return l.Source.Walk(o)
 }
 
 // A Source is a cache whose items can be read.
