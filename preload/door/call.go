@@ -137,6 +137,15 @@ func (c *Call) Wait(input bool, done int, limit time.Duration) (Ready, error) {
 	}, nil
 }
 
+// Gone returns [ErrGone] if the client has gone.
+func (c *Call) Gone() error {
+	set := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLRDHUP}}
+	if n, err := poll.Wait(set, nil, 0); err != nil || n == 0 {
+		return err
+	}
+	return ErrGone
+}
+
 // Progress sends the counts so far, if the request asks for progress. It never
 // waits: a message is dropped while the client has not read the one before.
 // So a slow client finds at most one old message before its result, and there
@@ -159,7 +168,7 @@ func (c *Call) Progress(r Reply) bool {
 }
 
 // Finish sends the final reply, whose Version and Type it fills in: the Type
-// follows from which of Error, Status, Load and Dump is set. For a client
+// follows from which of its pointers is set. For a client
 // that does not read it waits 30 s at most. It returns [ErrGone] when
 // the client has gone. It does not close the call.
 func (c *Call) Finish(r Reply) error {
@@ -193,7 +202,7 @@ func encode(r Reply) ([]byte, error) {
 		r.Type = TypeError
 	case r.Status != nil:
 		r.Type = TypeStatus
-	case r.Load != nil, r.Dump != nil:
+	case r.Load != nil, r.Dump != nil, r.Changed != nil:
 		r.Type = TypeResult
 	default:
 		return nil, errors.New("it is empty")

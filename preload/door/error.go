@@ -28,9 +28,10 @@ type Error struct {
 	// Hint says what can be done about it; it may be empty.
 	Hint string `json:"hint,omitempty"`
 
-	// Load, or Dump, is what had been done before the call failed, nil if nothing.
-	Load *Load `json:"load,omitempty"`
-	Dump *Dump `json:"dump,omitempty"`
+	// Load, Dump or Changed is what had been done before the call failed; all are nil if nothing was.
+	Load    *Load    `json:"load,omitempty"`
+	Dump    *Dump    `json:"dump,omitempty"`
+	Changed *Changed `json:"changed,omitempty"`
 }
 
 // Error returns the message without the hint, which gets a line for itself.

@@ -3,6 +3,7 @@ package door
 import (
 	"fmt"
 
+	"memcached-backdoor/preload/change"
 	"memcached-backdoor/preload/dump"
 	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/limits"
@@ -27,15 +28,18 @@ const (
 const (
 	OpLoad   = "load"   // stores the rows of the descriptor that comes with the request
 	OpDump   = "dump"   // writes the items of the cache to the descriptor that comes with the request
+	OpDelete = "delete" // deletes items of the cache, or invalidates them
+	OpTouch  = "touch"  // gives items of the cache another time to live
 	OpStatus = "status" // says which library this is, and what it has done
 )
 
-// The options of a load and of a dump are those of the packages that take them, which say what each means.
+// The options of the operations are those of the packages that take them, which say what each means.
 type (
 	Rows   = record.Options // how the rows of a load are read, and what they are stored with
 	Limits = limits.Options // how fast a load goes, and how many rows it may reject
 	Items  = dump.Options   // how a dump writes items
 	Filter = filter.Options // which items are meant
+	Change = change.Options // what becomes of items
 )
 
 // Request is what a client sends. A field that the library does not know is an
@@ -47,13 +51,18 @@ type Request struct {
 	// Version is the protocol version, [Protocol].
 	Version int `json:"version"`
 
-	// Op is the operation, [OpLoad], [OpDump] or [OpStatus].
+	// Op is the operation, such as [OpLoad].
 	Op string `json:"op"`
 
 	Rows   `op:"load"`
-	Limits `op:"load"`
+	Limits `op:"load delete touch"`
 	Items  `op:"dump"`
-	Filter `op:"dump"`
+	Filter `op:"dump delete touch"`
+	Change `op:"delete touch"`
+
+	// Keys says that one more descriptor comes, with the keys of the items that are meant: one a line,
+	// percent-encoded as the keys of a list of items are (package dump: Listed), which many keys are as they are.
+	Keys bool `json:"keys,omitempty" op:"dump delete touch"`
 
 	// Rejects says that two more descriptors come, of regular files: the first gets
 	// the rejected rows as they are in the input, the second a line about each: line,
@@ -65,32 +74,33 @@ type Request struct {
 	// longer in the cache, the load begins at the beginning, and Load.Restarted is the reason.
 	Resume bool `json:"resume,omitempty" op:"load"`
 
-	// DryRun does everything but store: what would be stored counts as stored.
-	DryRun bool `json:"dry_run,omitempty" op:"load"`
+	// DryRun does everything but store, delete or touch: what would be counts as if it were.
+	DryRun bool `json:"dry_run,omitempty" op:"load delete touch"`
 
 	// Detach lets the load finish even when the client goes away.
 	Detach bool `json:"detach,omitempty" op:"load"`
 
 	// Progress asks for progress messages. Without it exactly one reply comes.
-	Progress bool `json:"progress,omitempty" op:"load dump"`
+	Progress bool `json:"progress,omitempty" op:"load dump delete touch"`
 }
 
 // The types of a Reply.
 const (
-	TypeProgress = "progress" // Load or Dump: the counts so far; more replies follow
-	TypeResult   = "result"   // Load or Dump: the outcome
+	TypeProgress = "progress" // Load, Dump or Changed: the counts so far; more replies follow
+	TypeResult   = "result"   // Load, Dump or Changed: the outcome
 	TypeStatus   = "status"   // Status
 	TypeError    = "error"    // Error
 )
 
 // Reply is an answer of the library. Type says which of the pointers is set.
 type Reply struct {
-	Version int     `json:"version"`
-	Type    string  `json:"type"`
-	Load    *Load   `json:"load,omitempty"`
-	Dump    *Dump   `json:"dump,omitempty"`
-	Status  *Status `json:"status,omitempty"`
-	Error   *Error  `json:"error,omitempty"`
+	Version int      `json:"version"`
+	Type    string   `json:"type"`
+	Load    *Load    `json:"load,omitempty"`
+	Dump    *Dump    `json:"dump,omitempty"`
+	Changed *Changed `json:"changed,omitempty"`
+	Status  *Status  `json:"status,omitempty"`
+	Error   *Error   `json:"error,omitempty"`
 }
 
 // Engine is how rows are stored and items are read.
@@ -302,6 +312,54 @@ func (d *Dump) Check() error {
 	if d.Items != d.Written+d.Filtered+d.Lost+d.Unwritten {
 		return fmt.Errorf("the counts do not add up: %d items met, but %d written, %d filtered, %d lost and %d unwritten",
 			d.Items, d.Written, d.Filtered, d.Lost, d.Unwritten)
+	}
+	return nil
+}
+
+// Changed counts what became of items that were to be deleted, invalidated or touched. Each item that was met is changed,
+// spared, gone or, where the call failed or was canceled, left.
+type Changed struct {
+	// Items is how many live items were met, of those with the prefix; or all keys that were listed.
+	Items uint64 `json:"items"`
+
+	// Changed items were deleted, invalidated or touched; in a dry run, would be. Keys are some of their keys, as quoted
+	// Go strings.
+	Changed uint64   `json:"changed"`
+	Keys    []string `json:"keys,omitempty"`
+
+	// Spared items are as they were: the conditions do not hold for them. Replaced is how many of these were stored anew
+	// by a client, or touched, after they had been met.
+	Spared   uint64 `json:"spared"`
+	Replaced uint64 `json:"replaced"`
+
+	// Gone items were not in the cache any more. Of keys that were listed: were not in the cache.
+	Gone uint64 `json:"gone"`
+
+	// Left is how many items were met, and the call ended before they were changed or it was known.
+	Left uint64 `json:"left"`
+
+	// DryRun says that nothing was changed.
+	DryRun bool `json:"dry_run,omitempty"`
+
+	// Part is the part of the cache that was walked through, from 0 to 1; 0 if keys were listed.
+	Part float64 `json:"part"`
+
+	// Canceled says that the call ended early: the client had gone.
+	Canceled bool `json:"canceled"`
+
+	// Seconds is how long it took.
+	Seconds float64 `json:"seconds"`
+
+	// Engine is how the items were changed; EngineReason is the reason if that was not [EngineNative].
+	Engine       Engine `json:"engine"`
+	EngineReason string `json:"engine_reason,omitempty"`
+}
+
+// Check returns an error if the counts do not add up.
+func (c *Changed) Check() error {
+	if c.Items != c.Changed+c.Spared+c.Gone+c.Left || c.Replaced > c.Spared {
+		return fmt.Errorf("the counts do not add up: %d items met, but %d changed, %d spared, of which %d replaced, %d gone and %d left",
+			c.Items, c.Changed, c.Spared, c.Replaced, c.Gone, c.Left)
 	}
 	return nil
 }

@@ -136,6 +136,14 @@ func (c *Call) adopt(fds []int) error {
 	case err != nil:
 	case c.request.Op == OpDump:
 		c.Output, err = newStream(fds[0], all[0], c)
+		if err == nil && c.request.Keys {
+			c.Input, err = newInput(fds[1], all[1], c)
+		}
+		if err != nil {
+			c.Output = nil
+		}
+	case c.request.Op != OpLoad:
+		c.Input, err = newInput(fds[0], all[0], c)
 	default:
 		err = c.adoptLoad(fds, all)
 	}
@@ -172,30 +180,37 @@ func checkMessage(m message) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	wanted := 1
-	switch {
-	case req.Op == OpStatus:
-		wanted = 0
-	case req.Rejects:
-		wanted = 3
-	}
+	wanted, with, order := req.descriptors()
 	switch {
 	case len(m.fds) > wanted && wanted == 0:
 		return Request{}, fail(CodeDescriptor, "", "the op %s does not take a descriptor", req.Op)
 	case len(m.fds) > wanted && wanted == 1:
 		return Request{}, fail(CodeDescriptor, "make one call for each", "the op %s takes one descriptor, not several", req.Op)
 	case len(m.fds) > wanted:
-		return Request{}, fail(CodeDescriptor, "", "the op %s with rejects takes %d descriptors, and more came", req.Op, wanted)
+		return Request{}, fail(CodeDescriptor, "", "the op %s with %s takes %d descriptors, and more came", req.Op, with, wanted)
 	case m.flags&unix.MSG_CTRUNC != 0:
 		return Request{}, descriptorLost()
 	case len(m.fds) < wanted && wanted > 1:
-		return Request{}, fail(CodeDescriptor, "pass the input, the file for the rejected rows and the file for the reasons, in this order",
-			"the op %s with rejects takes %d descriptors, and %d came", req.Op, wanted, len(m.fds))
+		return Request{}, fail(CodeDescriptor, "pass "+order+", in this order", "the op %s with %s takes %d descriptors, and %d came", req.Op, with, wanted, len(m.fds))
 	case len(m.fds) < wanted:
 		return Request{}, fail(CodeDescriptor, "pass the descriptor that is to be read, or written, in the same message (SCM_RIGHTS)",
 			"the op %s takes a descriptor, and none came", req.Op)
 	}
 	return req, nil
+}
+
+// descriptors is how many descriptors come with the request; if there are several, with is the option that makes them
+// so many, and order what they are.
+func (r *Request) descriptors() (n int, with, order string) {
+	switch {
+	case r.Op == OpLoad && r.Rejects:
+		return 3, "rejects", "the input, the file for the rejected rows and the file for the reasons"
+	case r.Op == OpDump && r.Keys:
+		return 2, "keys", "the output and the keys"
+	case r.Op == OpLoad, r.Op == OpDump, r.Keys:
+		return 1, "", ""
+	}
+	return 0, "", ""
 }
 
 // descriptorLost finds the reason for which a descriptor that was sent was not received. The kernel

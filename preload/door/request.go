@@ -77,19 +77,37 @@ func jsonError(err error) *Error {
 // check checks the values of a request. The error is an [*Error].
 func (r *Request) check() error {
 	switch r.Op {
-	case OpLoad, OpDump, OpStatus:
+	case OpLoad, OpDump, OpDelete, OpTouch, OpStatus:
 	case "":
-		return fail(CodeRequest, "", "the request does not say its op: load, dump or status")
+		return fail(CodeRequest, "", "the request does not say its op: load, dump, delete, touch or status")
 	default:
 		return fail(CodeRequest, hintNewer, "this library does not know the op %s", clip.Quote(r.Op))
 	}
 	if err := r.checkOptions(); err != nil {
 		return err
 	}
-	if r.Op == OpLoad {
+	switch r.Op {
+	case OpLoad:
 		return r.checkLoad()
+	case OpDelete, OpTouch:
+		return r.checkChange()
 	}
 	return nil
+}
+
+// checkChange checks the options of a delete and a touch: each takes some that have no meaning for the other.
+func (r *Request) checkChange() error {
+	switch {
+	case r.MaxErrors != "":
+		return fail(CodeRequest, "", "the op %s does not take the option max_errors", r.Op)
+	case r.Op == OpTouch && r.Invalidate:
+		return fail(CodeRequest, "", "the op touch does not take the option invalidate")
+	case r.Op == OpDelete && r.NewTTL != 0:
+		return fail(CodeRequest, "", "the op delete does not take the option new_ttl")
+	case r.Op == OpDelete && r.NewTTLJitter != "":
+		return fail(CodeRequest, "", "the op delete does not take the option new_ttl_jitter")
+	}
+	return checkTTL(r.NewTTL)
 }
 
 // checkOptions rejects options that mean nothing for the op.
@@ -127,12 +145,16 @@ func (r *Request) checkLoad() error {
 	if r.Resume && r.DryRun {
 		return fail(CodeRequest, "", "a dry run stores nothing that could be resumed")
 	}
-	if r.TTL < 0 {
-		return fail(CodeRequest, "0 means for ever", "the ttl is negative: %d s", r.TTL)
-	}
-	if r.TTL > record.TTLMax {
+	return checkTTL(r.TTL)
+}
+
+func checkTTL(ttl int64) error {
+	switch {
+	case ttl < 0:
+		return fail(CodeRequest, "0 means for ever", "the ttl is negative: %d s", ttl)
+	case ttl > record.TTLMax:
 		return fail(CodeRequest, "the ttl is a number of seconds from now, never a date; 0 means for ever",
-			"the ttl is too large: %d s; the largest is %d s", r.TTL, record.TTLMax)
+			"the ttl is too large: %d s; the largest is %d s", ttl, record.TTLMax)
 	}
 	return nil
 }

@@ -71,22 +71,13 @@ func (s *Stream) Write(p []byte) (written int, err error) {
 	return written, nil
 }
 
-// Gone returns [ErrGone] if the client has gone.
-func (s *Stream) Gone() error {
-	set := []unix.PollFd{{Fd: int32(s.call.fd), Events: unix.POLLRDHUP}}
-	if n, err := poll.Wait(set, nil, 0); err != nil || n == 0 {
-		return err
-	}
-	return ErrGone
-}
-
 // wait waits until a pipe or a socket is writable. It returns ErrGone if the client has gone.
 func (s *Stream) wait() error {
 	if !s.task.ended() {
 		return ErrGone
 	}
 	if s.mode == unix.S_IFREG {
-		return s.Gone()
+		return s.call.Gone()
 	}
 	set := []unix.PollFd{
 		{Fd: int32(s.fd), Events: unix.POLLOUT},

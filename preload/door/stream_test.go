@@ -125,7 +125,7 @@ func TestStreamStalled(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := s.Gone(); err != nil {
+			if err := s.call.Gone(); err != nil {
 				t.Error(err)
 			}
 			ended := make(chan error, 1)
@@ -137,7 +137,7 @@ func TestStreamStalled(t *testing.T) {
 			if err := <-ended; !errors.Is(err, ErrGone) { // before that it could only have been written
 				t.Errorf("%v", err)
 			}
-			if err := s.Gone(); !errors.Is(err, ErrGone) {
+			if err := s.call.Gone(); !errors.Is(err, ErrGone) {
 				t.Errorf("%v", err)
 			}
 		})

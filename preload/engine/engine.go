@@ -153,6 +153,39 @@ func (e *Engine) Source() (Source, error) {
 	return s, nil
 }
 
+// A Changer is what items are read from, and what changes them.
+type Changer struct {
+	Source
+	walk.Changes
+}
+
+// Changer returns what changes items. The caller closes the Changes. The error is an [*Unavailable].
+func (e *Engine) Changer(kind walk.Change, same walk.Conditions) (Changer, error) {
+	source, err := e.Source()
+	if err != nil {
+		return Changer{}, err
+	}
+	g := Changer{Source: source}
+	if native, ok := source.Source.(*cache.Cache); ok && kind != walk.Invalidate {
+		g.Changes, err = native.Changes(kind, same)
+		return g, err
+	}
+	if g.Kind == Native {
+		g.Kind, g.Reason = Protocol, marksItself
+	}
+	store, none := e.byProtocol(g.Reason)
+	if none != nil {
+		return g, none
+	}
+	if g.Changes, err = store.Changes(kind, same); err != nil {
+		return g, &Unavailable{Reason: g.Reason + norByProtocol + err.Error()}
+	}
+	return g, nil
+}
+
+// marksItself is the reason for which items are not invalidated natively.
+const marksItself = "memcached itself marks items as stale, by its command md"
+
 // listed is the protocol engine, which reads items by memcached's list of keys.
 type listed struct {
 	*protocol.Store

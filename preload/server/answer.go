@@ -66,12 +66,15 @@ func (s *Server) dispatch(call *door.Call) (err error) {
 	if err := s.awaitFixtures(call, request.Detach); err != nil {
 		return err
 	}
-	if request.Op == door.OpDump {
+	switch request.Op {
+	case door.OpDump:
 		return s.dump(call, request)
+	case door.OpDelete, door.OpTouch:
+		return s.change(call, request)
 	}
 	target, err := s.engine.Target()
 	if err != nil {
-		return call.Fail(unavailable(err))
+		return call.Fail(asError(err))
 	}
 	return s.load(call, request, target)
 }

@@ -8,18 +8,18 @@ import (
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/dump"
 	"memcached-backdoor/preload/filter"
-	"memcached-backdoor/preload/option"
+	"memcached-backdoor/preload/walk"
 )
 
 // dump dumps the cache to the output of a call, and answers it.
 func (s *Server) dump(call *door.Call, request door.Request) error {
 	wanted, err := filter.New(request.Filter)
 	if err != nil {
-		return call.Fail(dumpFailure(err, nil))
+		return call.Fail(asError(err))
 	}
 	source, err := s.engine.Source()
 	if err != nil {
-		return call.Fail(unavailable(err))
+		return call.Fail(asError(err))
 	}
 	began := time.Now()
 	report := func(c *dump.Counts) *door.Dump {
@@ -28,11 +28,15 @@ func (s *Server) dump(call *door.Call, request door.Request) error {
 			Bytes: c.Bytes, Part: c.Part, Seconds: time.Since(began).Seconds(), Engine: kinds[source.Kind], EngineReason: source.Reason,
 		}
 	}
-	hooks := dump.Hooks{Fetch: source.Fetch, ClientGone: call.Output.Gone}
+	hooks := dump.Hooks{Fetch: source.Fetch, ClientGone: call.Gone}
 	if request.Progress {
 		hooks.Progress = func(c *dump.Counts) { call.Progress(door.Reply{Dump: report(c)}) }
 	}
-	counts, err := dump.Dump(source, wanted, call.Output, request.Items, hooks)
+	var items walk.Source = source
+	if request.Keys {
+		items = walk.Listed(source, &keyList{call: call})
+	}
+	counts, err := dump.Dump(items, wanted, call.Output, request.Items, hooks)
 	outcome := report(&counts)
 	if errors.Is(err, door.ErrGone) {
 		outcome.Canceled, err = true, nil
@@ -45,15 +49,12 @@ func (s *Server) dump(call *door.Call, request door.Request) error {
 
 // dumpFailure makes a call's error of that of a dump, with what the dump had done.
 func dumpFailure(err error, outcome *door.Dump) *door.Error {
-	if wrong, ok := errors.AsType[*option.Error](err); ok {
-		return &door.Error{Code: door.CodeRequest, Message: wrong.Message, Hint: wrong.Hint}
+	e := asError(err)
+	if e.Code != door.CodeRequest {
+		e.Dump = outcome
 	}
-	err = unavailable(err)
-	e := &door.Error{Code: door.CodeInternal, Message: err.Error(), Dump: outcome}
 	if _, ok := errors.AsType[*dump.WriteError](err); ok {
 		e.Code = door.CodeWrite
-	} else if none, ok := errors.AsType[*door.Error](err); ok {
-		e.Code, e.Hint = none.Code, none.Hint
 	}
 	return e
 }

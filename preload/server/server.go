@@ -13,6 +13,7 @@ import (
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/engine"
 	"memcached-backdoor/preload/host"
+	"memcached-backdoor/preload/option"
 	"memcached-backdoor/preload/poll"
 	"memcached-backdoor/preload/startup"
 )
@@ -123,17 +124,22 @@ var kinds = map[engine.Kind]door.Engine{
 	engine.None: door.EngineNone, engine.Native: door.EngineNative, engine.Protocol: door.EngineProtocol,
 }
 
-// unavailable makes an [*door.Error] of an [*engine.Unavailable]; it returns any other error as it is.
-func unavailable(err error) error {
-	missing, ok := errors.AsType[*engine.Unavailable](err)
-	if !ok {
-		return err
+// asError makes a call's error of any.
+func asError(err error) *door.Error {
+	if wrong, ok := errors.AsType[*option.Error](err); ok {
+		return &door.Error{Code: door.CodeRequest, Message: wrong.Message, Hint: wrong.Hint}
 	}
-	code := door.CodeHost
-	if missing.Panic {
-		code = door.CodeInternal
+	if none, ok := errors.AsType[*engine.Unavailable](err); ok {
+		code := door.CodeHost
+		if none.Panic {
+			code = door.CodeInternal
+		}
+		return &door.Error{Code: code, Message: none.Reason, Hint: none.Hint}
 	}
-	return &door.Error{Code: code, Message: missing.Reason, Hint: missing.Hint}
+	if e, ok := errors.AsType[*door.Error](err); ok {
+		return e
+	}
+	return &door.Error{Code: door.CodeInternal, Message: err.Error()}
 }
 
 // describe makes the reply to a status request.
