@@ -224,12 +224,16 @@ func judge(a answer[door.Reply], op string, lost error) (door.Reply, error) {
 		return door.Reply{}, lost
 	}
 	if e, ok := errors.AsType[*door.Error](a.err); ok {
-		return door.Reply{Load: e.Load, Dump: e.Dump}, e
+		return door.Reply{Load: e.Load, Dump: e.Dump, Changed: e.Changed}, e
 	}
 	if a.err != nil {
 		return door.Reply{}, a.err
 	}
-	if has := map[string]bool{door.OpLoad: a.value.Load != nil, door.OpDump: a.value.Dump != nil}; !has[op] {
+	has := map[string]bool{
+		door.OpLoad: a.value.Load != nil, door.OpDump: a.value.Dump != nil,
+		door.OpDelete: a.value.Changed != nil, door.OpTouch: a.value.Changed != nil,
+	}
+	if !has[op] {
 		return door.Reply{}, fmt.Errorf("memcached answered a %s with %q", op, a.value.Type)
 	}
 	return a.value, nil

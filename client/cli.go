@@ -24,6 +24,8 @@ type commandLine struct {
 	Keys    keysCommand    `cmd:"" help:"Show what the cache is full of: items and bytes by prefixes of the keys."`
 	Top     topCommand     `cmd:"" help:"List the largest items, or those that live longest, or that have not been used for longest."`
 	Diff    diffCommand    `cmd:"" help:"Compare a dump with the cache: a line for each key that is only in the dump (-), only in the cache (+), or has another value, flags or time to live (~)."`
+	Delete  deleteCommand  `cmd:"" help:"Delete items of the cache, or mark them as stale: by a prefix or a pattern of their keys, their size, or their times."`
+	Touch   touchCommand   `cmd:"" help:"Give items of the cache another time to live."`
 	Status  statusCommand  `cmd:"" help:"Show what memcached and the library in it are, and what has been loaded."`
 	Wait    waitCommand    `cmd:"" help:"Wait until the door answers and the fixtures are loaded (MEMCACHED_BACKDOOR_PRELOAD), for scripts and health checks."`
 	Check   checkCommand   `cmd:"" help:"Show what the library would do in a memcached, without starting it."`

@@ -78,6 +78,9 @@ var (
 	// errDumpCanceled ends a dump that memcached canceled.
 	errDumpCanceled = errors.New("memcached ended the dump before its end")
 
+	// errChangeCanceled ends a delete or touch that memcached canceled.
+	errChangeCanceled = errors.New("memcached ended it before its end")
+
 	// errDiffer ends a comparison that found differences, which have been listed.
 	errDiffer = errors.New("there are differences")
 
@@ -93,13 +96,14 @@ var (
 
 	// errNoOutcome ends a load that a signal stopped and whose counts did not come
 	// in time.
-	errNoOutcome = errors.New("interrupted; memcached did not say what it had stored by then")
+	errNoOutcome = errors.New("interrupted; memcached did not say what it had done by then")
 
 	// errDetached ends the client, but not the load.
 	errDetached = errors.New("interrupted; the load continues in memcached")
 
 	errLostLoad   = errors.New("memcached went away; what was stored before is in an unknown state")
 	errLostDump   = errors.New("memcached went away during the dump")
+	errLostChange = errors.New("memcached went away; what was changed before is in an unknown state")
 	errLostStatus = errors.New("memcached went away before it answered")
 	errSilent     = errors.New("there is a door, but memcached does not answer")
 	errUnfinished = errors.New("memcached has not done all of it")
@@ -177,6 +181,7 @@ var explanations = []struct {
 	{err: errNoOutcome, status: exitInterrupted},
 	{err: errDetached, status: exitInterrupted},
 	{err: errLostLoad, status: exitFailure, hint: "see what memcached says on its standard error, then load again"},
+	{err: errLostChange, status: exitFailure, hint: "see what memcached says on its standard error"},
 	{err: errLostStatus, status: exitFailure, hint: "see what memcached says on its standard error"},
 	{err: errSilent, status: exitNoDoor, hint: "see whether memcached runs, and is not stopped"},
 	{err: errUnfinished, status: exitFailure, hint: "wait for longer (--timeout)"},

@@ -65,7 +65,7 @@ func silent(t *testing.T) (path string, called, canceled <-chan struct{}) {
 	return path, call, cancel
 }
 
-const noOutcome = "error: interrupted; memcached did not say what it had stored by then\n"
+const noOutcome = "error: interrupted; memcached did not say what it had done by then\n"
 
 // TestInterruptedTwice: the second signal ends the wait.
 func TestInterruptedTwice(t *testing.T) {
