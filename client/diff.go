@@ -10,7 +10,7 @@ import (
 	"memcached-backdoor/client/unpack"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/dump"
-	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/option"
 )
 
 type diffCommand struct {
@@ -192,7 +192,7 @@ func (d *difference) eachDumped(each func(*item)) itemsEnd {
 			each(i)
 		}
 	})
-	if foreign, ok := errors.AsType[*record.OptionError](end.err); ok {
+	if foreign, ok := errors.AsType[*option.Error](end.err); ok {
 		end.err = hintError{fileError(d.name, foreign), foreign.Hint}
 	} else if end.err != nil {
 		end.err = unpackError(d.name, end.err)

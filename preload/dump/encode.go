@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/option"
 	"memcached-backdoor/preload/walk"
@@ -45,7 +46,7 @@ func newEncoder(o Options) (encoder, error) {
 	case List:
 		return list{}, nil
 	}
-	return nil, option.Errorf("the formats are ms, jsonl, csv and list", "there is no format %.32q", o.Format)
+	return nil, option.Errorf("the formats are ms, jsonl, csv and list", "there is no format %s", clip.Quote(o.Format))
 }
 
 // expires is an item's date.

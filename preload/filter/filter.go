@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/option"
 	"memcached-backdoor/preload/walk"
@@ -52,7 +53,7 @@ func New(o Options) (*Filter, error) {
 		var err error
 		if f.regex, err = regexp.Compile(o.Regex); err != nil {
 			e, _ := errors.AsType[*syntax.Error](err)
-			return nil, option.Errorf("the syntax is that of RE2", "the regular expression %.64q: %s: %.64q", o.Regex, e.Code, e.Expr)
+			return nil, option.Errorf("the syntax is that of RE2", "the regular expression %s: %s: %s", clip.Quote(o.Regex), e.Code, clip.Quote(e.Expr))
 		}
 	}
 	return f, nil

@@ -65,7 +65,7 @@ func TestOptionErrors(t *testing.T) {
 		{Options{Prefix: strings.Repeat("x", 251)}, "a prefix of 251 bytes is longer than any key"},
 		{Options{Regex: "a("}, "the regular expression \"a(\": missing closing ): \"a(\""},
 		{Options{Regex: "(?=a)"}, "the regular expression \"(?=a)\": invalid or unsupported Perl syntax: \"(?=\""},
-		{Options{Regex: strings.Repeat("a", 100) + "["}, "the regular expression \"" + strings.Repeat("a", 64) + "\": missing closing ]: \"[\""},
+		{Options{Regex: strings.Repeat("a", 100) + "["}, "the regular expression \"" + strings.Repeat("a", 64) + "\"…: missing closing ]: \"[\""},
 		{Options{OlderThan: -1}, "a time of the conditions is negative"},
 		{Options{MinTTL: -1}, "a time of the conditions is negative"},
 	} {

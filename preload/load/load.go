@@ -104,7 +104,7 @@ type loader struct {
 }
 
 // Load reads source to its end and stores its rows in store. With an error, too, the counts are true: what was read
-// until then is in them. The error is a *record.OptionError if the rows cannot be read as Options.Record says; it
+// until then is in them. The error is a *option.Error if the rows cannot be read as Options.Record says; it
 // has ErrRead or ErrWrite in its chain if the input cannot be read, or the rejects cannot be written; any other
 // is the store's.
 func Load(store batch.Store, source Source, options Options) (Counts, error) {

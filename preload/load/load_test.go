@@ -9,6 +9,7 @@ import (
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/limits"
+	"memcached-backdoor/preload/option"
 	"memcached-backdoor/preload/record"
 )
 
@@ -225,7 +226,7 @@ func TestLimitInLongRow(t *testing.T) {
 // An option that does not fit the input ends the load before a row is stored.
 func TestWrongOption(t *testing.T) {
 	stored, counts, err := loadText(t, "a,b\n1,2\n", Options{Record: record.Options{Format: record.CSV, Header: true, Key: "c"}})
-	if _, ok := errors.AsType[*record.OptionError](err); !ok || stored != "" || counts.Rows != 0 {
+	if _, ok := errors.AsType[*option.Error](err); !ok || stored != "" || counts.Rows != 0 {
 		t.Errorf("%q stored, %+v, %v", stored, counts, err)
 	}
 }

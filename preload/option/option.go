@@ -9,6 +9,6 @@ type Error struct{ Message, Hint string }
 func (e *Error) Error() string { return e.Message }
 
 // Errorf makes an [*Error]; the hint may be "".
-func Errorf(hint, format string, args ...any) error {
+func Errorf(hint, format string, args ...any) *Error {
 	return &Error{Message: fmt.Sprintf(format, args...), Hint: hint}
 }

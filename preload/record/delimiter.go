@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"memcached-backdoor/preload/clip"
+	"memcached-backdoor/preload/option"
 )
 
 // otherDelimiters are what spreadsheets write instead of commas.
@@ -51,7 +52,7 @@ func (t *table) begin(content []byte, row *Row) (kind Kind, ended bool) {
 	}
 	if other := t.doubt(content, d, comma); other != 0 {
 		word := shellWord(other)
-		return row.fail(optionError("--delimiter "+word+" or --delimiter , says which it is",
+		return row.fail(option.Errorf("--delimiter "+word+" or --delimiter , says which it is",
 			"columns may be separated by %s or by commas; the first row is %s", word, clip.Quote(content))), true
 	}
 	if possible != 0 {
@@ -76,9 +77,9 @@ func (t *table) separated(sep string, d *dialect, row *Row) Kind {
 	said.delimiter = b
 	switch {
 	case reason != "" || said.check() != nil:
-		return row.fail(optionError("without this line, --delimiter says it", "the first line says that columns are separated by %q", sep))
+		return row.fail(option.Errorf("without this line, --delimiter says it", "the first line says that columns are separated by %q", sep))
 	case t.options.Delimiter != "" && b != d.delimiter:
-		return row.fail(optionError("leave --delimiter out", "the first line says that columns are separated by %q, --delimiter says %q", b, d.delimiter))
+		return row.fail(option.Errorf("leave --delimiter out", "the first line says that columns are separated by %q, --delimiter says %q", b, d.delimiter))
 	}
 	*d = said
 	row.Header = true

@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"memcached-backdoor/preload/option"
 	"testing"
 )
 
@@ -83,7 +84,7 @@ func TestDelimiterHint(t *testing.T) {
 		}
 		var row Row
 		p.Next([]byte(input), true, &row)
-		if failure, ok := errors.AsType[*OptionError](row.Err); !ok || failure.Hint != want {
+		if failure, ok := errors.AsType[*option.Error](row.Err); !ok || failure.Hint != want {
 			t.Errorf("%q: %+v, want the hint %q", input, failure, want)
 		}
 	}

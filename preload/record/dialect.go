@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"memcached-backdoor/preload/option"
 	"strings"
 )
 
@@ -24,23 +25,23 @@ const none = "none"
 // newDialect is the format's dialect with what the options say of it; that of a format without one is empty.
 func newDialect(o *Options) (dialect, error) {
 	d, ok := dialects[o.Format]
-	for _, option := range []struct {
+	for _, c := range []struct {
 		name, value string
 		to          *byte
 	}{{"delimiter", o.Delimiter, &d.delimiter}, {"quote", o.Quote, &d.quote}, {"escape", o.Escape, &d.escape}} {
 		switch {
-		case option.value == "":
+		case c.value == "":
 		case !ok:
-			return d, optionError("it is for the formats csv, tsv and outfile: --from says which it is",
-				"the format %s is not written with other characters, so that --%s means nothing", o.Format, option.name)
-		case option.value == none && option.name != "delimiter":
-			*option.to = 0
+			return d, option.Errorf("it is for the formats csv, tsv and outfile: --from says which it is",
+				"the format %s is not written with other characters, so that --%s means nothing", o.Format, c.name)
+		case c.value == none && c.name != "delimiter":
+			*c.to = 0
 		default:
-			b, reason := character(option.value)
+			b, reason := character(c.value)
 			if reason != "" {
-				return d, optionError(characterHint(option.name), "--%s cannot be %q: %s", option.name, option.value, reason)
+				return d, option.Errorf(characterHint(c.name), "--%s cannot be %q: %s", c.name, c.value, reason)
 			}
-			*option.to = b
+			*c.to = b
 		}
 	}
 	if !ok {
@@ -79,11 +80,11 @@ func character(s string) (_ byte, reason string) {
 func (d dialect) check() error {
 	switch {
 	case d.delimiter == d.quote:
-		return optionError("", "--delimiter and --quote are both %q", d.quote)
+		return option.Errorf("", "--delimiter and --quote are both %q", d.quote)
 	case d.delimiter == d.escape:
-		return optionError("", "--delimiter and --escape are both %q", d.escape)
+		return option.Errorf("", "--delimiter and --escape are both %q", d.escape)
 	case d.quote != 0 && d.quote == d.escape:
-		return optionError("LOAD DATA cannot read that NULL and line feeds either; export with ESCAPED BY '\\\\', or load quotes that are doubled by --from csv",
+		return option.Errorf("LOAD DATA cannot read that NULL and line feeds either; export with ESCAPED BY '\\\\', or load quotes that are doubled by --from csv",
 			"--quote and --escape are both %q", d.quote)
 	}
 	return nil

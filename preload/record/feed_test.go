@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/option"
 )
 
 // found is a row that a parser has found, or a part of the input that is not a row.
@@ -173,7 +174,7 @@ func (f *feeder) found(kind Kind, row *Row, data []byte) found {
 		}
 		g.reason = row.Reason
 	case Failed:
-		var err *OptionError
+		var err *option.Error
 		if !errors.As(row.Err, &err) || err.Message == "" {
 			f.t.Fatalf("failed because of %#v", row.Err)
 		}

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"memcached-backdoor/preload/clip"
+	"memcached-backdoor/preload/option"
 )
 
 // lookMax is how many bytes are looked at in front of the first row.
@@ -24,7 +25,7 @@ type look struct {
 }
 
 // foreign looks at data, the beginning of the input. It is called with the same bytes and more behind them until known
-// is true: with an error, it is an *OptionError, the input is a foreign file.
+// is true: with an error, it is an *option.Error, the input is a foreign file.
 func (l *look) foreign(data []byte, eof bool, rowMax int) (known bool, err error) {
 	if k := certain(data); k != nil {
 		return true, l.refuse(k)
@@ -83,7 +84,7 @@ func (l *look) head(data []byte, eof bool, rowMax int) (head []byte, isRow, know
 }
 
 func (l *look) refuse(k *fileKind) error {
-	return optionError(k.wayOut(l.options.Format), "the input is %s, not rows in the format %s", k.what, l.options.Format)
+	return option.Errorf(k.wayOut(l.options.Format), "the input is %s, not rows in the format %s", k.what, l.options.Format)
 }
 
 // uncertain is the kind of a file whose first line is not a row.

@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"memcached-backdoor/preload/option"
 	"strings"
 	"testing"
 )
@@ -224,7 +225,7 @@ func TestForeignHint(t *testing.T) {
 		}
 		var row Row
 		kind := p.Next([]byte(input), true, &row)
-		if refused, ok := errors.AsType[*OptionError](row.Err); kind != Failed || !ok || !strings.Contains(refused.Hint, want) {
+		if refused, ok := errors.AsType[*option.Error](row.Err); kind != Failed || !ok || !strings.Contains(refused.Hint, want) {
 			t.Errorf("%q: %+v", input, row.Err)
 		}
 	}

@@ -1,6 +1,8 @@
 package record
 
 import (
+	"memcached-backdoor/preload/clip"
+	"memcached-backdoor/preload/option"
 	"strconv"
 	"strings"
 )
@@ -15,11 +17,11 @@ func (o *Options) checkJitter() error {
 	case err != nil:
 		return err
 	case o.Format == Memcached || o.Format == Dump:
-		return optionError("", "the rows of the format %s have their own times to live, so that --ttl-jitter means nothing", o.Format)
+		return option.Errorf("", "the rows of the format %s have their own times to live, so that --ttl-jitter means nothing", o.Format)
 	case o.ExpiresColumn != "":
-		return optionError("", "--ttl-jitter is for times to live: a date of --expires-column is kept as it is")
+		return option.Errorf("", "--ttl-jitter is for times to live: a date of --expires-column is kept as it is")
 	case o.TTL == 0 && o.TTLColumn == "" && o.Format != JSONL:
-		return optionError("--ttl or --ttl-column says one", "--ttl-jitter shortens times to live, and the rows have none")
+		return option.Errorf("--ttl or --ttl-column says one", "--ttl-jitter shortens times to live, and the rows have none")
 	}
 	o.jitter = jitter
 	return nil
@@ -36,7 +38,7 @@ func ParseJitter(s string) (Jitter, error) {
 	number, ok := strings.CutSuffix(s, "%")
 	percent, err := strconv.ParseFloat(number, 64)
 	if !ok || err != nil || !(percent > 0 && percent <= 100) {
-		return 0, optionError("it is the part by which a time to live is shortened at most, such as 10%, up to 100%", "%.32q is not a percentage for --ttl-jitter", s)
+		return 0, option.Errorf("it is the part by which a time to live is shortened at most, such as 10%, up to 100%", "%s is not a percentage for --ttl-jitter", clip.Quote(s))
 	}
 	return Jitter(percent), nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 
 	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/option"
 )
 
 // HashSHA256 is the only hash of Options.HashLongKeys.
@@ -61,17 +62,17 @@ func (k *keys) replace(row *Row, key []byte) (Reason, int) {
 // checkKeys checks what makes keys.
 func (o *Options) checkKeys() error {
 	if o.HashLongKeys != "" && o.HashLongKeys != HashSHA256 {
-		return optionError("the hash is "+HashSHA256, "there is no hash %q for long keys", o.HashLongKeys)
+		return option.Errorf("the hash is "+HashSHA256, "there is no hash %q for long keys", o.HashLongKeys)
 	}
 	if meta.IndexBinary([]byte(o.KeyPrefix)) >= 0 {
-		return optionError("no key can have one", "the key prefix %q has a space or a control byte", o.KeyPrefix)
+		return option.Errorf("no key can have one", "the key prefix %q has a space or a control byte", o.KeyPrefix)
 	}
 	most := meta.KeyMax - 1
 	if o.HashLongKeys != "" {
 		most = meta.KeyMax - hex.EncodedLen(sha256.Size)
 	}
 	if len(o.KeyPrefix) > most {
-		return optionError("", "the key prefix of %d bytes leaves no room for keys: %d at most", len(o.KeyPrefix), most)
+		return option.Errorf("", "the key prefix of %d bytes leaves no room for keys: %d at most", len(o.KeyPrefix), most)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"memcached-backdoor/preload/clip"
+	"memcached-backdoor/preload/option"
 )
 
 // A field is what a row has in a column.
@@ -85,12 +86,12 @@ func newLayout(o *Options) (layout, error) {
 	}
 	if l.json = value == "json"; l.json {
 		if o.Format != JSONL && !o.Header {
-			return l, optionError("--header says that the first row has the names of the columns", "a row without names cannot be a JSON object")
+			return l, option.Errorf("--header says that the first row has the names of the columns", "a row without names cannot be a JSON object")
 		}
 	} else if l.value, err = l.parse("value", value); err != nil {
 		return l, err
 	} else if o.Decode != "" && (len(l.value) != 1 || l.value[0].column < 0) {
-		return l, optionError("--value names the column to decode", "--decode decodes a single column, and not the value %q", value)
+		return l, option.Errorf("--value names the column to decode", "--decode decodes a single column, and not the value %q", value)
 	}
 	if o.JSONColumns != "" {
 		for name := range strings.SplitSeq(o.JSONColumns, ",") {
@@ -130,7 +131,7 @@ func (l *layout) parse(what, s string) (template, error) {
 		case s[i] == '{':
 			n := strings.IndexByte(s[i:], '}')
 			if n < 2 {
-				return nil, optionError("a column is {name} or {number}; {{ and }} are braces", "the %s %q has a brace that names no column", what, s)
+				return nil, option.Errorf("a column is {name} or {number}; {{ and }} are braces", "the %s %q has a brace that names no column", what, s)
 			}
 			column, err := l.column(s[i+1 : i+n])
 			if err != nil {
@@ -143,7 +144,7 @@ func (l *layout) parse(what, s string) (template, error) {
 			t = append(t, part{column: column})
 			i += n
 		case s[i] == '}':
-			return nil, optionError("a column is {name} or {number}; {{ and }} are braces", "the %s %q has a brace that closes nothing", what, s)
+			return nil, option.Errorf("a column is {name} or {number}; {{ and }} are braces", "the %s %q has a brace that closes nothing", what, s)
 		default:
 			text.WriteByte(s[i])
 		}
@@ -152,7 +153,7 @@ func (l *layout) parse(what, s string) (template, error) {
 		t = append(t, part{text: text.String(), column: -1})
 	}
 	if what == "key" && !slices.ContainsFunc(t, func(p part) bool { return p.column >= 0 }) {
-		return nil, optionError("a column is {name} or {number}", "the key %q is the same for all rows", s)
+		return nil, option.Errorf("a column is {name} or {number}", "the key %q is the same for all rows", s)
 	}
 	return t, nil
 }
@@ -164,7 +165,7 @@ func (l *layout) column(name string) (int, error) {
 	}
 	if l.options.Format != JSONL && !l.options.Header {
 		if _, ok := columnNumber(name); !ok {
-			return 0, optionError("--header says that the first row has the names; without it columns have numbers, from 1",
+			return 0, option.Errorf("--header says that the first row has the names; without it columns have numbers, from 1",
 				"there is no column %q without a header", name)
 		}
 	}

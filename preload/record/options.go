@@ -1,7 +1,6 @@
 package record
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -127,14 +126,7 @@ type Options struct {
 	jitter  Jitter  // of TTLJitter
 }
 
-// An OptionError is an option that has no meaning, by itself or for this input.
-type OptionError = option.Error
-
-func optionError(hint, format string, args ...any) *OptionError {
-	return &OptionError{Message: fmt.Sprintf(format, args...), Hint: hint}
-}
-
-// New makes a parser of a whole input: a foreign file fails at its beginning. The error is an *OptionError, as is that of
+// New makes a parser of a whole input: a foreign file fails at its beginning. The error is an *option.Error, as is that of
 // a Failed row.
 func New(o Options) (*Parser, error) {
 	if o.Format == "" {
@@ -152,7 +144,7 @@ func New(o Options) (*Parser, error) {
 // newParser makes a parser that takes foreign files for rows.
 func newParser(o Options) (*Parser, error) {
 	if !slices.Contains(Formats, o.Format) {
-		return nil, optionError("the formats are "+List(Formats, ", "), "there is no format %q", o.Format)
+		return nil, option.Errorf("the formats are "+List(Formats, ", "), "there is no format %q", o.Format)
 	}
 	for _, check := range []func() error{o.check, o.checkJitter, o.checkKeys} {
 		if err := check(); err != nil {
@@ -231,10 +223,10 @@ func rowMax(o Options) int {
 
 func (o *Options) check() error {
 	if o.Null != "" && !slices.Contains(Nulls, o.Null) {
-		return optionError("NULL can be "+List(Nulls, " or "), "there is no %q for NULL", o.Null)
+		return option.Errorf("NULL can be "+List(Nulls, " or "), "there is no %q for NULL", o.Null)
 	}
 	if o.Format == Raw || o.Format == Memcached || o.Format == Dump {
-		for _, option := range []struct {
+		for _, c := range []struct {
 			name string
 			set  bool
 		}{
@@ -247,39 +239,39 @@ func (o *Options) check() error {
 			{"flags-column", o.FlagsColumn != ""},
 			{"json-columns", o.JSONColumns != ""},
 		} {
-			if option.set {
-				return optionError("the formats mysql, psql, csv, tsv, outfile and jsonl have columns: --from says which it is",
-					"the format %s has no columns, so that --%s means nothing", o.Format, option.name)
+			if c.set {
+				return option.Errorf("the formats mysql, psql, csv, tsv, outfile and jsonl have columns: --from says which it is",
+					"the format %s has no columns, so that --%s means nothing", o.Format, c.name)
 			}
 		}
 	}
 	if o.Format == JSONL && o.Header {
-		return optionError("", "the format jsonl has no header: its rows name their columns themselves")
+		return option.Errorf("", "the format jsonl has no header: its rows name their columns themselves")
 	}
 	switch {
 	case o.Decode == "":
 	case !slices.Contains(Encodings, o.Decode):
-		return optionError("the encodings are "+List(Encodings, " and "), "there is no encoding %q", o.Decode)
+		return option.Errorf("the encodings are "+List(Encodings, " and "), "there is no encoding %q", o.Decode)
 	case o.Format == Memcached || o.Format == Dump:
-		return optionError("", "the values of the format %s are bytes, so that --decode means nothing", o.Format)
+		return option.Errorf("", "the values of the format %s are bytes, so that --decode means nothing", o.Format)
 	case o.Value == "json":
-		return optionError("--value names the column to decode", "a row as JSON is no text that --decode could decode")
+		return option.Errorf("--value names the column to decode", "a row as JSON is no text that --decode could decode")
 	}
 	switch {
 	case o.JSONColumns == "":
 	case o.Format == JSONL:
-		return optionError("", "the members of jsonl are JSON already, so that --json-columns means nothing")
+		return option.Errorf("", "the members of jsonl are JSON already, so that --json-columns means nothing")
 	case o.Value != "json":
-		return optionError("--value json makes the whole row a JSON object", "--json-columns are columns of a row as JSON")
+		return option.Errorf("--value json makes the whole row a JSON object", "--json-columns are columns of a row as JSON")
 	}
 	if o.ValueType != "" && !slices.Contains(ValueTypes, o.ValueType) {
-		return optionError("the types are "+List(ValueTypes, " and "), "there is no type of values %q", o.ValueType)
+		return option.Errorf("the types are "+List(ValueTypes, " and "), "there is no type of values %q", o.ValueType)
 	}
 	if o.Format != JSONL && o.AllowExtra {
-		return optionError("", "only the rows of jsonl have members: --allow-extra means nothing for the format %s", o.Format)
+		return option.Errorf("", "only the rows of jsonl have members: --allow-extra means nothing for the format %s", o.Format)
 	}
 	if o.TTLColumn != "" && o.ExpiresColumn != "" {
-		return optionError("", "a row cannot have both a time to live and a date: --ttl-column or --expires-column")
+		return option.Errorf("", "a row cannot have both a time to live and a date: --ttl-column or --expires-column")
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/option"
 )
 
 func TestOptionErrors(t *testing.T) {
@@ -94,7 +95,7 @@ func TestOptionErrors(t *testing.T) {
 		{Options{Format: JSONL, Key: "{{key}}"}, `the key "{{key}}" is the same for all rows`, "a column is {name} or {number}"},
 	} {
 		p, err := New(test.options)
-		var option *OptionError
+		var option *option.Error
 		if p != nil || !errors.As(err, &option) {
 			t.Errorf("%+v: parser %v, error %v", test.options, p, err)
 			continue

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"memcached-backdoor/preload/clip"
+	"memcached-backdoor/preload/option"
 )
 
 // The reasons to reject a row of a table.
@@ -101,7 +102,7 @@ func (t *table) parse(content []byte, row *Row) Kind {
 	if t.quoted != nil && !t.quoted.proven {
 		var null bool
 		if reason, at, null = t.quoted.judge(t.fields, content, reason, at); null {
-			return row.fail(optionError("--from outfile "+t.quoted.options()+" reads it; with --escape none a backslash is data",
+			return row.fail(option.Errorf("--from outfile "+t.quoted.options()+" reads it; with --escape none a backslash is data",
 				`this is what SELECT … INTO OUTFILE writes, not RFC 4180: \N without quotes in the row %s`, clip.Quote(content)))
 		}
 	}
@@ -140,9 +141,9 @@ func (t *table) between(content []byte, row *Row) (kind Kind, ended bool) {
 	case t.second && len(content) == 0:
 		return Nothing, true
 	case isScript(content):
-		return row.fail(optionError(`export a table with psql -c "COPY (SELECT …) TO STDOUT"`, "this is an SQL script, as pg_dump writes, not the rows of COPY: %s", clip.Quote(content))), true
+		return row.fail(option.Errorf(`export a table with psql -c "COPY (SELECT …) TO STDOUT"`, "this is an SQL script, as pg_dump writes, not the rows of COPY: %s", clip.Quote(content))), true
 	case t.second && t.options.Header:
-		return row.fail(optionError("load each table by itself", `behind \. is another table, whose columns the header does not name`)), true
+		return row.fail(option.Errorf("load each table by itself", `behind \. is another table, whose columns the header does not name`)), true
 	}
 	t.outside = false
 	return 0, false
@@ -183,24 +184,24 @@ func (t *table) choose() []field {
 // header takes the names of the columns from the first row. It fails if they cannot be names.
 func (t *table) header(content []byte, row *Row, reason Reason, at int) Kind {
 	if t.headerCut {
-		return row.fail(optionError("", "the header is too long"))
+		return row.fail(option.Errorf("", "the header is too long"))
 	}
 	var names []string
 	if reason == "" {
 		names, reason, at = t.readNames(content)
 	}
 	if reason != "" {
-		return row.fail(optionError("", "the header is malformed at byte %d: %s", at+1, reason))
+		return row.fail(option.Errorf("", "the header is malformed at byte %d: %s", at+1, reason))
 	}
 	for i, name := range names {
 		if slices.Contains(names[:i], name) && (t.json || slices.Contains(t.columns, name)) {
-			return row.fail(optionError("without --header columns have numbers", "the header has two columns %s", clip.Quote(name)))
+			return row.fail(option.Errorf("without --header columns have numbers", "the header has two columns %s", clip.Quote(name)))
 		}
 	}
 	t.names, row.Header = names, true
 	err := t.resolve()
 	if t.pair() && (len(names) < 2 || err == nil && len(names) != t.last+1) {
-		return row.fail(optionError("--key and --value choose columns; a row as JSON is --value json",
+		return row.fail(option.Errorf("--key and --value choose columns; a row as JSON is --value json",
 			"the header has %d columns, not just a key and a value: %s", len(names), shown(names)))
 	}
 	if err != nil {
@@ -239,7 +240,7 @@ func (t *table) resolve() error {
 		if at < 0 {
 			n, ok := columnNumber(name)
 			if !ok || t.names != nil && n > len(t.names) {
-				return optionError("the header has "+shown(t.names), "there is no column %q", name)
+				return option.Errorf("the header has "+shown(t.names), "there is no column %q", name)
 			}
 			at = n - 1
 		}

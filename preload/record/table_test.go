@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"memcached-backdoor/preload/option"
 	"strings"
 	"testing"
 )
@@ -63,7 +64,7 @@ func TestHeaderHint(t *testing.T) {
 	var row Row
 	header := "a" + strings.Repeat(",b", 20) + ",last\n"
 	kind := p.Next([]byte(header), true, &row)
-	failure, ok := row.Err.(*OptionError)
+	failure, ok := row.Err.(*option.Error)
 	if kind != Failed || !ok || failure.Message != `there is no column "id"` {
 		t.Fatalf("kind %d, %v", kind, row.Err)
 	}

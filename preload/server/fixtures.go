@@ -10,6 +10,7 @@ import (
 	"memcached-backdoor/preload/fault"
 	"memcached-backdoor/preload/fixtures"
 	"memcached-backdoor/preload/load"
+	"memcached-backdoor/preload/option"
 	"memcached-backdoor/preload/record"
 	"memcached-backdoor/preload/startup"
 )
@@ -170,7 +171,7 @@ func (p *fixtureLoad) file(store batch.Store, file fixtures.File) {
 	if more := counts.Rejected - uint64(len(counts.Rejects)); more > 0 {
 		p.problem("%s: %s more rejected", file.Path, door.Count(more, "row"))
 	}
-	if wrong, ok := errors.AsType[*record.OptionError](err); ok && wrong.Hint != "" {
+	if wrong, ok := errors.AsType[*option.Error](err); ok && wrong.Hint != "" {
 		p.problem("%s: %v; %s", file.Path, err, wrong.Hint)
 	} else if err != nil {
 		p.problem("%s: %v", file.Path, err)

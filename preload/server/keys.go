@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/walk"
@@ -41,7 +42,7 @@ func (k *keyList) Next() ([]byte, error) {
 		k.data = k.data[min(end+1, len(k.data)):]
 		k.line++
 		if key, err := walk.Decode(line); err != nil || len(key) == 0 || len(key) > meta.KeyMax {
-			return nil, k.failed("%.64q is no key", line)
+			return nil, k.failed("%s is no key", clip.Quote(line))
 		} else {
 			return key, nil
 		}

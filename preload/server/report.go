@@ -12,7 +12,7 @@ import (
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/engine"
 	"memcached-backdoor/preload/load"
-	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/option"
 	"memcached-backdoor/preload/slabs"
 )
 
@@ -83,7 +83,7 @@ func wholeRunes(s string) string {
 // failure makes a call's error of that of a load, with what the load had done.
 func failure(err error, outcome *door.Load) *door.Error {
 	e := &door.Error{Code: door.CodeInternal, Message: err.Error(), Load: outcome}
-	switch wrong, ok := errors.AsType[*record.OptionError](err); {
+	switch wrong, ok := errors.AsType[*option.Error](err); {
 	case ok:
 		e.Code, e.Hint = door.CodeRequest, wrong.Hint
 		if outcome.Rows == 0 {
