@@ -188,7 +188,8 @@ struct backdoor_item {
     int64_t idle;             /* seconds since it was stored or last read, give or take 60 */
     rel_time_t exptime, time; /* both as memcached has them */
     uint8_t nkey;
-    uint8_t slabs_clsid; /* its slab class */
+    uint8_t slabs_clsid; /* its slab class; of an item in chunks: the largest one */
+    uint16_t besides;    /* bytes in memory besides key and value: header, flags, line end */
     bool external;       /* its value is in extstore, on a disk */
     bool stale;          /* it was invalidated, and is still served (ITEM_STALE) */
     bool won;            /* a client was told to recache its value (ITEM_TOKEN_SENT) */

@@ -107,6 +107,7 @@ static struct backdoor_item *put_item(const struct backdoor_walk *walk, item *it
         .time = it->time,
         .nkey = it->nkey,
         .slabs_clsid = it->slabs_clsid & 63,
+        .besides = (uint16_t)(mc_data(it) - (char *)it - it->nkey + 2),
         .external = (mc_flags(it) & ITEM_HDR) != 0,
         .stale = mc_functions.has_stale && (mc_flags(it) & ITEM_STALE),
         .won = mc_functions.has_stale && (mc_flags(it) & ITEM_TOKEN_SENT),

@@ -179,6 +179,8 @@ func (w *walker) items(data []byte, each func(*walk.Item) error) error {
 			TTL:      int64(header.ttl),
 			Idle:     int64(header.idle),
 			Size:     int(header.nvalue),
+			Class:    int(header.slabs_clsid),
+			Total:    int(header.nvalue) + int(header.nkey) + int(header.besides),
 			External: bool(header.external),
 			Stale:    bool(header.stale),
 			Won:      bool(header.won),

@@ -80,6 +80,9 @@ type Request struct {
 	// Detach lets the load finish even when the client goes away.
 	Detach bool `json:"detach,omitempty" op:"load"`
 
+	// Slabs asks for Status.Slabs.
+	Slabs bool `json:"slabs,omitempty" op:"status"`
+
 	// Progress asks for progress messages. Without it exactly one reply comes.
 	Progress bool `json:"progress,omitempty" op:"load dump delete touch"`
 }
@@ -235,6 +238,23 @@ type SlabClass struct {
 	Chunks    uint64 `json:"chunks"`     // that the rows would take, besides those of their old values
 	Free      uint64 `json:"free"`       // chunks that are free now
 	Pages     uint64 `json:"pages"`      // of 1 MB, that it would need besides those that it has
+}
+
+// Slabs is how memcached's memory for items is divided (protocol.txt: "Statistics", slabs).
+type Slabs struct {
+	Limit    uint64      `json:"limit"`             // -m, in bytes; 0: there is none
+	ChunkMax uint64      `json:"chunk_max"`         // bytes: a larger item is stored in several chunks
+	Classes  []SlabUsage `json:"classes,omitempty"` // those that have pages, the smallest chunks first
+	Unknown  string      `json:"unknown,omitempty"` // the reason for which the rest is not known
+}
+
+// SlabUsage is a slab class with its pages.
+type SlabUsage struct {
+	ID        int    `json:"id"`
+	ChunkSize uint64 `json:"chunk_size"` // bytes
+	Pages     uint64 `json:"pages"`      // of 1 MB
+	Used      uint64 `json:"used"`       // chunks; some may have items that have expired
+	Free      uint64 `json:"free"`       // chunks
 }
 
 // Gone are rows that were stored and are no longer in the cache.
@@ -414,6 +434,7 @@ type Status struct {
 	Uptime      float64 `json:"uptime"`                 // seconds since the door opened
 
 	Fixtures *Fixtures `json:"preload,omitempty"` // nil: there are none
+	Slabs    *Slabs    `json:"slabs,omitempty"`   // nil: they were not asked for
 }
 
 // Fixtures is what has become of the fixtures. The counts of the status include their rows.

@@ -19,7 +19,7 @@ var wire = map[string]map[string]string{
 	OpDump: {
 		"to": `"csv"`, "prefix": `"p"`, "match": `"m"`, "regex": `"r"`, "min_size": "1", "older_than": "1", "min_ttl": "5", "never_expires": "true", "keys_only": "true", "progress": "true",
 	},
-	OpStatus: {},
+	OpStatus: {"slabs": "true"},
 }
 
 // Every option is known under its name, taken by its operations, and rejected by its name by the others.

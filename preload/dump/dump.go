@@ -85,7 +85,7 @@ func Dump(source walk.Source, wanted *filter.Filter, out io.Writer, o Options, h
 	if err != nil {
 		return Counts{}, err
 	}
-	o.KeysOnly = o.KeysOnly || o.Format == List
+	o.KeysOnly = o.KeysOnly || o.Format == List || o.Format == Classes
 	walker, err := source.Walk(walk.Options{Prefix: wanted.Prefix(), KeysOnly: o.KeysOnly, ClientGone: hooks.ClientGone})
 	if err != nil {
 		return Counts{}, err

@@ -17,12 +17,14 @@ import (
 // Format is the format of a dump.
 type Format string
 
-// The formats. Each can be loaded again, except List, which has no values.
+// The formats. Each can be loaded again, except List and Classes, which have no values.
 const (
 	MS    Format = "ms"    // commands that store the items, with checksums; package record: Dump
 	JSONL Format = "jsonl" // a JSON object on each line
 	CSV   Format = "csv"   // with a header: key, value, flags, expires
 	List  Format = "list"  // a line about each item; Listed
+
+	Classes Format = "classes" // a List with the items' slab classes; for the client's own use
 )
 
 // An encoder writes items. Dates are in seconds since 1970, 0 for never.
@@ -45,6 +47,8 @@ func newEncoder(o Options) (encoder, error) {
 		return table{keysOnly: o.KeysOnly}, nil
 	case List:
 		return list{}, nil
+	case Classes:
+		return list{classes: true}, nil
 	}
 	return nil, option.Errorf("the formats are ms, jsonl, csv and list", "there is no format %s", clip.Quote(o.Format))
 }

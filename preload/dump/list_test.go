@@ -11,13 +11,20 @@ import (
 // A line of a list says what the item is.
 func TestList(t *testing.T) {
 	source := items{
-		{Key: []byte("plain"), Value: []byte("value"), TTL: -1, Idle: 61},
+		{Key: []byte("plain"), Value: []byte("value"), TTL: -1, Idle: 61, Class: 1, Total: 70},
 		{Key: []byte("100% \x00\n\xffключ"), Value: []byte{}, TTL: 0, Flags: 1<<32 - 1},
 		{Key: []byte(strings.Repeat("k", 250)), Value: make([]byte, 1<<20), TTL: 3600},
 		{Key: []byte("stale"), TTL: -1, Stale: true}, {Key: []byte("won"), TTL: -1, Won: true}, {Key: []byte("both"), TTL: -1, Stale: true, Won: true},
 	}
+	for _, format := range []Format{List, Classes} {
+		testList(t, source, format)
+	}
+}
+
+func testList(t *testing.T, source items, format Format) {
+	t.Helper()
 	before := time.Now().Unix()
-	text, _ := dumped(t, source, Options{Format: List})
+	text, _ := dumped(t, source, Options{Format: format})
 	took := time.Now().Unix() - before
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if len(lines) != len(source) {
@@ -29,8 +36,12 @@ func TestList(t *testing.T) {
 			t.Fatalf("%q: %v", line, err)
 		}
 		want := &source[n]
+		var class, total int
+		if format == Classes {
+			class, total = want.Class, want.Total
+		}
 		if string(got.Key) != string(want.Key) || got.Size != uint64(len(want.Value)) || got.Flags != want.Flags ||
-			got.Stale != want.Stale || got.Won != want.Won || !dated(got.Used, before-want.Idle, took) || !dated(got.Expires, expires(want, before), took) {
+			got.Class != uint64(class) || got.Total != uint64(total) || got.Stale != want.Stale || got.Won != want.Won || !dated(got.Used, before-want.Idle, took) || !dated(got.Expires, expires(want, before), took) {
 			t.Errorf("%q: %+v", line, got)
 		}
 	}
@@ -43,7 +54,7 @@ func dated(date, want, later int64) bool {
 
 func TestListErrors(t *testing.T) {
 	for _, line := range []string{
-		"", "k", "k 1 2 3", "k 1 2 3 ", "k 1 2 3 4 5", "k 1 2 3 4 won stale", "k 1 2 3 4 stale x", "k 1 2 3 4 stalewon", "k 1 2 3 4 stale ", "k 1 2 3 4 won ", "k  1 2 3 4", "k -1 2 3 4", "k x 2 3 4", "k% 1 2 3 4", "k%4 1 2 3 4",
+		"", "k", "k 1 2 3", "k 1 2 3 ", "k 1 2 3 4 5", "k 1 2 3 4 5 ", "k 1 2 3 4 5 stale", "k 1 2 3 4 5 6 7", "k 1 2 3 4 5 -6", "k 1 2 3 4 won stale", "k 1 2 3 4 stale x", "k 1 2 3 4 stalewon", "k 1 2 3 4 stale ", "k 1 2 3 4 won ", "k  1 2 3 4", "k -1 2 3 4", "k x 2 3 4", "k% 1 2 3 4", "k%4 1 2 3 4",
 		"k%xy 1 2 3 4", "k 1 2 3 9223372036854775808",
 	} {
 		var got Listed

@@ -116,7 +116,7 @@ func (e *Engine) byProtocol(reason string) (*protocol.Store, *Unavailable) {
 const norByProtocol = "; nor by protocol: "
 
 // listHint is for a memcached that is loaded natively and whose items cannot be read.
-const listHint = "loads are served; dump, keys, top, diff and a save at the end need memcached 1.6.10 or later"
+const listHint = "loads are served; what reads items, such as dump, keys and a save at the end, needs memcached 1.6.10 or later"
 
 // A Source is what items are read from.
 type Source struct {

@@ -25,13 +25,29 @@ func (e *Engine) Memory(store batch.Store, sample *load.Sample) (*slabs.Memory, 
 }
 
 func (e *Engine) memory() (*slabs.Memory, slabs.Stats, error) {
-	answers, err := protocol.Ask(e.listening)
+	stats, err := e.stats()
 	if err != nil {
 		return nil, slabs.Stats{}, err
 	}
-	stats := slabs.Stats{General: answers[0], Settings: answers[1], Slabs: answers[2]}
 	m, err := slabs.New(stats)
 	return m, stats, err
+}
+
+// Slabs asks memcached by protocol for the slab classes that it uses.
+func (e *Engine) Slabs() (*slabs.Usage, error) {
+	stats, err := e.stats()
+	if err != nil {
+		return nil, err
+	}
+	return slabs.NewUsage(stats)
+}
+
+func (e *Engine) stats() (slabs.Stats, error) {
+	answers, err := protocol.Ask(e.listening)
+	if err != nil {
+		return slabs.Stats{}, err
+	}
+	return slabs.Stats{General: answers[0], Settings: answers[1], Slabs: answers[2]}, nil
 }
 
 // addRows adds all rows that a sample's loads have stored, or would have. Those that are in the cache have their chunks

@@ -174,7 +174,7 @@ func (c *conn) answer(i *walk.Item) (won bool, err error) {
 	default:
 		return false, unexpected(line)
 	}
-	got := walk.Item{Key: i.Key, TTL: -1, Idle: i.Idle}
+	got := walk.Item{Key: i.Key, TTL: -1, Idle: i.Idle, Class: i.Class, Total: i.Total}
 	value := string(words[0]) == "VA"
 	flags := words[1:]
 	length := -1

@@ -208,7 +208,7 @@ func (l *lister) Part() float64 { return 0 }
 // Close does nothing.
 func (l *lister) Close() {}
 
-// listed reads a line of the list: key=KEY exp=DATE la=DATE size=BYTES and more.
+// listed reads a line of the list: key=KEY exp=DATE la=DATE cls=CLASS size=BYTES and more.
 func listed(line []byte) (*walk.Item, error) {
 	i := &walk.Item{External: true} // if no command can ask for it, the list is all that is known
 	for _, word := range bytes.Fields(line) {
@@ -220,14 +220,16 @@ func listed(line []byte) (*walk.Item, error) {
 				return nil, fmt.Errorf("its list of keys: %w", err)
 			}
 			i.Key = key
-		case "exp", "la", "size":
+		case "exp", "la", "cls", "size":
 			n, err := strconv.ParseInt(string(value), 10, 64)
 			if err != nil {
 				return nil, fmt.Errorf("its list of keys: %w", err)
 			}
 			switch string(name) {
+			case "cls":
+				i.Class = int(n)
 			case "size":
-				i.Size = int(n) // of all of the item
+				i.Total = int(n)
 			case "la":
 				i.Idle = max(time.Now().Unix()-n, 0)
 			case "exp":
@@ -240,7 +242,7 @@ func listed(line []byte) (*walk.Item, error) {
 	if len(i.Key) == 0 {
 		return nil, errors.New("its list of keys has a line without one")
 	}
-	i.Size = max(i.Size-slabs.ItemOverhead-len(i.Key), 0) // about that of its value, until it is known
+	i.Size = max(i.Total-slabs.ItemOverhead-len(i.Key), 0) // about that of its value, until it is known
 	return i, nil
 }
 

@@ -16,7 +16,7 @@ func (s *Server) answer(call *door.Call) {
 	placed := false
 	call.Admit = func(request door.Request) (err error) {
 		s.places.speak(call)
-		if request.Op != door.OpStatus {
+		if request.Op != door.OpStatus || request.Slabs { // which takes a connection to memcached
 			err = s.places.enter()
 			placed = err == nil
 		}
@@ -61,7 +61,11 @@ func (s *Server) dispatch(call *door.Call) (err error) {
 	}
 	fault.BeforeAnswer()
 	if request.Op == door.OpStatus {
-		return call.Finish(door.Reply{Status: s.describe()})
+		status := s.describe()
+		if request.Slabs {
+			status.Slabs = slabsOf(s.engine.Slabs())
+		}
+		return call.Finish(door.Reply{Status: status})
 	}
 	if err := s.awaitFixtures(call, request.Detach); err != nil {
 		return err

@@ -117,6 +117,18 @@ func memoryOf(m *slabs.Memory, err error) *door.Memory {
 	return d
 }
 
+// slabsOf makes the slab classes of a reply, or of the error that there is instead.
+func slabsOf(u *slabs.Usage, err error) *door.Slabs {
+	if err != nil {
+		return &door.Slabs{Unknown: oneLine(err.Error())}
+	}
+	d := &door.Slabs{Limit: u.Limit, ChunkMax: u.ChunkMax}
+	for _, c := range u.Classes {
+		d.Classes = append(d.Classes, door.SlabUsage{ID: c.ID, ChunkSize: c.Size, Pages: c.Has, Used: c.Items, Free: c.Free})
+	}
+	return d
+}
+
 // goneOf makes the gone rows of a reply.
 func goneOf(g *engine.Gone) *door.Gone {
 	if g == nil {

@@ -15,6 +15,10 @@ type Item struct {
 	Idle int64
 	// Size is the length of its value in bytes, even if Value is empty.
 	Size int
+	// Class is its slab class, 0: not known; of an item that is stored in several chunks the largest class.
+	// Total is its length in bytes with all that memcached stores with it (memcached.h: ITEM_ntotal); where
+	// External it counts the value, too.
+	Class, Total int
 	// External: its value is in extstore, and not in Value.
 	External bool
 	// Stale: it was invalidated, and is served until a client has recached it (protocol.txt: "Meta

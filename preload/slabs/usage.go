@@ -1,0 +1,44 @@
+package slabs
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// Usage is memcached's memory as its statistics show it.
+type Usage struct {
+	// Limit is -m in bytes, 0: there is none; ChunkMax the size of the largest item in one chunk, in bytes.
+	Limit, ChunkMax uint64
+	// Classes are those that have pages, the smallest chunks first; Items are the chunks that are used.
+	Classes []Class
+}
+
+// NewUsage reads the statistics. The error is ErrUnknown, wrapped with the reason.
+func NewUsage(stats Stats) (*Usage, error) {
+	var u Usage
+	read := func(from map[string]string, name string, to *uint64) (err error) {
+		if *to, err = strconv.ParseUint(from[name], 10, 63); err != nil {
+			return fmt.Errorf("%w: it says that the %s is %.20q", ErrUnknown, name, from[name])
+		}
+		return nil
+	}
+	if err := cmp.Or(read(stats.Settings, "maxbytes", &u.Limit), read(stats.Settings, "slab_chunk_max", &u.ChunkMax)); err != nil {
+		return nil, err
+	}
+	for id := 1; id <= classesMax; id++ {
+		of := func(name string) string { return fmt.Sprintf("%d:%s", id, name) }
+		if _, ok := stats.Slabs[of("chunk_size")]; !ok {
+			continue
+		}
+		c := Class{ID: id}
+		if err := cmp.Or(read(stats.Slabs, of("chunk_size"), &c.Size), read(stats.Slabs, of("total_pages"), &c.Has),
+			read(stats.Slabs, of("used_chunks"), &c.Items), read(stats.Slabs, of("free_chunks"), &c.Free)); err != nil {
+			return nil, err
+		}
+		u.Classes = append(u.Classes, c)
+	}
+	slices.SortFunc(u.Classes, func(a, b Class) int { return cmp.Compare(a.Size, b.Size) })
+	return &u, nil
+}
