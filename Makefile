@@ -48,6 +48,7 @@ MORE_HOSTS_NEEDS := clang-14 mold libseccomp-dev
 SUITES := bullseye bookworm trixie forky sid
 HOSTS_NEEDS := build-essential qemu-user memcached binutils dpkg-dev debhelper pkg-config libevent-dev libsasl2-dev libssl-dev
 BENCH_NEEDS := $(BUILD_NEEDS) memcached
+REPORT_NEEDS := $(BUILD_NEEDS) memcached chromium
 DEMO_NEEDS := $(BUILD_NEEDS) memcached sqlite3 netcat-openbsd
 DEB_NEEDS := $(BUILD_NEEDS) binutils dpkg-dev
 PACKAGE_NEEDS := mmdebstrap systemd-container lintian podman crun
@@ -104,8 +105,7 @@ hosts: ## the memcacheds that the tests run in, under build/hosts/
 .PHONY: test
 test: test-needs hosts build build/backdoor-faulty.so arm64 ## everything that proves it
 	$(GO) vet ./...
-	$(GO) test -count=1 -timeout 10m ./client/... ./preload/...
-	$(GO) test -C build/bench -count=1 ./...
+	$(GO) test -count=1 -timeout 10m ./client/... ./preload/... ./build/bench
 	$(GO) test -count=1 -timeout 15m -parallel 8 ./build/e2e
 	@build/fuzz.sh 3s
 
@@ -168,6 +168,11 @@ test-package: deb ## the package and the image, in containers; as root
 	@build/package/test-deb.sh
 	@build/package/test-image.sh
 
+.PHONY: test-report
+test-report: build ## a report of a cache with hostile keys in chromium, and pictures of it in build/report/
+	@build/need.sh test-report $(REPORT_NEEDS)
+	$(GO) test -count=1 -timeout 5m -v ./build/e2e -run '^TestReportInBrowser$$' -browser
+
 .PHONY: bench
 bench: build build/backdoor-faulty.so ## what a load costs, into build/bench/report.md (BENCH="-rows N -rounds N -only …")
 	@build/need.sh bench $(BENCH_NEEDS)
@@ -192,10 +197,8 @@ lint: ## form and warnings: Go, C, shell
 	@build/need.sh lint $(LINT_NEEDS)
 	@test -z "$$(gofmt -l client preload build | tee /dev/stderr)" || { echo "error: gofmt the files above" >&2; exit 1; }
 	$(GO) vet -tags faulty ./preload/...
-	for module in . build/bench; do \
-		(cd $$module && $(GO) vet ./... && $(GO) mod tidy -diff && \
-			$$($(GO) tool -n -modfile=$(CURDIR)/build/lint/go.mod staticcheck) -checks all,-ST1000,-ST1003 ./...) || exit 1; \
-	done
+	$(GO) vet ./... && $(GO) mod tidy -diff && \
+		$$($(GO) tool -n -modfile=$(CURDIR)/build/lint/go.mod staticcheck) -checks all,-ST1000,-ST1003 ./...
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 	for file in $(filter %.c,$(C_FILES)); do \
 		$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -206,9 +209,7 @@ lint: ## form and warnings: Go, C, shell
 # Not of lint: the database is on the network, unless VULNDB is the address of a copy.
 .PHONY: vulncheck
 vulncheck: ## known vulnerabilities in Go and the modules that the library, the client and the benchmark use
-	for module in . build/bench; do \
-		(cd $$module && $$($(GO) tool -n -modfile=$(CURDIR)/build/lint/go.mod govulncheck) $(addprefix -db ,$(VULNDB)) ./...) || exit 1; \
-	done
+	$$($(GO) tool -n -modfile=$(CURDIR)/build/lint/go.mod govulncheck) $(addprefix -db ,$(VULNDB)) ./...
 
 # DESTDIR and PREFIX may have spaces in them.
 INSTALLED = "$(DESTDIR)$(PREFIX)/bin/memcached-backdoor"

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"flag"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -79,11 +83,56 @@ func TestHashpower(t *testing.T) {
 }
 
 func TestTicks(t *testing.T) {
-	var at []float64
-	for _, tick := range ticks(-0.9, 1.5) {
-		at = append(at, tick.Value)
+	if got, want := ticks(-0.9, 1.5), []float64{-0.5, 0, 0.5, 1, 1.5}; !slices.Equal(got, want) {
+		t.Errorf("ticks at %v, want %v", got, want)
 	}
-	if want := []float64{-0.5, 0, 0.5, 1, 1.5}; !slices.Equal(at, want) {
-		t.Errorf("ticks at %v, want %v", at, want)
+	a := axis{logarithmic: true}
+	a.include([]float64{120, 9000, 31})
+	a.widen()
+	if got, want := a.ticks(), []float64{10, 100, 1000, 10_000}; !slices.Equal(got, want) {
+		t.Errorf("ticks at %v, want %v", got, want)
+	}
+}
+
+var update = flag.Bool("update", false, "write the report and its plots anew, of the results that are there")
+
+// The report and its plots are what the program makes of the results that it has kept.
+func TestPublished(t *testing.T) {
+	kept, err := readResults(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if *update {
+		dir = "."
+	}
+	if err := kept.publish(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"report.md", "results.json", "speed.svg", "load.svg", "presized.svg", "live.svg"} {
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		want, wantErr := os.ReadFile(name)
+		if err != nil || wantErr != nil || string(got) != string(want) {
+			t.Errorf("%s: %v, %v: go test ./build/bench -run %s -update", name, err, wantErr, t.Name())
+		}
+	}
+}
+
+// What was not measured is called so, and is no curve and no bar.
+func TestPlotsOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	one := &section{Inputs: map[string]*input{once: {Rows: 2_000_000}}}
+	one.add(once, doorFile, "s", 1)
+	if _, err := (results{"load": one, "presized": one, "live": {}}).plot(dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"speed.svg": 2, "load.svg": 3, "presized.svg": 4, "live.svg": 2} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(string(text), notMeasured); got != want || strings.Contains(string(text), `class="curve" stroke`) {
+			t.Errorf("%s: %d series are not measured, want %d: %s", name, got, want, text)
+		}
 	}
 }
