@@ -23,6 +23,8 @@ type commandLine struct {
 	Restore restoreCommand `cmd:"" help:"Store the items of dumps, from files or standard input."`
 	Keys    keysCommand    `cmd:"" help:"Show what the cache is full of: items and bytes by prefixes of the keys."`
 	Top     topCommand     `cmd:"" help:"List the largest items, or those that live longest, or that have not been used for longest."`
+	TTL     ttlCommand     `cmd:"" name:"ttl" help:"Show when the items of the cache expire, as bars."`
+	Report  reportCommand  `cmd:"" help:"Write a page with pictures of the cache: memory by prefixes, times to live, slab classes, idle times, the largest items."`
 	Diff    diffCommand    `cmd:"" help:"Compare a dump with the cache: a line for each key that is only in the dump (-), only in the cache (+), or has another value, flags or time to live (~)."`
 	Delete  deleteCommand  `cmd:"" help:"Delete items of the cache, or mark them as stale: by a prefix or a pattern of their keys, their size, or their times."`
 	Touch   touchCommand   `cmd:"" help:"Give items of the cache another time to live."`

@@ -30,7 +30,7 @@ func TestChoices(t *testing.T) {
 		words string // the last one is completed
 		want  string // the choices that begin with it
 	}{
-		{"", "load fill dump restore keys top diff status wait check completion man :files"},
+		{"", "load fill dump restore keys top ttl report diff status wait check completion man :files"},
 		{"c", "check completion :files"},
 		{"status ", ""},
 		{"load ", ":files"},
@@ -47,7 +47,7 @@ func TestChoices(t *testing.T) {
 		{"status --", "--help --door --json --version --timeout"},
 		{"load a --mo", "--mode"},
 		{"--door ", ":files"},
-		{"--door status ", "load fill dump restore keys top diff status wait check completion man :files"},
+		{"--door status ", "load fill dump restore keys top ttl report diff status wait check completion man :files"},
 		{"load --door=", ":files"},
 		{"load --mode ", "set add replace"},
 		{"load --mode=", "--mode=set --mode=add --mode=replace"},
@@ -65,11 +65,14 @@ func TestChoices(t *testing.T) {
 		{"load --flags-for dalli-", "dalli-bytes dalli-string dalli-json"},
 		{"fill -", "--help --door --json --version --count --bytes --key --size --seed --ttl --flags --ttl-jitter --mode --rate --gentle --detach --dry-run --progress"},
 		{"fill ", ""},
-		{"keys -", "--help --door --json --version --delimiter --depth --sort --limit --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
+		{"keys -", "--help --door --json --version --delimiter --depth --sort --limit --bars --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
 		{"keys --sort ", "bytes keys ttl prefix"},
 		{"keys ", ""},
 		{"top -", "--help --door --json --version --by --limit --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
 		{"top --by=", "--by=size --by=ttl --by=idle"},
+		{"ttl -", "--help --door --json --version --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
+		{"report -", "--help --door --json --version --delimiter --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
+		{"report ", ":files"},
 		{"diff -", "--help --door --json --version --ttl-tolerance --prefix --match --regex"},
 		{"diff ", ":files"},
 		{"diff a ", ""},

@@ -36,10 +36,18 @@ var examples = map[string][]example{
 	"keys": {
 		{"By the first two parts of keys such as user:12:name", "PROGRAM keys --depth 2"},
 		{"For keys such as user_123", "PROGRAM keys --delimiter _"},
+		{"As bars", "PROGRAM keys --bars"},
 	},
 	"top": {
 		{"The hundred largest items", "PROGRAM top --limit 100"},
 		{"The items that have not been used for longest", "PROGRAM top --by idle"},
+	},
+	"ttl": {
+		{"When the sessions expire", "PROGRAM ttl --prefix session:"},
+	},
+	"report": {
+		{"A page for a browser", "PROGRAM report cache.html"},
+		{"For keys such as user_123", "PROGRAM report --delimiter _ cache.html"},
 	},
 	"diff": {
 		{"Whether the cache is still what a dump of it says", "PROGRAM diff cache.dump"},

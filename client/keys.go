@@ -18,6 +18,7 @@ type keysCommand struct {
 	Depth     partCount   `group:"Table:" placeholder:"NUMBER" default:"1" help:"The number of parts, with their delimiters, that make a prefix. Default: 1."`
 	Sort      prefixOrder `group:"Table:" placeholder:"WHAT" default:"bytes" enum:"bytes,keys,ttl,prefix" help:"The order: bytes, most bytes of values first; keys, most keys first; ttl, the first to expire first; prefix, alphabetical. Default: bytes."`
 	Limit     uint64      `group:"Table:" placeholder:"LINES" default:"20" help:"The number of prefixes shown; 0 means all. The others are added up. Default: 20."`
+	Bars      bool        `group:"Table:" help:"Show bars, of bytes or, with --sort keys, of keys, as wide as the terminal."`
 
 	selecting
 	watching
@@ -50,6 +51,9 @@ func (n *partCount) UnmarshalText(text []byte) error {
 
 // Run shows the prefixes.
 func (c *keysCommand) Run(line *commandLine) error {
+	if c.Bars && line.JSON {
+		return usageError{errors.New("--bars are for people, and --json is for programs")}
+	}
 	signals := interrupts()
 	shown, err := newProgress(c.Progress, false)
 	if err != nil {
@@ -58,7 +62,7 @@ func (c *keysCommand) Run(line *commandLine) error {
 	p := newPrefixes(c.Sort)
 	now := time.Now().Unix()
 	d := dumping{caller: newCaller(line, signals, shown, c.Timeout), request: c.list()}
-	counts, err := d.list(func(i *dump.Listed) { p.add(c.prefixOf(i.Key), i, now) })
+	counts, err := d.list(func(i *dump.Listed) { p.add(prefixOf(i.Key, c.Delimiter, c.Depth), i, now, 0) })
 	if err != nil {
 		return err
 	}
@@ -68,6 +72,8 @@ func (c *keysCommand) Run(line *commandLine) error {
 	}
 	if line.JSON {
 		err = printJSON(table.document(counts))
+	} else if c.Bars {
+		err = table.printBars(os.Stdout, newTextBars(), c.Sort, counts)
 	} else {
 		err = table.print(os.Stdout, counts)
 	}
@@ -78,16 +84,16 @@ func (c *keysCommand) Run(line *commandLine) error {
 	return nil
 }
 
-// prefixOf is the beginning of a key up to the delimiter at Depth, or the last one before, with it:
+// prefixOf is the beginning of a key up to the delimiter at a depth, or the last one before, with it:
 // so it differs from a key, and --prefix takes it. It is empty if the key has no delimiter.
-func (c *keysCommand) prefixOf(key []byte) []byte {
+func prefixOf(key []byte, between delimiter, depth partCount) []byte {
 	end := 0
-	for range c.Depth {
-		at := bytes.Index(key[end:], []byte(c.Delimiter))
+	for range depth {
+		at := bytes.Index(key[end:], []byte(between))
 		if at < 0 {
 			break
 		}
-		end += at + len(c.Delimiter)
+		end += at + len(between)
 	}
 	return key[:end]
 }
@@ -118,12 +124,17 @@ func (t *prefixTable) print(to io.Writer, counts *door.Dump) error {
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t  %s\n", g.keys, size(g.bytes), least, most, g.never, name)
 	}
+	t.each(row)
+	w.Flush()
+	fmt.Fprintln(&out, t.summary(counts))
+	_, err := to.Write(out.Bytes())
+	return err
+}
+
+// each calls row for every line of the table.
+func (t *prefixTable) each(row func(g *prefixGroup, name string)) {
 	for _, g := range t.shown {
-		if g.prefix == "" {
-			row(g, "(none)")
-		} else {
-			row(g, shownKey([]byte(g.prefix)))
-		}
+		row(g, g.name())
 	}
 	switch {
 	case t.merged:
@@ -131,9 +142,37 @@ func (t *prefixTable) print(to io.Writer, counts *door.Dump) error {
 	case t.others > 0:
 		row(&t.rest, fmt.Sprintf("(the rest: %d)", t.others))
 	}
-	w.Flush()
-	fmt.Fprintf(&out, "%s: %d shown, %d in the rest (%s of values, %.2f s, %s)\n",
+}
+
+// name is its prefix as a person reads it.
+func (g *prefixGroup) name() string {
+	if g.prefix == "" {
+		return "(none)"
+	}
+	return shownKey([]byte(g.prefix))
+}
+
+// summary accounts for all items.
+func (t *prefixTable) summary(counts *door.Dump) string {
+	return fmt.Sprintf("%s: %d shown, %d in the rest (%s of values, %.2f s, %s)",
 		door.Count(t.all.keys, "item"), t.all.keys-t.rest.keys, t.rest.keys, size(t.all.bytes), counts.Seconds, counts.Engine)
+}
+
+// printBars prints the table as bars, of keys if these order it, else of the bytes of values.
+func (t *prefixTable) printBars(to io.Writer, bars *textBars, order prefixOrder, counts *door.Dump) error {
+	of := func(g *prefixGroup) uint64 { return g.bytes }
+	if order == "keys" {
+		of = func(g *prefixGroup) uint64 { return g.keys }
+	}
+	var rows []barRow
+	t.each(func(g *prefixGroup, name string) {
+		rows = append(rows, barRow{name, of(g), []string{fmt.Sprint(g.keys), size(g.bytes), percent(of(g), of(&t.all))}})
+	})
+	var out bytes.Buffer
+	for _, line := range bars.lines([]string{"keys", "values", "part"}, rows) {
+		fmt.Fprintln(&out, line)
+	}
+	fmt.Fprintln(&out, t.summary(counts))
 	_, err := to.Write(out.Bytes())
 	return err
 }

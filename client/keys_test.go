@@ -91,9 +91,9 @@ func TestKeysJSON(t *testing.T) {
 
 // With too many prefixes the largest are shown, and every item is counted.
 func TestPrefixesMerged(t *testing.T) {
-	for _, order := range []prefixOrder{"bytes", "keys", "prefix"} {
+	for _, order := range []prefixOrder{"bytes", "memory", "keys", "prefix"} {
 		p := newPrefixes(order)
-		add := func(prefix string, size uint64) { p.add([]byte(prefix), &dump.Listed{Size: size}, 0) }
+		add := func(prefix string, size uint64) { p.add([]byte(prefix), &dump.Listed{Size: size}, 0, size) }
 		const n = 5 * prefixesMax
 		for i := range n {
 			add(fmt.Sprintf("%d:", i), 1)

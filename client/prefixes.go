@@ -13,7 +13,7 @@ import (
 // longest keys, take some 100 MB.
 const prefixesMax = 100_000
 
-// prefixOrder is how prefixes are sorted: "bytes", "keys", "ttl" or "prefix".
+// prefixOrder is how prefixes are sorted: "bytes", "memory", "keys", "ttl" or "prefix".
 type prefixOrder string
 
 // prefixGroup is the sum of the items of a prefix; "": items without a prefix.
@@ -21,6 +21,7 @@ type prefixGroup struct {
 	prefix      string
 	keys        uint64
 	bytes       uint64 // of values
+	memory      uint64 // bytes of the items, if they are known
 	least, most int64  // seconds to live, if expiring
 	never       uint64 // items that do not expire
 }
@@ -39,6 +40,7 @@ func (g *prefixGroup) add(o *prefixGroup) {
 	}
 	g.keys += o.keys
 	g.bytes += o.bytes
+	g.memory += o.memory
 	g.never += o.never
 }
 
@@ -53,7 +55,8 @@ func newPrefixes(order prefixOrder) *prefixes {
 	return &prefixes{order: order, groups: map[string]*prefixGroup{}}
 }
 
-func (p *prefixes) add(prefix []byte, i *dump.Listed, now int64) {
+// add adds an item, with its memory if that is known.
+func (p *prefixes) add(prefix []byte, i *dump.Listed, now int64, memory uint64) {
 	g := p.groups[string(prefix)]
 	if g == nil {
 		if len(p.groups) == 2*prefixesMax {
@@ -62,7 +65,7 @@ func (p *prefixes) add(prefix []byte, i *dump.Listed, now int64) {
 		g = &prefixGroup{prefix: string(prefix)}
 		p.groups[g.prefix] = g
 	}
-	item := prefixGroup{keys: 1, bytes: i.Size}
+	item := prefixGroup{keys: 1, bytes: i.Size, memory: memory}
 	if i.Expires == 0 {
 		item.never = 1
 	} else {
@@ -72,17 +75,45 @@ func (p *prefixes) add(prefix []byte, i *dump.Listed, now int64) {
 	g.add(&item)
 }
 
-// merge adds the smallest prefixes to the rest. If one of them comes again, its sum begins at 0.
+// merge adds the smallest prefixes to the rest. If one of them comes again, its sum begins at 0. With millions of prefixes
+// most of the time goes here: only those that are as large as the smallest that stays are sorted by their names.
 func (p *prefixes) merge() {
-	order := p.order
-	if order != "keys" {
-		order = "bytes"
+	of := func(g *prefixGroup) uint64 { return g.bytes }
+	switch p.order {
+	case "keys":
+		of = func(g *prefixGroup) uint64 { return g.keys }
+	case "memory":
+		of = func(g *prefixGroup) uint64 { return g.memory }
 	}
-	for _, g := range p.sorted(order)[prefixesMax:] {
-		if g.prefix != "" { // items without a prefix stay
-			p.rest.add(g)
-			delete(p.groups, g.prefix)
+	sums := make([]uint64, 0, len(p.groups))
+	for _, g := range p.groups {
+		sums = append(sums, of(g))
+	}
+	slices.Sort(sums)
+	least := sums[len(sums)-prefixesMax]
+	equal := make([]*prefixGroup, 0, len(p.groups))
+	stay := prefixesMax
+	for _, g := range p.groups {
+		switch sum := of(g); {
+		case sum > least:
+			stay--
+		case sum < least:
+			p.drop(g)
+		default:
+			equal = append(equal, g)
 		}
+	}
+	slices.SortFunc(equal, func(a, b *prefixGroup) int { return cmp.Compare(a.prefix, b.prefix) })
+	for _, g := range equal[stay:] {
+		p.drop(g)
+	}
+}
+
+// drop adds a prefix to the rest. Items without a prefix stay.
+func (p *prefixes) drop(g *prefixGroup) {
+	if g.prefix != "" {
+		p.rest.add(g)
+		delete(p.groups, g.prefix)
 	}
 }
 
@@ -91,7 +122,12 @@ func (p *prefixes) sorted(order prefixOrder) []*prefixGroup {
 	for _, g := range p.groups {
 		list = append(list, g)
 	}
-	slices.SortFunc(list, func(a, b *prefixGroup) int { return cmp.Or(order.compare(a, b), cmp.Compare(a.prefix, b.prefix)) })
+	slices.SortFunc(list, func(a, b *prefixGroup) int {
+		if n := order.compare(a, b); n != 0 { // cmp.Or would compare all prefixes
+			return n
+		}
+		return cmp.Compare(a.prefix, b.prefix)
+	})
 	return list
 }
 
@@ -99,6 +135,8 @@ func (o prefixOrder) compare(a, b *prefixGroup) int {
 	switch o {
 	case "bytes":
 		return cmp.Compare(b.bytes, a.bytes)
+	case "memory":
+		return cmp.Compare(b.memory, a.memory)
 	case "keys":
 		return cmp.Compare(b.keys, a.keys)
 	case "ttl":

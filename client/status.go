@@ -30,12 +30,16 @@ func (c *statusCommand) Run(line *commandLine) error {
 
 // status asks for the status.
 func (c *caller) status() (*door.Status, error) {
+	return c.askStatus(door.Request{Version: door.Protocol, Op: door.OpStatus})
+}
+
+func (c *caller) askStatus(request door.Request) (*door.Status, error) {
 	conn, err := c.dial()
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	if err := conn.Call(door.Request{Version: door.Protocol, Op: door.OpStatus}); err != nil {
+	if err := conn.Call(request); err != nil {
 		return nil, err
 	}
 	a, err := c.await(conn, answersOf(conn), func(door.Reply) {})

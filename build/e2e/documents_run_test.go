@@ -66,7 +66,7 @@ func consoleCommands(t *testing.T, name string) []consoleCommand {
 	return all
 }
 
-// What is another at each run: times and rates, times to live, addresses, build IDs and columns' widths.
+// What is another at each run: times and rates, times to live, addresses, build IDs, the widths of columns and bars.
 var varying = []struct {
 	pattern *regexp.Regexp
 	same    string
@@ -74,6 +74,7 @@ var varying = []struct {
 	{regexp.MustCompile(`[0-9.]+ (s|rows/s|items/s)\b`), "N $1"},
 	{regexp.MustCompile(`\b([0-9]+[dhms]){1,2}\b`), "TIME"},
 	{regexp.MustCompile(`\b(0x[0-9a-f]+|[0-9a-f]{40})\b`), "HEX"},
+	{regexp.MustCompile(`  (#+|[█▉▊▋▌▍▎▏]+) `), "  BAR "},
 	{regexp.MustCompile(`[ \t]+`), " "},
 	{regexp.MustCompile(`(?m)^ | $|\r`), ""},
 }
