@@ -227,8 +227,10 @@ func (c *changeCall) call(dryRun bool) (*door.Changed, error) {
 	}
 	s := &source{name: "the cache"}
 	show := func(r door.Reply) {
-		if g := r.Changed; g != nil && g.Part > 0 {
-			s.rows = uint64(float64(g.Items) / g.Part)
+		if g := r.Changed; g != nil {
+			if g.Part > 0 {
+				s.rows = uint64(float64(g.Items) / g.Part)
+			}
 			c.shown.show(s, &door.Load{Rows: g.Items - g.Left, Stored: g.Changed, Skipped: g.Spared + g.Gone, Seconds: g.Seconds})
 		}
 	}

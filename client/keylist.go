@@ -66,7 +66,7 @@ func copyKeys(w io.Writer, list *bufio.Reader) error {
 		case err != nil && !errors.Is(err, io.EOF):
 			return err
 		}
-		line = bytes.TrimSuffix(line, []byte("\n"))
+		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")) // a file of Windows; a key has its \r encoded
 		key, ok := listedKey(line)
 		if !ok {
 			return hintError{fmt.Errorf("line %d: %s is no key", n, clip.Quote(line)),

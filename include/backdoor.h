@@ -244,7 +244,6 @@ enum backdoor_change {
 };
 
 enum backdoor_changed {
-    BACKDOOR_UNCHANGED, /* not reached: memcached is stopping */
     BACKDOOR_CHANGED,
     BACKDOOR_REPLACED, /* a client has stored another, or changed it so that it may not match */
     BACKDOOR_GONE,

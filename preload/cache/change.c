@@ -7,8 +7,9 @@
  * item_unlink locks the item, and does nothing if it is not in the table any more (items.c:
  * do_item_unlink).
  *
- * What a client may still do between the comparison and item_unlink is to touch the item or mark it
- * as stale: then the item is deleted as it would have been a moment before.
+ * What a client does between the comparison and item_unlink is as if it came after the deletion: if
+ * it has touched the item or marked it as stale, the item is deleted; if it has stored another one,
+ * that one stays.  The item counts as deleted.
  */
 #include "clock.h"
 #include "delete.h"

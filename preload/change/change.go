@@ -16,10 +16,12 @@ import (
 const (
 	// progressEvery is the time between two reports of progress.
 	progressEvery = 200 * time.Millisecond
-	// keysKept is how many keys of changed items the counts have at most.
+	// keysKept is how many keys the counts have at most.
 	keysKept = 10
 	// waitMost is how long a change waits without looking for its client.
 	waitMost = 100 * time.Millisecond
+	// itemsPerCheck is how many items are met without that: a regular expression may take milliseconds for one.
+	itemsPerCheck = 256
 )
 
 // Options say what becomes of the items. Their JSON is that of a request (package door).
@@ -36,7 +38,8 @@ type Options struct {
 type Hooks struct {
 	// ClientGone is called now and then. It returns an error if the client has gone; the error ends the change.
 	ClientGone func() error
-	// Progress is called now and then with the counts so far, which it may read until it returns.
+	// Progress is called now and then, while the pace lets the change wait too, with the counts so far, which it may read
+	// until it returns.
 	Progress func(*Counts)
 }
 
@@ -48,7 +51,7 @@ type Counts struct {
 	Replaced uint64 // of these, those for which they held until a client stored another
 	Gone     uint64 // they do not exist, or not any more
 	Part     float64
-	Keys     []string // of some changed items
+	Keys     []string // in a dry run, of some of the items that would be changed
 }
 
 // Left is how many items were met, and left as they were or not known to be changed, for the change ended early: 0
@@ -63,6 +66,7 @@ type changer struct {
 	pace    limits.Pace
 	hooks   Hooks
 	counts  Counts
+	report  time.Time // when progress is reported next
 }
 
 // Change changes the wanted items of source by changes, which the caller closes; nil: it only counts them. Its error is
@@ -93,7 +97,7 @@ func Change(source walk.Source, wanted *filter.Filter, changes walk.Changes, o O
 }
 
 func (g *changer) run(walker walk.Walker) error {
-	next := time.Now().Add(progressEvery)
+	g.report = time.Now().Add(progressEvery)
 	for {
 		if err := g.hooks.ClientGone(); err != nil {
 			return err
@@ -111,16 +115,26 @@ func (g *changer) run(walker walk.Walker) error {
 			return nil
 		}
 		g.counts.Part = walker.Part()
-		if g.hooks.Progress != nil && !time.Now().Before(next) {
-			g.hooks.Progress(&g.counts)
-			next = time.Now().Add(progressEvery)
-		}
+		g.progress()
+	}
+}
+
+// progress reports the counts, if it is time.
+func (g *changer) progress() {
+	if g.hooks.Progress != nil && !time.Now().Before(g.report) {
+		g.hooks.Progress(&g.counts)
+		g.report = time.Now().Add(progressEvery)
 	}
 }
 
 // item changes an item, or adds it to those that are to be changed, if it is wanted.
 func (g *changer) item(i *walk.Item) error {
 	g.counts.Items++
+	if g.counts.Items%itemsPerCheck == 0 {
+		if err := g.hooks.ClientGone(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case i.Gone:
 		g.counts.Gone++
@@ -129,11 +143,11 @@ func (g *changer) item(i *walk.Item) error {
 		g.counts.Spared++
 		return nil
 	}
-	if len(g.counts.Keys) < keysKept {
-		g.counts.Keys = append(g.counts.Keys, string(i.Key))
-	}
 	if g.changes == nil {
 		g.counts.Changed++
+		if len(g.counts.Keys) < keysKept {
+			g.counts.Keys = append(g.counts.Keys, string(i.Key))
+		}
 		return nil
 	}
 	ttl := g.ttl
@@ -161,6 +175,7 @@ func (g *changer) apply() error {
 		if err := g.hooks.ClientGone(); err != nil {
 			return err
 		}
+		g.progress()
 		time.Sleep(min(left, waitMost))
 	}
 	g.pace.Submitted(time.Now(), g.changes.Len())

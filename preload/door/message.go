@@ -339,10 +339,11 @@ func (d *Dump) Check() error {
 // Changed counts what became of items that were to be deleted, invalidated or touched. Each item that was met is changed,
 // spared, gone or, where the call failed or was canceled, left.
 type Changed struct {
-	// Items is how many live items were met, of those with the prefix; or all keys that were listed.
+	// Items is how many live items were met: of those with the prefix, or in a dry run of all. Of listed keys it is their
+	// number.
 	Items uint64 `json:"items"`
 
-	// Changed items were deleted, invalidated or touched; in a dry run, would be. Keys are some of their keys, as quoted
+	// Changed items were deleted, invalidated or touched; in a dry run, would be. Of these, Keys has some keys, as quoted
 	// Go strings.
 	Changed uint64   `json:"changed"`
 	Keys    []string `json:"keys,omitempty"`

@@ -17,6 +17,9 @@ const (
 	progressEvery = 200 * time.Millisecond
 	// fetchBytes is about how many bytes of values of external items are fetched at once.
 	fetchBytes = 4 << 20
+	// itemsPerCheck is how many items are met without looking for the client: a regular expression may take milliseconds
+	// for one, and none may be written.
+	itemsPerCheck = 256
 	// keysKept is how many keys of lost items the counts have at most.
 	keysKept = 10
 )
@@ -131,6 +134,11 @@ func (d *dumper) run() error {
 // item writes one item, if it is wanted.
 func (d *dumper) item(i *walk.Item) error {
 	d.counts.Items++
+	if d.counts.Items%itemsPerCheck == 0 && d.hooks.ClientGone != nil {
+		if err := d.hooks.ClientGone(); err != nil {
+			return err
+		}
+	}
 	if !d.wanted.Wants(i) {
 		d.counts.Filtered++
 		return nil

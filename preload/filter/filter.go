@@ -33,6 +33,13 @@ type Options struct {
 	NeverExpires bool `json:"never_expires,omitempty"`
 }
 
+// The largest regular expression, in bytes, and in instructions of what it is compiled to: a key is 250 bytes, each of
+// which costs time for all instructions, and a few bytes such as .{999} make many.
+const (
+	regexBytes        = 4096
+	regexInstructions = 4096
+)
+
 // A Filter has conditions; one that is nil wants every item. It is for one goroutine.
 type Filter struct {
 	options Options
@@ -51,12 +58,29 @@ func New(o Options) (*Filter, error) {
 	}
 	if o.Regex != "" {
 		var err error
-		if f.regex, err = regexp.Compile(o.Regex); err != nil {
-			e, _ := errors.AsType[*syntax.Error](err)
-			return nil, option.Errorf("the syntax is that of RE2", "the regular expression %s: %s: %s", clip.Quote(o.Regex), e.Code, clip.Quote(e.Expr))
+		if f.regex, err = compile(o.Regex); err != nil {
+			return nil, err
 		}
 	}
 	return f, nil
+}
+
+// compile compiles a regular expression that is not too large. The error is an [*option.Error].
+func compile(expr string) (*regexp.Regexp, error) {
+	tooLarge := option.Errorf("name the keys in a list (--keys)", "the regular expression %s is too large", clip.Quote(expr))
+	if len(expr) > regexBytes {
+		return nil, tooLarge
+	}
+	parsed, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		e, _ := errors.AsType[*syntax.Error](err)
+		return nil, option.Errorf("the syntax is that of RE2", "the regular expression %s: %s: %s", clip.Quote(expr), e.Code, clip.Quote(e.Expr))
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil || len(program.Inst) > regexInstructions {
+		return nil, tooLarge
+	}
+	return regexp.Compile(expr)
 }
 
 // Wants reports whether all conditions hold for an item.

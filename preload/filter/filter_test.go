@@ -66,6 +66,8 @@ func TestOptionErrors(t *testing.T) {
 		{Options{Regex: "a("}, "the regular expression \"a(\": missing closing ): \"a(\""},
 		{Options{Regex: "(?=a)"}, "the regular expression \"(?=a)\": invalid or unsupported Perl syntax: \"(?=\""},
 		{Options{Regex: strings.Repeat("a", 100) + "["}, "the regular expression \"" + strings.Repeat("a", 64) + "\"…: missing closing ]: \"[\""},
+		{Options{Regex: strings.Repeat("x{999}", 5)}, "the regular expression \"x{999}x{999}x{999}x{999}x{999}\" is too large"},
+		{Options{Regex: strings.Repeat("a", 4097)}, "the regular expression \"" + strings.Repeat("a", 64) + "\"… is too large"},
 		{Options{OlderThan: -1}, "a time of the conditions is negative"},
 		{Options{MinTTL: -1}, "a time of the conditions is negative"},
 	} {

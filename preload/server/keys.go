@@ -19,6 +19,7 @@ const keysRead = 16 << 10
 type keyList struct {
 	call *door.Call
 	data []byte // what was read and not used
+	key  []byte // the last key
 	eof  bool
 	line uint64
 }
@@ -41,11 +42,12 @@ func (k *keyList) Next() ([]byte, error) {
 		line := k.data[:end]
 		k.data = k.data[min(end+1, len(k.data)):]
 		k.line++
-		if key, err := walk.Decode(line); err != nil || len(key) == 0 || len(key) > meta.KeyMax {
+		var err error
+		k.key, err = walk.Decode(append(k.key[:0], line...))
+		if err != nil || !meta.IsText(line) || len(k.key) == 0 || len(k.key) > meta.KeyMax {
 			return nil, k.failed("%s is no key", clip.Quote(line))
-		} else {
-			return key, nil
 		}
+		return k.key, nil
 	}
 }
 
