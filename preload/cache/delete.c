@@ -5,9 +5,9 @@
  * it replaces (memcached.c: do_store_item).  So an item that has expired replaces the old one, and
  * memcached removes it when it is asked for (items.c: do_item_get).
  *
- * This counts in memcached's statistics: as cas_hits, and as get_expired.  The new item may take the
- * memory of the least recently used one of its slab class, if there is no other; the next ones take
- * that of the items that were deleted before.
+ * This counts in memcached's statistics: as cas_hits, and as get_expired.  The new item may take
+ * the memory of the least recently used one of its slab class, if there is no other; the next ones
+ * take that of the items that were deleted before.
  */
 #include "delete.h"
 

@@ -3,11 +3,13 @@ package change
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
 	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/limits"
+	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/option"
 	"memcached-backdoor/preload/record"
 	"memcached-backdoor/preload/walk"
@@ -66,11 +68,13 @@ type changer struct {
 	pace    limits.Pace
 	hooks   Hooks
 	counts  Counts
+	unnamed uint64
 	report  time.Time // when progress is reported next
 }
 
 // Change changes the wanted items of source by changes, which the caller closes; nil: it only counts them. Its error is
-// that of the walk, of the changes or of a hook, or an [*option.Error]. With an error, too, the counts are true.
+// that of the walk, of the changes or of a hook, an [*option.Error], or says how many items could not be changed. With an
+// error, too, the counts are true.
 func Change(source walk.Source, wanted *filter.Filter, changes walk.Changes, o Options, l limits.Options, hooks Hooks) (Counts, error) {
 	jitter, err := record.ParseJitter(o.NewTTLJitter)
 	if err != nil {
@@ -112,11 +116,19 @@ func (g *changer) run(walker walk.Walker) error {
 		}
 		if err != nil {
 			g.counts.Part = 1
-			return nil
+			return g.named()
 		}
 		g.counts.Part = walker.Part()
 		g.progress()
 	}
+}
+
+// named returns an error if items were left for their keys.
+func (g *changer) named() error {
+	if g.unnamed == 0 {
+		return nil
+	}
+	return fmt.Errorf("items left as they were, whose keys no command of memcached can have (binary ones of more than %d bytes): %d", meta.BinaryKeyMax, g.unnamed)
 }
 
 // progress reports the counts, if it is time.
@@ -185,5 +197,6 @@ func (g *changer) apply() error {
 	g.counts.Spared += changed.Replaced
 	g.counts.Replaced += changed.Replaced
 	g.counts.Gone += changed.Gone
+	g.unnamed += changed.Unnamed
 	return err
 }

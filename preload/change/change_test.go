@@ -69,7 +69,8 @@ type changes struct {
 	applied []string
 	batches []int
 	at      []time.Time
-	fails   int // at that Apply, from 1
+	fails   int  // at that Apply, from 1
+	unnamed bool // what would have gone has a key that no command can have
 	changed walk.Changed
 }
 
@@ -81,6 +82,8 @@ func (g *changes) Add(i *walk.Item, ttl int64) bool {
 	switch {
 	case i.Size%10 == 0:
 		g.changed.Replaced++
+	case i.Size%3 == 0 && g.unnamed:
+		g.changed.Unnamed++
 	case i.Size%3 == 0:
 		g.changed.Gone++
 	default:
@@ -204,6 +207,14 @@ func TestChangeFails(t *testing.T) {
 			if !errors.Is(err, errTest) || counts.Items != items {
 				t.Errorf("gone at call %d: %+v, %v; want %d items", leaves+1, counts, err, items)
 			}
+		}
+	})
+	t.Run("names", func(t *testing.T) {
+		g := &changes{room: 4, unnamed: true}
+		counts, err := checked(t, cached(100), filter.Options{}, g, limits.Options{}, Hooks{})
+		want := "items left as they were, whose keys no command of memcached can have (binary ones of more than 186 bytes): 23"
+		if err == nil || err.Error() != want || counts.Left() != 23 || counts.Part != 1 {
+			t.Errorf("%+v, %v", counts, err)
 		}
 	})
 	t.Run("options", func(t *testing.T) {

@@ -17,7 +17,15 @@ var wire = map[string]map[string]string{
 		"dry_run": "true", "detach": "true", "rate": "9", "gentle": "true", "progress": "true",
 	},
 	OpDump: {
-		"to": `"csv"`, "prefix": `"p"`, "match": `"m"`, "regex": `"r"`, "min_size": "1", "older_than": "1", "min_ttl": "5", "never_expires": "true", "keys_only": "true", "progress": "true",
+		"to": `"csv"`, "prefix": `"p"`, "match": `"m"`, "regex": `"r"`, "min_size": "1", "older_than": "1", "min_ttl": "5", "never_expires": "true", "keys_only": "true", "keys": "true", "progress": "true",
+	},
+	OpDelete: {
+		"prefix": `"p"`, "match": `"m"`, "regex": `"r"`, "min_size": "1", "older_than": "1", "min_ttl": "5", "never_expires": "true", "keys": "true",
+		"invalidate": "true", "rate": "9", "gentle": "true", "dry_run": "true", "progress": "true",
+	},
+	OpTouch: {
+		"prefix": `"p"`, "match": `"m"`, "regex": `"r"`, "min_size": "1", "older_than": "1", "min_ttl": "5", "never_expires": "true", "keys": "true",
+		"new_ttl": "60", "new_ttl_jitter": `"10%"`, "rate": "9", "gentle": "true", "dry_run": "true", "progress": "true",
 	},
 	OpStatus: {"slabs": "true"},
 }
@@ -41,11 +49,34 @@ func TestOptions(t *testing.T) {
 			}
 		}
 	}
-	for name, names := range map[string][]string{OpLoad: fields(reflect.TypeFor[Rows](), reflect.TypeFor[Limits]()), OpDump: fields(reflect.TypeFor[Items](), reflect.TypeFor[Filter]())} {
+	// Of the limits and the changes, delete and touch take some.
+	changes := slices.DeleteFunc(fields(reflect.TypeFor[Filter](), reflect.TypeFor[Limits]()), func(name string) bool { return name == "max_errors" })
+	for op, names := range map[string][]string{
+		OpLoad: fields(reflect.TypeFor[Rows](), reflect.TypeFor[Limits]()), OpDump: fields(reflect.TypeFor[Items](), reflect.TypeFor[Filter]()),
+		OpDelete: changes, OpTouch: changes, "": fields(reflect.TypeFor[Change]()),
+	} {
 		for _, option := range names {
-			if _, ok := wire[name][option]; !ok {
+			_, ok := wire[op][option]
+			if op == "" {
+				_, deletes := wire[OpDelete][option]
+				_, touches := wire[OpTouch][option]
+				ok = deletes != touches
+			}
+			if !ok {
 				t.Errorf("no test of the option %q", option)
 			}
+		}
+	}
+}
+
+// The values of options are checked, too.
+func TestChangeOptions(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"version":1,"op":"touch","new_ttl":-1}`:         "the ttl is negative: -1 s",
+		`{"version":1,"op":"touch","new_ttl":9999999999}`: "the ttl is too large: 9999999999 s; the largest is 2147483647 s",
+	} {
+		if _, err := parseRequest([]byte(data)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", data, err, want)
 		}
 	}
 }

@@ -17,6 +17,9 @@ const (
 	loadRequest    = `{"version":1,"op":"load"}`
 	rejectsRequest = `{"version":1,"op":"load","rejects":true}`
 	statusRequest  = `{"version":1,"op":"status"}`
+	deleteRequest  = `{"version":1,"op":"delete"}`
+	deleteKeys     = `{"version":1,"op":"delete","keys":true}`
+	dumpKeys       = `{"version":1,"op":"dump","keys":true}`
 )
 
 // rights returns n descriptors of f in one control message.
@@ -91,6 +94,20 @@ func TestReceive(t *testing.T) {
 		{name: "rejects into what is only read", data: rejectsRequest, control: files(f, out, f), code: CodeDescriptor, message: "not open for writing"},
 		{name: "rejects into a pipe", data: rejectsRequest, control: files(f, pipe, out), code: CodeDescriptor, message: "not a regular file"},
 		{name: "rejects into a path", data: rejectsRequest, control: files(f, path, out), code: CodeDescriptor, message: "not open for writing"},
+		{name: "delete", data: deleteRequest},
+		{name: "delete with a descriptor", data: deleteRequest, control: rights(f, 1), code: CodeDescriptor, message: "op delete does not take a descriptor"},
+		{name: "delete with keys", data: deleteKeys, control: rights(f, 1), input: true},
+		{name: "touch with keys", data: `{"version":1,"op":"touch","new_ttl":1,"keys":true}`, control: rights(f, 1), input: true},
+		{name: "delete with keys that do not come", data: deleteKeys, code: CodeDescriptor, message: "the op delete takes a descriptor, and none came"},
+		{name: "delete with keys twice", data: deleteKeys, control: rights(f, 2), code: CodeDescriptor, message: "the op delete takes one descriptor, not several"},
+		{name: "delete with keys in a directory", data: deleteKeys, control: rights(openAs(t, t.TempDir(), os.O_RDONLY), 1), code: CodeDescriptor, message: "is a directory"},
+		{name: "delete with keys that are only written", data: deleteKeys, control: rights(out, 1), code: CodeDescriptor, message: "not open for reading"},
+		{name: "dump with keys", data: dumpKeys, control: files(out, f), input: true},
+		{name: "dump with keys that do not come", data: dumpKeys, control: files(out), code: CodeDescriptor,
+			message: "the op dump with keys takes 2 descriptors, and 1 came"},
+		{name: "dump with keys and more", data: dumpKeys, control: files(out, f, f), code: CodeDescriptor, message: "the op dump with keys takes 2 descriptors, and more came"},
+		{name: "dump with keys that are only written", data: dumpKeys, control: files(out, out), code: CodeDescriptor, message: "not open for reading"},
+		{name: "dump with keys into what is only read", data: dumpKeys, control: files(f, f), code: CodeDescriptor, message: "not open for writing"},
 		{name: "status with a descriptor", data: statusRequest, control: rights(f, 1), code: CodeDescriptor, message: "op status does not take a descriptor"},
 		{name: "status with many", data: statusRequest, control: rights(f, 9), code: CodeDescriptor, message: "op status does not take a descriptor"},
 		{name: "version 2 with two descriptors", data: `{"version":2}`, control: rights(f, 2), code: CodeVersion, message: "speaks version 1"},
@@ -135,8 +152,8 @@ func TestReceive(t *testing.T) {
 			if test.code != "" {
 				wantError(t, err, test.code, test.message)
 				noLeak(t, before)
-				if c.Input != nil {
-					t.Error("there is an input after an error")
+				if c.Input != nil || c.Output != nil {
+					t.Error("there is an input or an output after an error")
 				}
 				return
 			}

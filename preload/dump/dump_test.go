@@ -352,6 +352,41 @@ func TestGoneBefore(t *testing.T) {
 	}
 }
 
+// all is a source whose items come at once.
+type all struct{ items }
+
+func (s all) Walk(o walk.Options) (walk.Walker, error) { return all{s.items}, nil }
+
+func (s all) Next(each func(*walk.Item) error) error {
+	for i := range s.items {
+		if err := each(&s.items[i]); err != nil {
+			return err
+		}
+	}
+	return io.EOF
+}
+
+func (all) Part() float64 { return 0 }
+func (all) Close()        {}
+
+// The client is looked for between items, also if none of them is written.
+func TestGoneWithin(t *testing.T) {
+	wanted, err := filter.New(filter.Options{Prefix: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, calls := errors.New("gone"), 0
+	c, err := Dump(all{make(items, 1000)}, wanted, io.Discard, Options{}, Hooks{ClientGone: func() error {
+		if calls++; calls > 2 {
+			return gone
+		}
+		return nil
+	}})
+	if err != gone || c.Items != 512 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // room is a disk with that number of bytes left.
 type room int
 

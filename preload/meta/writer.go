@@ -59,9 +59,14 @@ func (w *Writer) Get(key []byte, flags constant) { w.command("mg ", key, flags) 
 // Delete deletes a key (md).
 func (w *Writer) Delete(key []byte) { w.command("md ", key, "") }
 
-// DeleteSame deletes a key if its item has that CAS unique.
+// DeleteSame deletes a key if its item has that CAS unique, 0 too.
 func (w *Writer) DeleteSame(key []byte, cas uint64) {
 	w.command("md ", key, constant(strconv.AppendUint([]byte(" C"), cas, 10)))
+}
+
+// InvalidateSame makes an item stale if it has that CAS unique, 0 too. The item gets the next one.
+func (w *Writer) InvalidateSame(key []byte, cas uint64) {
+	w.command("md ", key, constant(strconv.AppendUint([]byte(" I C"), cas, 10)))
 }
 
 // Debug asks for a line about an item (me), which does not count as a use. From 1.6.40 on

@@ -24,7 +24,8 @@ var (
 type changes struct {
 	session
 	kind  walk.Change
-	items []walk.Item // only Key and CAS
+	items []walk.Item // only Key and CAS; of those with another key there is but the number:
+	unfit uint64
 }
 
 // Changes makes changes of a kind, which is Delete or Invalidate. The caller closes them.
@@ -51,26 +52,31 @@ func (s *Store) Changes(kind walk.Change, _ walk.Conditions) (walk.Changes, erro
 }
 
 func (g *changes) Add(i *walk.Item, _ int64) bool {
-	if len(g.items) == changesMax {
+	if g.Len() == changesMax {
 		return false
+	}
+	if !meta.Fits(i.Key) {
+		g.unfit++
+		return true
 	}
 	g.items = append(g.items, walk.Item{Key: bytes.Clone(i.Key), CAS: i.CAS})
 	return true
 }
 
-func (g *changes) Len() int { return len(g.items) }
+func (g *changes) Len() int { return len(g.items) + int(g.unfit) }
 
 // Apply sends a command for each item, which compares its CAS unique, and reads the answers.
 func (g *changes) Apply() (changed walk.Changed, err error) {
 	items := g.items
-	g.items = nil
+	changed.Unnamed = g.unfit
+	g.items, g.unfit = nil, 0
 	if err := g.refresh(); err != nil {
 		return changed, err
 	}
 	w := meta.NewWriter(g.conn.send)
 	for i := range items {
 		if key, cas := items[i].Key, items[i].CAS; g.kind == walk.Invalidate {
-			w.Invalidate(key, cas, 0)
+			w.InvalidateSame(key, cas)
 		} else {
 			w.DeleteSame(key, cas)
 		}

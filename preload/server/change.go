@@ -47,7 +47,7 @@ func (s *Server) change(call *door.Call, request door.Request) error {
 	}
 	items, changes := walk.Source(source), source.Changes
 	if request.Keys {
-		items = walk.Listed(source, &keyList{call: call})
+		items = walk.Listed(source, call.KeyList())
 	}
 	if request.DryRun {
 		changes = nil

@@ -34,7 +34,7 @@ func (s *Server) dump(call *door.Call, request door.Request) error {
 	}
 	var items walk.Source = source
 	if request.Keys {
-		items = walk.Listed(source, &keyList{call: call})
+		items = walk.Listed(source, call.KeyList())
 	}
 	counts, err := dump.Dump(items, wanted, call.Output, request.Items, hooks)
 	outcome := report(&counts)

@@ -15,6 +15,7 @@ type Changed struct {
 	Changed  uint64
 	Replaced uint64 // a client has stored another, or changed it so that the conditions may not hold any more
 	Gone     uint64 // the item does not exist any more
+	Unnamed  uint64 // no command can have the key, and the item was not changed
 }
 
 // Changes change items that a walk has met, each only if it is still the one that was met. They are for one goroutine.

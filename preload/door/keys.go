@@ -1,4 +1,4 @@
-package server
+package door
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"memcached-backdoor/preload/clip"
-	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/meta"
 	"memcached-backdoor/preload/walk"
 )
@@ -15,16 +14,21 @@ import (
 // keysRead is how many bytes of a list of keys are read at once; a line of a key is shorter (percent-encoded, 3 bytes for one).
 const keysRead = 16 << 10
 
-// keyList are the keys that a client lists, as walk.Keys: one a line, percent-encoded.
-type keyList struct {
-	call *door.Call
+// A KeyList has the keys that come with a call, as [walk.Keys]: one a line, percent-encoded. Its errors are an [*Error],
+// [ErrGone] and those of the call.
+type KeyList struct {
+	call *Call
 	data []byte // what was read and not used
 	key  []byte // the last key
 	eof  bool
 	line uint64
 }
 
-func (k *keyList) Next() ([]byte, error) {
+// KeyList reads the keys from the input of a call whose request has Keys.
+func (c *Call) KeyList() *KeyList { return &KeyList{call: c} }
+
+// Next returns the next key.
+func (k *KeyList) Next() ([]byte, error) {
 	for {
 		end := bytes.IndexByte(k.data, '\n')
 		if end < 0 && k.eof {
@@ -51,16 +55,16 @@ func (k *keyList) Next() ([]byte, error) {
 	}
 }
 
-func (k *keyList) failed(format string, args ...any) error {
-	return &door.Error{
-		Code:    door.CodeRequest,
+func (k *KeyList) failed(format string, args ...any) error {
+	return &Error{
+		Code:    CodeRequest,
 		Message: fmt.Sprintf("line %d of the keys: %s", k.line, fmt.Sprintf(format, args...)),
 		Hint:    "one key a line, of 1 to 250 bytes, percent-encoded if it has a space, a control byte or a %",
 	}
 }
 
 // read reads some more of the list, and waits for it until the client has gone.
-func (k *keyList) read() error {
+func (k *KeyList) read() error {
 	if len(k.data) >= keysRead {
 		k.line++
 		return k.failed("it is longer than any key")
@@ -70,12 +74,12 @@ func (k *keyList) read() error {
 	for {
 		n, err := k.call.Input.TryRead(room[filled:])
 		switch {
-		case errors.Is(err, door.ErrNoInput):
+		case errors.Is(err, ErrNoInput):
 		case errors.Is(err, io.EOF):
 			k.eof = true
 			return nil
 		case err != nil:
-			return &door.Error{Code: door.CodeRead, Message: fmt.Sprintf("the keys: %v", err)}
+			return &Error{Code: CodeRead, Message: fmt.Sprintf("the keys: %v", err)}
 		case n > 0:
 			k.data = room[:filled+n]
 			return nil
@@ -85,7 +89,7 @@ func (k *keyList) read() error {
 			return err
 		}
 		if ready.Gone {
-			return door.ErrGone
+			return ErrGone
 		}
 	}
 }
