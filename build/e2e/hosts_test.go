@@ -190,6 +190,32 @@ func loadAndReadBack(t *testing.T, s *server, dumps door.Engine) {
 		}
 	}
 	dumpedAll(t, s, rows, large, dumps)
+	deletedSome(t, s, rows, large, dumps)
+}
+
+// deletedSome deletes the large items and some rows, where memcached can do that only to what was met, or says why not.
+func deletedSome(t *testing.T, s *server, rows, large int, engine door.Engine) {
+	t.Helper()
+	for _, f := range []door.Filter{{MinSize: 1000}, {Prefix: "k_", Regex: "7$"}} {
+		reply, err := call(s.door, door.Request{Op: door.OpDelete, Filter: f})
+		if engine != door.EngineNative && reply.Error != nil && strings.Contains(reply.Error.Message, "compares no CAS unique") {
+			return
+		}
+		want := uint64(large)
+		if f.Prefix != "" {
+			want = uint64(rows / 10)
+		}
+		if err != nil || reply.Changed == nil || reply.Changed.Changed != want || reply.Changed.Check() != nil || reply.Changed.Left > 0 {
+			t.Fatalf("delete %+v: %+v, %v, %v", f, reply.Changed, reply.Error, err)
+		}
+	}
+	if n := s.stat("", "curr_items"); n != rows-rows/10 {
+		t.Errorf("%d items are left of %d", n, rows)
+	}
+	s.missing("k_7")
+	if got := s.get("k_8"); got != plain(8) {
+		t.Errorf("k_8 is %q", got)
+	}
 }
 
 // dumpedAll dumps what was loaded, and sees to it that each row is there once, and by which engine.
