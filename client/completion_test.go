@@ -30,7 +30,7 @@ func TestChoices(t *testing.T) {
 		words string // the last one is completed
 		want  string // the choices that begin with it
 	}{
-		{"", "load fill dump restore keys top ttl report diff status wait check completion man :files"},
+		{"", "load fill dump restore keys top ttl report diff delete touch status wait check completion man :files"},
 		{"c", "check completion :files"},
 		{"status ", ""},
 		{"load ", ":files"},
@@ -47,7 +47,7 @@ func TestChoices(t *testing.T) {
 		{"status --", "--help --door --json --version --timeout"},
 		{"load a --mo", "--mode"},
 		{"--door ", ":files"},
-		{"--door status ", "load fill dump restore keys top ttl report diff status wait check completion man :files"},
+		{"--door status ", "load fill dump restore keys top ttl report diff delete touch status wait check completion man :files"},
 		{"load --door=", ":files"},
 		{"load --mode ", "set add replace"},
 		{"load --mode=", "--mode=set --mode=add --mode=replace"},
@@ -76,6 +76,11 @@ func TestChoices(t *testing.T) {
 		{"diff -", "--help --door --json --version --ttl-tolerance --prefix --match --regex"},
 		{"diff ", ":files"},
 		{"diff a ", ""},
+		{"delete -", "--help --door --json --version --prefix --match --regex --min-size --older-than --min-ttl --never-expires --keys --yes --dry-run --rate --gentle --progress --invalidate"},
+		{"delete ", ""},
+		{"delete --keys ", ":files"},
+		{"touch -", "--help --door --json --version --prefix --match --regex --min-size --older-than --min-ttl --never-expires --keys --yes --dry-run --rate --gentle --progress --ttl --ttl-jitter"},
+		{"touch --ttl ", ""},
 	} {
 		words := strings.Split(test.words, " ")
 		last := len(words) - 1

@@ -53,6 +53,15 @@ var examples = map[string][]example{
 		{"Whether the cache is still what a dump of it says", "PROGRAM diff cache.dump"},
 		{"The users only, as JSON", "PROGRAM diff --json --prefix user: cache.dump"},
 	},
+	"delete": {
+		{"All items whose keys begin with user:", "PROGRAM delete --prefix user:"},
+		{"How many large items nobody has used for a day, and some of their keys", "PROGRAM delete --min-size 100k --older-than 24h --dry-run"},
+		{"The items of a list, a thousand a second at most", "PROGRAM delete --keys keys.txt --rate 1000"},
+		{"Let one client make each page anew, while the others get the old one", "PROGRAM delete --invalidate --prefix page:"},
+	},
+	"touch": {
+		{"What lives for ever gets an end, of 15 to 30 days", "PROGRAM touch --never-expires --ttl 30d --ttl-jitter 50%"},
+	},
 	"status": {
 		{"For programs", "PROGRAM status --json"},
 	},

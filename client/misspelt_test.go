@@ -19,7 +19,7 @@ func TestDistance(t *testing.T) {
 func TestDidYouMean(t *testing.T) {
 	commands := model(t).Node
 	for word, want := range map[string]string{
-		"laod": "load", "dum": "dump", "stats": "status", "compeltion": "completion", "tpo": "", "a": "", "ma": "man", "user": "", "": "",
+		"laod": "load", "dum": "dump", "stats": "status", "delte": "delete", "remove": "", "tuoch": "touch", "compeltion": "completion", "tpo": "", "a": "", "ma": "man", "user": "", "": "",
 		"complete": "", "__complet": "",
 	} {
 		if want != "" {
