@@ -5,10 +5,10 @@
 //   - main.go has the one function that C calls.
 //   - startup is the C before and around Go: whether the program is memcached, the door's socket, when Go starts, what
 //     is interposed. It has a README.
-//   - server answers the door's calls: load, dump, status, resume; it loads the fixtures and saves the cache.
+//   - server answers the door's calls: load, dump, delete, touch, status, resume; it loads the fixtures and saves the cache.
 //   - engine decides how rows are stored and items read, natively or by protocol, and knows nothing of the door.
-//   - door, record, load, limits, batch, dump, walk, fixtures: calls and messages, formats, and what passes between; the
-//     options of record, limits and dump are those of a request.
+//   - door, record, load, limits, batch, dump, walk, filter, change, fixtures: calls and messages, formats, and what passes
+//     between; the options of record, limits, dump, filter and change are those of a request, and option has their errors.
 //   - cache is the native engine (C and Go on memcached's workers), host finds memcached's functions in its program,
 //     protocol and meta are the engine by protocol, slabs estimates memory.
 //   - entry, poll, descriptor, pages, version, clip: where the loader enters, waiting for descriptors, memory that C sees, the release,
@@ -36,7 +36,8 @@
 //  6. That thread serves the door (server.Serve): engine finds memcached's functions (host) and proves them in a forked
 //     child (cache); server loads the fixtures (fixtures) and takes calls (door). A load (load) reads rows (record)
 //     into batches (batch), says what memory they need (slabs) and where it was interrupted (server/resume.go); a dump (dump) walks
-//     all items (walk) and writes them. If the functions cannot be used, both use a connection to memcached itself
+//     all items (walk) and writes them; a delete or a touch (change) changes those that are wanted (filter). If the functions
+//     cannot be used, all use a connection to memcached itself
 //     (protocol); engine decides.
 //  7. memcached ends as it decides, or, if it is told to, when its cache has been saved (startup/shutdown.c,
 //     server/save.go). at_exit unlinks the door, if it may.
@@ -72,7 +73,10 @@
 //   - delimiter: separates the parts of a key
 //   - table, bucket, chain: memcached's hash table (assoc.c)
 //   - growth: the table is replaced by a larger one (assoc.c: assoc_expand)
-//   - walk: meets every live item once
+//   - walk: meets every live item once, or those of listed keys
+//   - filter, condition: which items are meant
+//   - change: items that a walk has met are deleted, invalidated or touched, if they are still the same
+//   - spared, gone, left: what else becomes of an item that was met; items met = changed + spared + gone + left
 //   - source, target: what items are read from, or a client's input; what rows are stored by, or a client's output
 //   - dump, restore: all items to a file, and back
 //   - load, save: rows from a descriptor into the cache; the cache to a file when memcached ends
