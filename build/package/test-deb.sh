@@ -102,6 +102,7 @@ is "files" "\
 /usr/share/doc/memcached-backdoor/client/INSPECTING.md
 /usr/share/doc/memcached-backdoor/client/LOADING.md
 /usr/share/doc/memcached-backdoor/client/MOCKS.md
+/usr/share/doc/memcached-backdoor/client/PICTURES.md
 /usr/share/doc/memcached-backdoor/client/backdoortest/README.md
 /usr/share/doc/memcached-backdoor/copyright
 /usr/share/doc/memcached-backdoor/preload/README.md
