@@ -190,7 +190,8 @@ struct backdoor_item {
     uint8_t nkey;
     uint8_t slabs_clsid; /* its slab class; of an item in chunks: the largest one */
     uint16_t besides;    /* bytes in memory besides key and value: header, flags, line end */
-    bool external;       /* its value is in extstore, on a disk */
+    bool external;       /* its value does not follow: see extstore; or a part of it is missing */
+    bool extstore;       /* its value is in extstore, on a disk (ITEM_HDR) */
     bool stale;          /* it was invalidated, and is still served (ITEM_STALE) */
     bool won;            /* a client was told to recache its value (ITEM_TOKEN_SENT) */
     bool gone;           /* there is no item with this key */

@@ -93,6 +93,11 @@ static int64_t ttl_of(const item *it, int64_t now) {
     return it->exptime > now ? (int64_t)it->exptime - now : 0;
 }
 
+/* Seconds since an item was used: 0 at least, for memcached's clock may be ahead of now. */
+static int64_t idle_of(const item *it, int64_t now) {
+    return it->time < now ? now - (int64_t)it->time : 0;
+}
+
 /* Writes an item's header and key to the buffer, which has room for size bytes. */
 static struct backdoor_item *put_item(const struct backdoor_walk *walk, item *it, uint32_t size) {
     struct backdoor_item *to = (struct backdoor_item *)(walk->data + walk->filled);
@@ -102,13 +107,14 @@ static struct backdoor_item *put_item(const struct backdoor_walk *walk, item *it
         .flags = flags_of(it),
         .cas = mc_cas(it),
         .ttl = ttl_of(it, walk->now),
-        .idle = walk->now - (int64_t)it->time,
+        .idle = idle_of(it, walk->now),
         .exptime = it->exptime,
         .time = it->time,
         .nkey = it->nkey,
         .slabs_clsid = it->slabs_clsid & 63,
         .besides = (uint16_t)(mc_data(it) - (char *)it - it->nkey + 2),
         .external = (mc_flags(it) & ITEM_HDR) != 0,
+        .extstore = (mc_flags(it) & ITEM_HDR) != 0,
         .stale = mc_functions.has_stale && (mc_flags(it) & ITEM_STALE),
         .won = mc_functions.has_stale && (mc_flags(it) & ITEM_TOKEN_SENT),
     };

@@ -182,6 +182,7 @@ func (w *walker) items(data []byte, each func(*walk.Item) error) error {
 			Class:    int(header.slabs_clsid),
 			Total:    int(header.nvalue) + int(header.nkey) + int(header.besides),
 			External: bool(header.external),
+			Extstore: bool(header.extstore),
 			Stale:    bool(header.stale),
 			Won:      bool(header.won),
 			Gone:     bool(header.gone),

@@ -52,7 +52,7 @@ func TestKeys(t *testing.T) {
 		"a\r\n":                                 {nil, `line 1 of the keys: "a\r" is no key`},
 		"a b\n":                                 {nil, `line 1 of the keys: "a b" is no key`},
 		"a\nb\n%41%4\n":                         {[]string{"a", "b"}, `line 3 of the keys: "%41%4" is no key`},
-		longest + "a\n":                         {nil, `line 1 of the keys: "` + longest[:64] + `" is no key`},
+		longest + "a\n":                         {nil, `line 1 of the keys: "` + longest[:64] + `"… is no key`},
 		"a\n" + strings.Repeat("b", keysRead*3): {[]string{"a"}, "line 2 of the keys: it is longer than any key"},
 	} {
 		t.Run(fmt.Sprintf("%.20q", text), func(t *testing.T) {

@@ -62,6 +62,7 @@ type Request struct {
 
 	// Keys says that one more descriptor comes, with the keys of the items that are meant: one a line,
 	// percent-encoded as the keys of a list of items are (package dump: Listed), which many keys are as they are.
+	// A dump has them in this order if its format is Details.
 	Keys bool `json:"keys,omitempty" op:"dump delete touch"`
 
 	// Rejects says that two more descriptors come, of regular files: the first gets
@@ -302,6 +303,10 @@ type Dump struct {
 	// command can have. Keys are some of their keys.
 	Lost uint64   `json:"lost"`
 	Keys []string `json:"keys,omitempty"`
+
+	// Gone keys were listed and have no item; or the item was met and went away before its value was read. They are not
+	// among the Items.
+	Gone uint64 `json:"gone,omitempty"`
 
 	// Unwritten items were met, and the dump ended before they were written.
 	Unwritten uint64 `json:"unwritten"`

@@ -2,7 +2,9 @@
 package dump
 
 import (
+	"bytes"
 	"io"
+	"slices"
 	"sort"
 	"time"
 
@@ -53,6 +55,7 @@ type Counts struct {
 	Filtered uint64   // not among those that are wanted
 	Unmarked uint64   // of the written ones, those whose marks, stale or won, the format does not have
 	Lost     uint64   // their values could not be read
+	Gone     uint64   // keys that were listed and have no item, and items that went away before their values were read: not among Items
 	Bytes    uint64   // written
 	Part     float64  // of the cache that was walked through, from 0 to 1
 	Keys     []string // of some lost items
@@ -76,8 +79,8 @@ type dumper struct {
 	buffer  []byte
 	ends    []int        // of the items in buffer
 	now     int64        // seconds since 1970
-	outside []*walk.Item // external items whose values are to be fetched
-	toFetch int          // how many bytes these have
+	outside []*walk.Item // external items whose values are to be fetched; and, if the order matters, those behind them
+	toFetch int          // how many bytes their values have
 	counts  Counts
 }
 
@@ -88,7 +91,7 @@ func Dump(source walk.Source, wanted *filter.Filter, out io.Writer, o Options, h
 	if err != nil {
 		return Counts{}, err
 	}
-	o.KeysOnly = o.KeysOnly || o.Format == List || o.Format == Classes
+	o.KeysOnly = o.KeysOnly || o.Format == List
 	walker, err := source.Walk(walk.Options{Prefix: wanted.Prefix(), KeysOnly: o.KeysOnly, ClientGone: hooks.ClientGone})
 	if err != nil {
 		return Counts{}, err
@@ -133,19 +136,25 @@ func (d *dumper) run() error {
 
 // item writes one item, if it is wanted.
 func (d *dumper) item(i *walk.Item) error {
-	d.counts.Items++
-	if d.counts.Items%itemsPerCheck == 0 && d.hooks.ClientGone != nil {
-		if err := d.hooks.ClientGone(); err != nil {
-			return err
+	if i.Gone {
+		d.counts.Gone++
+		i.External = false
+	} else {
+		d.counts.Items++
+		if d.counts.Items%itemsPerCheck == 0 && d.hooks.ClientGone != nil {
+			if err := d.hooks.ClientGone(); err != nil {
+				return err
+			}
+		}
+		if !d.wanted.Wants(i) {
+			d.counts.Filtered++
+			return nil
 		}
 	}
-	if !d.wanted.Wants(i) {
-		d.counts.Filtered++
-		return nil
-	}
-	if i.External && !d.options.KeysOnly {
+	inOrder := d.options.Format == Details
+	if i.External && !d.options.KeysOnly || inOrder && len(d.outside) > 0 {
 		kept := *i
-		kept.Key = append([]byte(nil), i.Key...)
+		kept.Key, kept.Value = bytes.Clone(i.Key), bytes.Clone(i.Value)
 		d.outside = append(d.outside, &kept)
 		if d.toFetch += i.Size; d.toFetch < fetchBytes {
 			return nil
@@ -156,8 +165,16 @@ func (d *dumper) item(i *walk.Item) error {
 }
 
 func (d *dumper) write(i *walk.Item) error {
+	if i.Gone && d.options.Format != Details {
+		return nil
+	}
+	if l, ok := d.encoder.(list); ok && l.values && len(i.Value) > writeBytes {
+		return d.writeLarge(l, i)
+	}
 	d.buffer = d.encoder.item(d.buffer, i, d.now)
-	d.ends = append(d.ends, len(d.buffer))
+	if !i.Gone {
+		d.ends = append(d.ends, len(d.buffer))
+	}
 	if i.Stale || i.Won {
 		if _, csv := d.encoder.(table); csv {
 			d.counts.Unmarked++
@@ -169,19 +186,37 @@ func (d *dumper) write(i *walk.Item) error {
 	return d.flush()
 }
 
+// writeLarge writes an item with its value, which is not copied.
+func (d *dumper) writeLarge(l list, i *walk.Item) error {
+	d.buffer = l.line(d.buffer, i, d.now)
+	if err := d.flush(); err != nil {
+		return err
+	}
+	n, err := d.out.Write(i.Value)
+	d.counts.Bytes += uint64(n)
+	if err != nil {
+		return &WriteError{err}
+	}
+	d.buffer = append(d.buffer, '\n')
+	d.ends = append(d.ends, len(d.buffer))
+	return nil
+}
+
 // fetchOutside fetches the external items that were met, and writes them.
 func (d *dumper) fetchOutside() error {
 	items := d.outside
 	d.outside, d.toFetch = nil, 0
-	if len(items) > 0 && d.hooks.Fetch != nil {
-		if err := d.hooks.Fetch(items); err != nil {
+	external := slices.DeleteFunc(slices.Clone(items), func(i *walk.Item) bool { return !i.External })
+	if len(external) > 0 && d.hooks.Fetch != nil {
+		if err := d.hooks.Fetch(external); err != nil {
 			return err
 		}
 	}
 	for _, i := range items {
-		if i.Gone {
+		if i.External && i.Gone {
 			d.counts.Items-- // it is not in the cache to the end: a dump need not have it
-			continue
+			d.counts.Gone++
+			i.External = false
 		}
 		if i.External {
 			d.counts.Lost++

@@ -302,10 +302,16 @@ func TestOracles(t *testing.T) {
 	}
 }
 
-// full is a full disk.
-type full struct{}
+// full is a disk that takes no more bytes than it has room for.
+type full struct{ room, written int }
 
-func (full) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
+func (f *full) Write(p []byte) (int, error) {
+	n := min(len(p), f.room-f.written)
+	if f.written += n; n < len(p) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
 
 // broken is a source that fails after its first items.
 type broken struct{ items }
@@ -330,7 +336,7 @@ func TestErrors(t *testing.T) {
 		out    io.Writer
 		want   error
 		write  bool
-	}{{some, full{}, io.ErrShortWrite, true}, {broken{some}, io.Discard, io.ErrUnexpectedEOF, false}} {
+	}{{some, &full{}, io.ErrShortWrite, true}, {broken{some}, io.Discard, io.ErrUnexpectedEOF, false}} {
 		c, err := Dump(tt.source, nil, tt.out, Options{}, Hooks{})
 		_, write := errors.AsType[*WriteError](err)
 		if !errors.Is(err, tt.want) || err.Error() != tt.want.Error() || write != tt.write || c.Items == 0 || c.Written != 0 || c.Unwritten() != c.Items {

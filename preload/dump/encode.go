@@ -17,14 +17,16 @@ import (
 // Format is the format of a dump.
 type Format string
 
-// The formats. Each can be loaded again, except List and Classes, which have no values.
+// The formats. Each can be loaded again, except List and Details.
 const (
 	MS    Format = "ms"    // commands that store the items, with checksums; package record: Dump
 	JSONL Format = "jsonl" // a JSON object on each line
 	CSV   Format = "csv"   // with a header: key, value, flags, expires
-	List  Format = "list"  // a line about each item; Listed
+	List  Format = "list"  // a line about each item, without its value; Listed
 
-	Classes Format = "classes" // a List with the items' slab classes; for the client's own use
+	// Details has a line about each item with all that is known of it, and its value behind that, in the order of the
+	// walk; Listed. Listed keys without an item have lines, too.
+	Details Format = "details"
 )
 
 // An encoder writes items. Dates are in seconds since 1970, 0 for never.
@@ -47,10 +49,10 @@ func newEncoder(o Options) (encoder, error) {
 		return table{keysOnly: o.KeysOnly}, nil
 	case List:
 		return list{}, nil
-	case Classes:
-		return list{classes: true}, nil
+	case Details:
+		return list{details: true, values: !o.KeysOnly}, nil
 	}
-	return nil, option.Errorf("the formats are ms, jsonl, csv and list", "there is no format %s", clip.Quote(o.Format))
+	return nil, option.Errorf("the formats are ms, jsonl, csv, list and details", "there is no format %s", clip.Quote(o.Format))
 }
 
 // expires is an item's date.

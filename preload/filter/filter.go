@@ -91,7 +91,7 @@ func (f *Filter) Wants(i *walk.Item) bool {
 	o := &f.options
 	return bytes.HasPrefix(i.Key, f.prefix) &&
 		uint64(i.Size) >= o.MinSize &&
-		i.Idle >= o.OlderThan &&
+		(o.OlderThan == 0 || i.Idle >= o.OlderThan) && // Idle is below 0 if a clock is behind
 		(i.TTL < 0 || i.TTL >= o.MinTTL && !o.NeverExpires) &&
 		Match(o.Match, i.Key) &&
 		(f.regex == nil || f.regex.Match(i.Key))

@@ -14,7 +14,7 @@ func TestWants(t *testing.T) {
 	items := []walk.Item{
 		{Key: []byte("user:1"), Size: 10, TTL: -1, Idle: 5},
 		{Key: []byte("user:22"), Size: 100, TTL: 60, Idle: 500},
-		{Key: []byte("page:\xff\n"), Size: 1000, TTL: 0, Idle: 0},
+		{Key: []byte("page:\xff\n"), Size: 1000, TTL: 0, Idle: -1},
 	}
 	for _, tt := range []struct {
 		options Options

@@ -136,8 +136,9 @@ func (k *listedKeys) Next() ([]byte, error) {
 // The items of listed keys come in the order of the list, each of those that are not there as one that has gone.
 func TestListedKeys(t *testing.T) {
 	t.Parallel()
-	s := listens(t, "1.6.45", dialogue{"mg a u f l t s c\r\nmg b u f l t s c\r\nmg a u f l t s c\r\nmn\r\n|me b\r\nmn\r\n",
-		"HD f3 l5 t60 s1 c7\r\nEN\r\nHD f3 l5 t60 s1 c7\r\nMN\r\n|EN\r\nMN\r\n"})
+	s := listens(t, "1.6.45",
+		dialogue{"me a\r\nme b\r\nme a\r\nmn\r\n", "ME a cls=1 size=60\r\nEN\r\nME a cls=1 size=60\r\nMN\r\n"},
+		dialogue{"mg a u f l t s c\r\nmg a u f l t s c\r\nmn\r\n", "HD f3 l5 t60 s1 c7\r\nHD f3 l5 t60 s1 c7\r\nMN\r\n"})
 	w, err := walk.Listed(s, &listedKeys{"a", "b", "a"}).Walk(walk.Options{KeysOnly: true, Prefix: "x"})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/slabs"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -33,6 +34,21 @@ func (s *Store) fetch(items []*walk.Item, values bool) error {
 	defer c.close()
 	for part := range slices.Chunk(askable(items), fetched) {
 		if err := s.fetchAlone(c, part, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// describe asks which of the items do not exist, and about how large the others are.
+func (s *Store) describe(items []*walk.Item) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	for part := range slices.Chunk(askable(items), fetched) {
+		if err := c.tellGone(part); err != nil {
 			return err
 		}
 	}
@@ -128,8 +144,9 @@ func (c *conn) fetch(items []*walk.Item, values bool) (taken []*walk.Item, err e
 	return taken, c.noop()
 }
 
-// tellGone asks which of the items that were not answered are there all the same: of a value that
-// cannot be read from extstore memcached says no more than of a key that it does not have. "me" takes no token.
+// tellGone asks which of the items that were not answered are there all the same, what size they have and in which slab
+// class they are: of a value that cannot be read from extstore memcached says no more than of a key that it does not have.
+// "me" takes no token, and counts as no get.
 func (c *conn) tellGone(items []*walk.Item) error {
 	var absent []*walk.Item
 	for _, i := range items {
@@ -152,11 +169,44 @@ func (c *conn) tellGone(items []*walk.Item) error {
 		if err != nil {
 			return err
 		}
-		if i.Gone = string(line) == "EN"; !i.Gone && !bytes.HasPrefix(line, []byte("ME ")) {
-			return unexpected(line)
+		if i.Gone = string(line) == "EN"; i.Gone {
+			continue
+		}
+		known, err := debugged(line)
+		if err != nil {
+			return err
+		}
+		i.Class, i.Total = known.Class, known.Size
+		if i.Size == 0 {
+			i.Size = max(known.Size-slabs.ItemOverhead-len(i.Key), 0) // about that of its value, until it is known
 		}
 	}
 	return c.noop()
+}
+
+// debugged reads an answer to "me": ME KEY and words such as cls=1 (proto_text.c: process_meta_command). The Size is that of
+// all of the item.
+func debugged(line []byte) (i walk.Item, err error) {
+	words := bytes.Fields(line)
+	if len(words) < 2 || string(words[0]) != "ME" {
+		return i, unexpected(line)
+	}
+	for _, word := range words[2:] {
+		name, value, _ := bytes.Cut(word, []byte("="))
+		var n uint64
+		switch string(name) {
+		case "cls":
+			n, err = strconv.ParseUint(string(value), 10, 8)
+			i.Class = int(n)
+		case "size":
+			n, err = strconv.ParseUint(string(value), 10, 31)
+			i.Size = int(n)
+		}
+		if err != nil {
+			return i, unexpected(line)
+		}
+	}
+	return i, nil
 }
 
 // answer reads what memcached says of one item; won reports whether this connection was told to
@@ -174,7 +224,7 @@ func (c *conn) answer(i *walk.Item) (won bool, err error) {
 	default:
 		return false, unexpected(line)
 	}
-	got := walk.Item{Key: i.Key, TTL: -1, Idle: i.Idle, Class: i.Class, Total: i.Total}
+	got := walk.Item{Key: i.Key, TTL: -1, Idle: i.Idle, Class: i.Class, Total: i.Total, Extstore: i.Extstore}
 	value := string(words[0]) == "VA"
 	flags := words[1:]
 	length := -1

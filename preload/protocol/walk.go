@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -175,7 +176,7 @@ type lister struct {
 	options walk.Options
 }
 
-// Next asks for some more of the items.
+// Next asks for some more of the items: for their sizes first, so that not all values are in memory at once.
 func (l *lister) Next(each func(*walk.Item) error) error {
 	var items []*walk.Item
 	for len(items) < fetched {
@@ -191,13 +192,43 @@ func (l *lister) Next(each func(*walk.Item) error) error {
 	if len(items) == 0 {
 		return io.EOF
 	}
-	if err := l.store.fetch(items, !l.options.KeysOnly); err != nil {
+	if err := l.store.describe(items); err != nil {
 		return err
 	}
-	for _, i := range items {
+	for len(items) > 0 {
+		n := l.few(items)
+		if err := l.read(items[:n], each); err != nil {
+			return err
+		}
+		items = items[n:]
+	}
+	return nil
+}
+
+// few is how many of the items, at least one, are fetched at once.
+func (l *lister) few(items []*walk.Item) int {
+	if l.options.KeysOnly {
+		return len(items)
+	}
+	n, bytesOf := 1, items[0].Size
+	for n < len(items) && bytesOf+items[n].Size <= fetchedBytes {
+		bytesOf += items[n].Size
+		n++
+	}
+	return n
+}
+
+// read fetches the items that exist, and calls each for all of them.
+func (l *lister) read(items []*walk.Item, each func(*walk.Item) error) error {
+	there := slices.DeleteFunc(slices.Clone(items), func(i *walk.Item) bool { return i.Gone })
+	if err := l.store.fetch(there, !l.options.KeysOnly); err != nil {
+		return err
+	}
+	for n, i := range items {
 		if err := each(i); err != nil {
 			return err
 		}
+		items[n] = nil // its value is not needed any more
 	}
 	return nil
 }

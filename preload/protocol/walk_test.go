@@ -3,10 +3,12 @@ package protocol
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 
+	"memcached-backdoor/preload/slabs"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -61,14 +63,17 @@ func TestFetch(t *testing.T) {
 func TestTellGone(t *testing.T) {
 	t.Parallel()
 	items := []*walk.Item{{Key: []byte("a"), External: true}, {Key: []byte("here")}, {Key: []byte("\x00"), External: true}}
-	if err := peer(t, "me a\r\nme AA== b b\r\nmn\r\n", "EN\r\nME AA== exp=-1\r\nMN\r\n").tellGone(items); err != nil {
+	if err := peer(t, "me a\r\nme AA== b b\r\nmn\r\n", "EN\r\nME AA== exp=-1 la=1 cas=2 fetch=no cls=7 size=100\r\nMN\r\n").tellGone(items); err != nil {
 		t.Fatal(err)
 	}
-	if !items[0].Gone || items[1].Gone || items[2].Gone || !items[2].External {
+	if !items[0].Gone || items[1].Gone || items[2].Gone || !items[2].External || items[2].Class != 7 || items[2].Size != 99-slabs.ItemOverhead {
 		t.Errorf("%+v %+v %+v", items[0], items[1], items[2])
 	}
-	if err := peer(t, "me a\r\nme AA== b b\r\nmn\r\n", "SERVER_ERROR x\r\n").tellGone(items); err == nil {
-		t.Error("an error is no answer")
+	for _, answer := range []string{"SERVER_ERROR x", "ME", "ME a cls=256", "ME a cls=", "ME a size=x", "ME a size=-1", "MEa cls=1"} {
+		items := []*walk.Item{{Key: []byte("a"), External: true}}
+		if err := peer(t, "me a\r\nmn\r\n", answer+"\r\nMN\r\n").tellGone(items); err == nil {
+			t.Errorf("%q is no answer", answer)
+		}
 	}
 	if err := peer(t, "", "").tellGone(items[1:2]); err != nil { // nothing is asked
 		t.Error(err)
@@ -143,5 +148,42 @@ func TestListed(t *testing.T) {
 		if err != nil || string(i.Key) != want || !i.External || i.Idle < 0 || i.Size > 64 || i.TTL < -1 || (i.TTL == -1) != strings.Contains(line, "exp=-1") {
 			t.Errorf("%q: %+v, %v", line, i, err)
 		}
+	}
+}
+
+// keys are listed in memory.
+type keys []string
+
+func (k *keys) Next() ([]byte, error) {
+	if len(*k) == 0 {
+		return nil, io.EOF
+	}
+	key := (*k)[0]
+	*k = (*k)[1:]
+	return []byte(key), nil
+}
+
+// Items of listed keys come in their order; the values of large ones are fetched one after the other.
+func TestLister(t *testing.T) {
+	t.Parallel()
+	s := listens(t, "1.6.45",
+		dialogue{"me a\r\nme b\r\nme c\r\nme d\r\nmn\r\n", "ME a cls=39 size=4000000\r\nEN\r\nME c cls=39 size=4000000\r\nME d cls=1 size=60\r\nMN\r\n"},
+		dialogue{"mg a u f l t s c v\r\nmn\r\n", "VA 1 f0 t-1 s1 c7\r\nA\r\nMN\r\n"},
+		dialogue{"mg c u f l t s c v\r\nmg d u f l t s c v\r\nmn\r\n", "VA 1 f0 t-1 s1 c8\r\nC\r\nVA 1 f0 t-1 s1 c9\r\nD\r\nMN\r\n"})
+	w, err := s.Walk(walk.Options{Keys: &keys{"a", "b", "c", "d"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var got []string
+	for err == nil {
+		err = w.Next(func(i *walk.Item) error {
+			got = append(got, fmt.Sprintf("%s=%s class %d, CAS %d, gone %t", i.Key, i.Value, i.Class, i.CAS, i.Gone))
+			return nil
+		})
+	}
+	const want = "a=A class 39, CAS 7, gone false; b= class 0, CAS 0, gone true; c=C class 39, CAS 8, gone false; d=D class 1, CAS 9, gone false"
+	if s := strings.Join(got, "; "); err != io.EOF || s != want {
+		t.Errorf("%s, %v\nwant %s", s, err, want)
 	}
 }

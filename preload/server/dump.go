@@ -24,7 +24,7 @@ func (s *Server) dump(call *door.Call, request door.Request) error {
 	began := time.Now()
 	report := func(c *dump.Counts) *door.Dump {
 		return &door.Dump{
-			Items: c.Items, Written: c.Written, Filtered: c.Filtered, Lost: c.Lost, Unwritten: c.Unwritten(), Unmarked: c.Unmarked, Keys: quoted(c.Keys),
+			Items: c.Items, Written: c.Written, Filtered: c.Filtered, Lost: c.Lost, Gone: c.Gone, Unwritten: c.Unwritten(), Unmarked: c.Unmarked, Keys: quoted(c.Keys),
 			Bytes: c.Bytes, Part: c.Part, Seconds: time.Since(began).Seconds(), Engine: kinds[source.Kind], EngineReason: source.Reason,
 		}
 	}

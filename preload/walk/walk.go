@@ -17,10 +17,15 @@ type Item struct {
 	Size int
 	// Class is its slab class, 0: not known; of an item that is stored in several chunks the largest class.
 	// Total is its length in bytes with all that memcached stores with it (memcached.h: ITEM_ntotal); where
-	// External it counts the value, too.
+	// Class is its slab class, 0: not known; of an item that is stored in several chunks the largest class.
+	// Total is its length in bytes with all that memcached stores with it (memcached.h: ITEM_ntotal), 0: not known;
+	// where External it counts the value, too.
 	Class, Total int
-	// External: its value is in extstore, and not in Value.
+	// External: its value is to be fetched, and not in Value.
 	External bool
+	// Extstore: its value is in extstore, on a disk, and was fetched from there or is to be. Memcached's protocol does not
+	// tell it.
+	Extstore bool
 	// Stale: it was invalidated, and is served until a client has recached it (protocol.txt: "Meta
 	// Delete", flag I). Won: a client was told to do that, and the next ones are not (protocol.txt:
 	// "Meta Get", flags W and Z).
