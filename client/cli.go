@@ -26,6 +26,8 @@ type commandLine struct {
 	TTL     ttlCommand     `cmd:"" name:"ttl" help:"Show when the items of the cache expire, as bars."`
 	Report  reportCommand  `cmd:"" help:"Write a page with pictures of the cache: memory by prefixes, times to live, slab classes, idle times, the largest items."`
 	Diff    diffCommand    `cmd:"" help:"Compare a dump with the cache: a line for each key that is only in the dump (-), only in the cache (+), or has another value, flags or time to live (~)."`
+	Get     getCommand     `cmd:"" help:"Print the value of a key, or what memcached knows of it; of several keys, a JSON object per line."`
+	Set     setCommand     `cmd:"" help:"Store standard input as the value of a key, byte for byte."`
 	Delete  deleteCommand  `cmd:"" help:"Delete items of the cache, or mark them as stale: by a prefix or a pattern of their keys, their size, or their times."`
 	Touch   touchCommand   `cmd:"" help:"Give items of the cache another time to live."`
 	Status  statusCommand  `cmd:"" help:"Show what memcached and the library in it are, and what has been loaded."`

@@ -30,7 +30,7 @@ func TestChoices(t *testing.T) {
 		words string // the last one is completed
 		want  string // the choices that begin with it
 	}{
-		{"", "load fill dump restore keys top ttl report diff delete touch status wait check completion man :files"},
+		{"", "load fill dump restore keys top ttl report diff get set delete touch status wait check completion man :files"},
 		{"c", "check completion :files"},
 		{"status ", ""},
 		{"load ", ":files"},
@@ -47,7 +47,7 @@ func TestChoices(t *testing.T) {
 		{"status --", "--help --door --json --version --timeout"},
 		{"load a --mo", "--mode"},
 		{"--door ", ":files"},
-		{"--door status ", "load fill dump restore keys top ttl report diff delete touch status wait check completion man :files"},
+		{"--door status ", "load fill dump restore keys top ttl report diff get set delete touch status wait check completion man :files"},
 		{"load --door=", ":files"},
 		{"load --mode ", "set add replace"},
 		{"load --mode=", "--mode=set --mode=add --mode=replace"},
@@ -74,6 +74,13 @@ func TestChoices(t *testing.T) {
 		{"report -", "--help --door --json --version --delimiter --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
 		{"report ", ":files"},
 		{"diff -", "--help --door --json --version --ttl-tolerance --prefix --match --regex"},
+		{"get -", "--help --door --json --version --base64 --meta --output --timeout"},
+		{"get ", ""},
+		{"get a --output ", ":files"},
+		{"set -", "--help --door --json --version --base64 --ttl --flags --flags-for --mode --timeout"},
+		{"set a --mode=", "--mode=set --mode=add --mode=replace"},
+		{"set a --flags-for dalli-", "dalli-bytes dalli-string dalli-json"},
+		{"set ", ""},
 		{"diff ", ":files"},
 		{"diff a ", ""},
 		{"delete -", "--help --door --json --version --prefix --match --regex --min-size --older-than --min-ttl --never-expires --keys --yes --dry-run --rate --gentle --progress --invalidate"},

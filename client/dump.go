@@ -13,7 +13,7 @@ import (
 type dumpCommand struct {
 	File string `arg:"" optional:"" name:"FILE" complete:"FILE" help:"The file to write, which appears when it is complete; - is standard output. Default: standard output."`
 
-	Format string `group:"Items:" placeholder:"FORMAT" complete:"ms,jsonl,csv,list" help:"How the items are written: ms, memcached's own commands with a checksum each, which restore reads; jsonl, an object per line; csv, with a header; list, a line of the key, its value's size, flags, the dates when it expires and was used, and whether it is stale or won. Default: ms."`
+	Format string `group:"Items:" placeholder:"FORMAT" complete:"ms,jsonl,csv,list,details" help:"How the items are written: ms, memcached's own commands with a checksum each, which restore reads; jsonl, an object per line; csv, with a header; list, a line of the key, its value's size, flags, the dates when it expires and was used, and whether it is stale or won; details, that line with the slab class, the CAS unique, and the value behind it. Default: ms."`
 	selecting
 	KeysOnly bool `group:"Items:" help:"No values: a key per line, or with the formats jsonl and csv also its value's size, flags and date."`
 
@@ -62,6 +62,7 @@ func (c *dumpCommand) progress(to *target) (progress, error) {
 type dumping struct {
 	caller
 	request door.Request
+	keys    []*os.File // the file with the keys that the request lists, if it does
 }
 
 // dump makes the call and finishes the target. It may return counts with an error, too; then only
@@ -92,7 +93,7 @@ func (d *dumping) call(to *target) (*door.Dump, error) {
 	}
 	defer conn.Close()
 	d.request.Progress = d.shown != noProgress{}
-	if err := conn.Call(d.request, to.passed()); err != nil {
+	if err := conn.Call(d.request, append([]*os.File{to.passed()}, d.keys...)...); err != nil {
 		return nil, err
 	}
 	to.sent()

@@ -53,6 +53,14 @@ var examples = map[string][]example{
 		{"Whether the cache is still what a dump of it says", "PROGRAM diff cache.dump"},
 		{"The users only, as JSON", "PROGRAM diff --json --prefix user: cache.dump"},
 	},
+	"get": {
+		{"A value as it is", "PROGRAM get user:1"},
+		{"What memcached knows of the item", "PROGRAM get --meta user:1"},
+		{"Several items as JSON, for other tools", "PROGRAM get user:1 user:2"},
+	},
+	"set": {
+		{"A value for a day", "printf 'a text' | PROGRAM set --ttl 24h page:1"},
+	},
 	"delete": {
 		{"All items whose keys begin with user:", "PROGRAM delete --prefix user:"},
 		{"How many large items nobody has used for a day, and some of their keys", "PROGRAM delete --min-size 100k --older-than 24h --dry-run"},

@@ -34,7 +34,7 @@ type status struct {
 var statuses = []status{
 	{exitDone, "every row is stored, or was skipped on request; check: it would be, natively; diff: there is no difference; wait: memcached is ready"},
 	{exitFailure, "failed: the error says what was not done"},
-	{exitPartly, "some rows were rejected, the others are stored; dump: some items could not be read; diff: there are differences; check: by protocol only"},
+	{exitPartly, "some rows were rejected, the others are stored; dump: some items could not be read; get: a key is not in the cache; set: the value is not stored; diff: there are differences; check: by protocol only"},
 	{exitLimit, "the load ended because more rows were rejected than --max-errors allows"},
 	{exitTooFew, "fewer rows were read than --expect-rows says; what was read is stored"},
 	{exitNoDoor, "no door: no memcached answers at its path, or none within --timeout"},
@@ -175,6 +175,8 @@ var explanations = []struct {
 	{err: errDumpCut, status: exitFailure, hint: "take another dump; it is complete when its last line is mn"},
 	{err: errDiffer, status: exitPartly, silent: true},
 	{err: errItemsLost, status: exitPartly, silent: true},
+	{err: errMissing, status: exitPartly, silent: true},
+	{err: errNotStored, status: exitPartly},
 	{err: errLostDump, status: exitFailure, hint: "see what memcached says on its standard error"},
 	{err: errProtocolOnly, status: exitPartly, silent: true},
 	{err: errInterrupted, status: exitInterrupted, silent: true},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 
 	"memcached-backdoor/preload/door"
 )
@@ -47,14 +48,18 @@ func (s *source) warnEmpty(w io.Writer, counts *door.Load) {
 	if counts.Bytes > 0 || counts.Rows > 0 || counts.ResumedBytes > 0 || counts.Canceled {
 		return
 	}
-	info, err := cmp.Or(s.from, s.file).Stat()
+	sayEmpty(w, s.name, cmp.Or(s.from, s.file))
+}
+
+func sayEmpty(w io.Writer, name string, file *os.File) {
+	info, err := file.Stat()
 	if err != nil {
 		return
 	}
 	switch info.Mode().Type() {
 	case fs.ModeNamedPipe, fs.ModeSocket:
-		fmt.Fprintf(w, "warning: %s was empty: the program before the pipe may have failed (set -o pipefail)\n", s.name)
+		fmt.Fprintf(w, "warning: %s was empty: the program before the pipe may have failed (set -o pipefail)\n", name)
 	case 0:
-		fmt.Fprintf(w, "note: %s is empty\n", s.name)
+		fmt.Fprintf(w, "note: %s is empty\n", name)
 	}
 }

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/record"
-
-	"golang.org/x/sys/unix"
 )
 
 // Run fills the cache and accounts for the items.
@@ -77,15 +74,9 @@ func (c *fillCommand) source(count uint64) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.MemfdCreate("fill", unix.MFD_CLOEXEC)
+	file, err := inMemory("fill", append(row, '\n'))
 	if err != nil {
-		return nil, os.NewSyscallError("memfd_create", err)
-	}
-	file := os.NewFile(uintptr(fd), "fill")
-	// WriteAt leaves the file's offset, from which memcached reads, at 0.
-	if _, err := file.WriteAt(append(row, '\n'), 0); err != nil {
-		file.Close()
-		return nil, fileError("fill", err)
+		return nil, err
 	}
 	return &source{name: "fill", file: file, rows: count}, nil
 }

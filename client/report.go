@@ -84,7 +84,8 @@ func (r *cacheReport) walk(call caller) (*door.Dump, error) {
 		return nil, err
 	}
 	r.begin()
-	d := dumping{caller: call, request: dumpRequest(dump.Classes, r.of.filter())}
+	d := dumping{caller: call, request: dumpRequest(dump.Details, r.of.filter())}
+	d.request.KeysOnly = true
 	counts, err := d.list(r.add)
 	r.largest.cut()
 	return counts, err

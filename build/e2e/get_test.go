@@ -1,0 +1,495 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/bradfitz/gomemcache/memcache"
+
+	"memcached-backdoor/preload/door"
+)
+
+// got is an item as get prints it in JSON.
+type got struct {
+	Key         *string
+	KeyBase64   []byte `json:"key_base64"`
+	Value       *string
+	ValueBase64 []byte `json:"value_base64"`
+	Flags       uint64
+	Expires     int64
+
+	Size       *uint64
+	TTL        *int64
+	Idle       int64
+	CAS        uint64
+	SlabClass  int `json:"slab_class"`
+	Extstore   bool
+	Stale, Won bool
+}
+
+func (g *got) key() string {
+	if g.Key != nil {
+		return *g.Key
+	}
+	return string(g.KeyBase64)
+}
+
+func (g *got) value() string {
+	if g.Value != nil {
+		return *g.Value
+	}
+	return string(g.ValueBase64)
+}
+
+// sets runs the client's set, which must say that it has stored the value.
+func (s *server) sets(value string, args ...string) {
+	s.t.Helper()
+	out, errs, status := s.client([]byte(value), append([]string{"set"}, args...)...)
+	if status != 0 || !strings.Contains(out, " stored (") || (errs != "") != (value == "") {
+		s.t.Fatalf("set %q: status %d: %s%s", args, status, out, errs)
+	}
+}
+
+// gets runs the client's get of one key, and returns what it prints.
+func (s *server) gets(args ...string) string {
+	s.t.Helper()
+	out, errs, status := s.client(nil, append([]string{"get"}, args...)...)
+	if status != 0 || errs != "" {
+		s.t.Fatalf("get %q: status %d: %s", args, status, errs)
+	}
+	return out
+}
+
+// debug is what memcached says of an item ("me"): its words by their names.
+func (s *server) debug(key string) map[string]string {
+	s.t.Helper()
+	words := map[string]string{}
+	for _, word := range strings.Fields(s.tells("me " + key + "\r\n")[0]) {
+		if name, value, ok := strings.Cut(word, "="); ok {
+			words[name] = value
+		}
+	}
+	return words
+}
+
+// What was set is got, byte for byte, and is what clients see; so is what clients have stored.
+func TestGet(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := start(t, h.program, "-I", "8m", "-m", "256")
+		large := make([]byte, 3<<20)
+		rand.New(rand.NewSource(1)).Read(large)
+		values := map[string]string{
+			"text": "one line\n", "ключ": "значение", "empty": "", "zero": "\x00", "command": "\r\nflush_all\r\nEND\r\n", "large": string(large),
+			"x": strings.Repeat("x", 600_000), "%41": "percent", strings.Repeat("k", 250): "long key",
+		}
+		for key, value := range values {
+			s.sets(value, "--flags", "7", "--ttl", "1h", "--", key)
+			item, err := s.cache().Get(key)
+			if err != nil || string(item.Value) != value || item.Flags != 7 {
+				t.Errorf("set %s: clients see %v, %v", key, item, err)
+			}
+			if out := s.gets("--", key); out != value {
+				t.Errorf("get %s: %d bytes %.60q, want %d", key, len(out), out, len(value))
+			}
+		}
+		binary := base64.StdEncoding.EncodeToString([]byte(binaryKey))
+		s.sets("of a binary key", "--base64", binary)
+		if out := s.gets("--base64", binary); out != "of a binary key" {
+			t.Errorf("%q", out)
+		}
+		if err := s.cache().Set(&memcache.Item{Key: "client", Value: []byte("stored"), Flags: 1<<32 - 1}); err != nil {
+			t.Fatal(err)
+		}
+
+		// Several, in the order in which they were asked for, also twice.
+		asked := []string{"zero", "nothing", "large", "client", "text", "zero", "nothing", "ключ"}
+		out, errs, status := s.client(nil, append([]string{"get"}, asked...)...)
+		if status != 3 || errs != "missing: nothing\nmissing: nothing\n" {
+			t.Errorf("status %d: %s", status, errs)
+		}
+		values["client"] = "stored"
+		var came []string
+		for line := range strings.Lines(out) {
+			var g got
+			if err := json.Unmarshal([]byte(line), &g); err != nil {
+				t.Fatalf("%v: %.100s", err, line)
+			}
+			came = append(came, g.key())
+			if g.value() != values[g.key()] || g.Size != nil || (g.Expires > 0) != (g.Flags == 7) {
+				t.Errorf("%.200s", line)
+			}
+		}
+		if fmt.Sprint(came) != "[zero large client text zero ключ]" {
+			t.Errorf("%q", came)
+		}
+		// A load reads them.
+		if l := s.load(door.Request{Rows: door.Rows{Format: "jsonl", Mode: "replace", KeyPrefix: ""}}, []byte(out)); l.Stored != 6 {
+			t.Errorf("%+v", l)
+		}
+		if s.get("large") != values["large"] {
+			t.Error("large is another one")
+		}
+
+		var document struct {
+			Items   []got
+			Missing []string
+			Engine  door.Engine
+		}
+		s.printed(&document, 3, "get", "text", "nothing")
+		if len(document.Items) != 1 || document.Items[0].value() != "one line\n" || fmt.Sprint(document.Missing) != `["nothing"]` || (document.Engine == door.EngineNative) != h.native() {
+			t.Errorf("%+v", document)
+		}
+		s.lives()
+	})
+}
+
+// A miss is status 3, and leaves a file as it is. What a command line cannot mean is said.
+func TestGetMisses(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := start(t, h.program)
+		s.sets("value", "key")
+		file := filepath.Join(s.dir, "file")
+		if s.gets("key", "--output", file); read(t, file) != "value" {
+			t.Errorf("%q", read(t, file))
+		}
+		for _, tt := range []struct {
+			args   []string
+			status int
+			err    string
+		}{
+			{[]string{"none"}, 3, "missing: none\n"},
+			{[]string{"none", "--meta"}, 3, "missing: none\n"},
+			{[]string{"none", "--output", file}, 3, "missing: none\n"},
+			{[]string{"--base64", "AAE="}, 3, "missing: \"\\x00\\x01\"\n"},
+			{[]string{"--base64", "A"}, 80, "error: the key \"A\" is not base64\n"},
+			{[]string{""}, 80, "error: the key \"\" has 0 bytes: memcached's keys have 1 to 250\n"},
+			{[]string{strings.Repeat("k", 251)}, 80, "has 251 bytes: memcached's keys have 1 to 250\n"},
+			{nil, 80, "error: expected \"<KEY> ...\"\n"},
+		} {
+			out, errs, status := s.client(nil, append([]string{"get"}, tt.args...)...)
+			if status != tt.status || out != "" || !strings.Contains(errs, tt.err) {
+				t.Errorf("get %q: status %d: %q %s", tt.args, status, out, errs)
+			}
+		}
+		if read(t, file) != "value" {
+			t.Errorf("%q", read(t, file))
+		}
+		s.lives()
+	})
+}
+
+// What get --meta says of an item is what memcached says.
+func TestGetMeta(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := start(t, h.program)
+		s.sets(strings.Repeat("v", 5000), "key", "--ttl", "1h", "--flags", "9")
+		s.sets("v", "later", "--ttl", "60d")
+		s.makeMarks(marks())
+		out := s.gets("key", "--meta")
+		known := s.debug("key")
+		for _, want := range []string{
+			`(?m)^key +key$`, `(?m)^size +5000 bytes$`, `(?m)^flags +9$`, `(?m)^expires +20\d\d-.*, in (1h|59m\d*s?)$`, `(?m)^last use +20\d\d-.* \d+s ago, to a minute$`,
+			`(?m)^CAS unique +` + known["cas"] + "$", `(?m)^slab class +` + known["cls"] + "$",
+		} {
+			if !regexp.MustCompile(want).MatchString(out) {
+				t.Errorf("%s has no %s", out, want)
+			}
+		}
+		if strings.Contains(out, "stale") || strings.Contains(out, "won") || strings.Contains(out, "extstore") {
+			t.Error(out)
+		}
+		if out := s.gets("stale", "--meta"); !regexp.MustCompile(`(?m)^expires +never$`).MatchString(out) || !strings.Contains(out, "\nstale ") {
+			t.Error(out)
+		}
+		if out := s.gets("later", "--meta"); !regexp.MustCompile(`(?m)^expires +20\d\d-.*, in (60d|59d23h)$`).MatchString(out) {
+			t.Error(out)
+		}
+		var document struct{ Items []got }
+		s.printed(&document, 0, "get", "--meta", "key", "stale", "both", "won", "large")
+		for n, want := range []string{"9 5000 3600 false false", "2 1 -1 true false", "0 1 -1 true true", "3 1 1000 false true", "0 600000 -1 true false"} {
+			g := document.Items[n]
+			known := s.debug(g.key())
+			ttl := int64(-1)
+			if g.TTL != nil {
+				ttl = *g.TTL
+			}
+			found := fmt.Sprintf("%d %d %d %t %t", g.Flags, *g.Size, ttl, g.Stale, g.Won)
+			// By protocol the token of a stale item is taken and given back; before 1.6.27 its CAS unique changes by that.
+			changed := !h.native() && g.Stale
+			if !alikeMeta(found, want) || fmt.Sprint(g.SlabClass) != known["cls"] || fmt.Sprint(g.CAS) != known["cas"] && !changed || len(g.value()) != int(*g.Size) {
+				t.Errorf("%s: %s, want %s, %v", g.key(), found, want, known)
+			}
+		}
+		s.marksAre("after get", marks())
+		s.lives()
+	})
+}
+
+// alikeMeta compares what is known of items; a time to live, the third word, may be shorter by what has gone by.
+func alikeMeta(found, want string) bool {
+	f, w := strings.Fields(found), strings.Fields(want)
+	ttl, _ := strconv.Atoi(f[2])
+	wanted, _ := strconv.Atoi(w[2])
+	f[2] = w[2]
+	return strings.Join(f, " ") == strings.Join(w, " ") && ttl <= wanted+1 && ttl >= wanted-int(waitLimit.Seconds())
+}
+
+// Natively, neither a get nor a set counts in memcached's statistics, and a get is no use of the item. By protocol they
+// count, and a get is no use all the same.
+func TestGetCountsNothing(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := start(t, h.program)
+		s.sets("value", "key")
+		s.sets("value", "control")
+		wait(t, "an item that has not been used for 3 s", func() error {
+			if n, err := strconv.Atoi(s.debug("key")["la"]); err != nil || n < 3 {
+				return fmt.Errorf("%d s, %v", n, err)
+			}
+			return nil
+		})
+		names := []string{"cmd_get", "cmd_set", "cmd_touch", "get_hits", "get_misses", "get_expired", "get_flushed", "total_items"}
+		counts := func() (all []int) {
+			for _, name := range names {
+				all = append(all, s.stat("", name))
+			}
+			return all
+		}
+		before := counts()
+		for range 3 {
+			s.gets("key")
+			s.gets("key", "--meta")
+			s.client(nil, "get", "key", "none")
+		}
+		after := counts()
+		if same := fmt.Sprint(before) == fmt.Sprint(after); same != h.native() {
+			t.Errorf("%q: %d became %d", names, before, after)
+		}
+		if after[1] != before[1] || after[7] != before[7] {
+			t.Errorf("a get stores: %q: %d became %d", names, before, after)
+		}
+		wait(t, "memcached to note the gets of another client", func() error {
+			s.get("control")
+			if known := s.debug("control"); known["fetch"] != "yes" || len(known["la"]) > 1 || known["la"] > "1" {
+				return fmt.Errorf("%v", known)
+			}
+			return nil
+		})
+		if known := s.debug("key"); known["fetch"] != "no" || len(known["la"]) == 1 && known["la"] < "3" {
+			t.Errorf("a get is a use: %v", known)
+		}
+
+		s.sets("value", "another")
+		if n := s.stat("", "cmd_set") - before[1]; (n == 0) != h.native() {
+			t.Errorf("cmd_set grows by %d", n)
+		}
+		s.lives()
+	})
+}
+
+// An item that changes while it is read is one of those that it was, in full.
+func TestGetChanging(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := start(t, h.program, "-m", "256", "-I", "2m")
+		const size = 1_500_000 // of several chunks
+		store := func(n int) error {
+			return s.cache().Set(&memcache.Item{Key: "key", Value: bytes.Repeat([]byte{'a' + byte(n%26)}, size+n%3)})
+		}
+		if err := store(0); err != nil {
+			t.Fatal(err)
+		}
+		stop := make(chan struct{})
+		var writing sync.WaitGroup
+		defer writing.Wait()
+		defer close(stop)
+		writing.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := store(n); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		seen := map[byte]bool{}
+		for n := 0; n < 1000 && (n < 10 || len(seen) < 2); n++ {
+			out := s.gets("key")
+			if len(out) < size || strings.Trim(out, out[:1]) != "" {
+				t.Fatalf("%d bytes, %.10q to %.10q", len(out), out, out[len(out)-10:])
+			}
+			seen[out[0]] = true
+		}
+		if len(seen) < 2 {
+			t.Error("the item has not changed")
+		}
+	})
+}
+
+// A value that is in extstore is got from there, in its place among others.
+func TestGetExtstore(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		storage := filepath.Join(t.TempDir(), "storage")
+		s := start(t, h.program, "-m", "512", "-o", "ext_path="+storage+":256m,ext_item_size=512,ext_item_age=0,ext_threads=2,slab_automove=0,ext_low_ttl=0")
+		items := map[string]entry{"small": {value: "small"}}
+		args := []string{"get", "--meta"}
+		for i := range 6000 {
+			key := fmt.Sprint("k", i)
+			items[key] = entry{value: strings.Repeat(fmt.Sprintln(key), 400)}
+			if i < 300 {
+				args = append(args, key, "small")
+			}
+		}
+		s.store(items)
+		wait(t, "items on the disk", func() error {
+			if n := s.stat("", "extstore_objects_written"); n < 2000 {
+				return fmt.Errorf("%d objects are written", n)
+			}
+			return nil
+		})
+		var document struct{ Items []got }
+		s.printed(&document, 0, args...)
+		outside := 0
+		for n, g := range document.Items {
+			if g.key() != args[n+2] || g.value() != items[g.key()].value || *g.Size != uint64(len(g.value())) || g.SlabClass == 0 {
+				t.Fatalf("item %d: %+v", n, g)
+			}
+			if g.Extstore {
+				outside++
+			}
+		}
+		if len(document.Items) != 600 || (outside > 0) != h.native() {
+			t.Errorf("%d items, %d of them in extstore", len(document.Items), outside)
+		}
+		for n := range 10 {
+			key := fmt.Sprint("k", n)
+			if out := s.gets(key); out != items[key].value {
+				t.Errorf("%s: %.60q", key, out)
+			}
+		}
+		s.lives()
+	})
+}
+
+// Without CAS uniques (-C) an item has none.
+func TestGetWithoutCAS(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := start(t, h.program, "-C")
+		s.sets("value", "key")
+		if out := s.gets("key"); out != "value" {
+			t.Errorf("%q", out)
+		}
+		if out := s.gets("key", "--meta"); !regexp.MustCompile(`(?m)^CAS unique +none \(-C\)$`).MatchString(out) {
+			t.Error(out)
+		}
+	})
+}
+
+// A value that is not stored leaves what there was, and the reason is said.
+func TestSet(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := start(t, h.program)
+		s.sets("old", "there")
+		tooLarge := strings.Repeat("x", 1<<20+1)
+		nearly := tooLarge[:1<<20-8]
+		for _, tt := range []struct {
+			value  string
+			args   []string
+			status int
+			err    string
+		}{
+			{"v", []string{"there", "--mode", "add"}, 3, "error: not stored: key exists (key \"there\")\n"},
+			{"v", []string{"none", "--mode", "replace"}, 3, "error: not stored: key does not exist (key \"none\")\n"},
+			{tooLarge, []string{"there"}, 3, "error: not stored: standard input has more bytes than memcached's largest item, 1048576 (-I)\n"},
+			{"v", []string{"there", "--ttl", "x"}, 80, "neither a number of seconds"},
+			{"v", []string{"there", "--mode", "prepend"}, 80, "is no mode"},
+			{"v", []string{strings.Repeat("k", 251)}, 80, "has 251 bytes"},
+		} {
+			out, errs, status := s.client([]byte(tt.value), append([]string{"set"}, tt.args...)...)
+			if status != tt.status || out != "" || !strings.Contains(errs, tt.err) {
+				t.Errorf("set %q: status %d: %q %s", tt.args, status, out, errs)
+			}
+			if now := s.get("there"); now != "old" {
+				t.Fatalf("set %q: there is %.30q", tt.args, now)
+			}
+		}
+		s.missing("none")
+		// A row that a load rejects leaves no old value, which would be stale.
+		for _, tt := range []struct {
+			value, err string
+			args       []string
+		}{
+			{nearly, "value too large for memcached's item size limit (-I) (key \"there\")", nil},
+			{"v", "the value is not of its type: ", []string{"--flags-for", "php-int"}},
+		} {
+			if _, errs, status := s.client([]byte(tt.value), append([]string{"set", "there"}, tt.args...)...); status != 3 || !strings.HasPrefix(errs, "error: not stored: "+tt.err) {
+				t.Errorf("status %d: %s", status, errs)
+			}
+			s.missing("there")
+			s.sets("old", "there")
+		}
+		s.sets("7", "int", "--flags-for", "php-int", "--mode", "add")
+		if item, err := s.cache().Get("int"); err != nil || item.Flags != 1 {
+			t.Errorf("%+v, %v", item, err)
+		}
+		var document struct {
+			Stored, Skipped uint64
+			Error           string
+		}
+		if out, _, status := s.client([]byte("v"), "set", "there", "--mode", "add", "--json"); status != 3 || json.Unmarshal([]byte(out), &document) != nil || document.Skipped != 1 || document.Error == "" {
+			t.Errorf("status %d: %s", status, out)
+		}
+		s.lives()
+	})
+}
+
+// Standard input that is empty is said: a program before the pipe may have failed. That of a file is stored from its offset on.
+func TestSetInput(t *testing.T) {
+	t.Parallel()
+	s := start(t, stock(t), "-I", "32m", "-m", "256")
+	if out, errs, status := s.client(nil, "set", "empty"); status != 0 || !strings.HasPrefix(errs, "warning: standard input was empty: ") || s.get("empty") != "" {
+		t.Errorf("status %d: %s%s", status, out, errs)
+	}
+	large := bytes.Repeat([]byte("0123456789abcdef"), 20<<16)
+	name := filepath.Join(s.dir, "large")
+	if err := os.WriteFile(name, large, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shell := func(script string) string {
+		t.Helper()
+		c := exec.Command("bash", "-ec", "set -o pipefail; "+script)
+		c.Env = append(os.Environ(), "CLIENT="+built(t, "client")+" --door "+s.door)
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v: %s", script, err, out)
+		}
+		return string(out)
+	}
+	shell("$CLIENT set file <" + name + " && cat " + name + " | $CLIENT set pipe && { dd bs=16 count=1 status=none of=/dev/null; $CLIENT set rest; } <" + name)
+	for _, key := range []string{"file", "pipe", "rest"} {
+		want := large
+		if key == "rest" {
+			want = large[16:]
+		}
+		if value := s.get(key); value != string(want) {
+			t.Errorf("%s: %d bytes", key, len(value))
+		}
+	}
+	if out := shell("$CLIENT get pipe | cmp - " + name + "; set +o pipefail; $CLIENT get pipe | head -c 5"); out != "01234" {
+		t.Errorf("%q", out)
+	}
+	s.lives()
+}
