@@ -10,7 +10,7 @@
 //   - door, record, load, limits, batch, dump, walk, filter, change, fixtures: calls and messages, formats, and what passes
 //     between; the options of record, limits, dump, filter and change are those of a request, and option has their errors.
 //   - cache is the native engine (C and Go on memcached's workers), host finds memcached's functions in its program,
-//     protocol and meta are the engine by protocol, slabs estimates memory.
+//     protocol and meta are the engine by protocol, slabs estimates memory, stats reads memcached's statistics.
 //   - entry, poll, descriptor, pages, version, clip: where the loader enters, waiting for descriptors, memory that C sees, the release,
 //     texts in messages.
 //   - fault makes the library fail where a test asks for it, only in builds with the tag faulty.

@@ -8,6 +8,7 @@ import (
 	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/stats"
 )
 
 const (
@@ -41,6 +42,9 @@ type (
 	Filter = filter.Options // which items are meant
 	Change = change.Options // what becomes of items
 )
+
+// Stats are memcached's own statistics, as far as a status has them.
+type Stats = stats.Stats
 
 // Request is what a client sends. A field that the library does not know is an
 // error there: an option must never be ignored in silence.
@@ -86,6 +90,10 @@ type Request struct {
 
 	// Progress asks for progress messages. Without it exactly one reply comes.
 	Progress bool `json:"progress,omitempty" op:"load dump delete touch"`
+
+	// Stats asks for memcached's own statistics, too, and is how long memcached may take for them, in milliseconds; 0:
+	// they are not asked for, and the status does not depend on memcached's threads.
+	Stats uint32 `json:"stats,omitempty" op:"status"`
 }
 
 // The types of a Reply.
@@ -135,6 +143,9 @@ type Load struct {
 
 	// Bytes is how many bytes of the input were read.
 	Bytes uint64 `json:"bytes"`
+
+	// ValueBytes is how many bytes the values of the stored rows have.
+	ValueBytes uint64 `json:"value_bytes,omitempty"`
 
 	// Canceled says that the load ended before its input did.
 	Canceled bool `json:"canceled"`
@@ -441,6 +452,9 @@ type Status struct {
 
 	Fixtures *Fixtures `json:"preload,omitempty"` // nil: there are none
 	Slabs    *Slabs    `json:"slabs,omitempty"`   // nil: they were not asked for
+
+	Stats       *Stats `json:"stats,omitempty"`        // nil: they were not asked for, or could not be had
+	StatsReason string `json:"stats_reason,omitempty"` // for which they could not be had
 }
 
 // Fixtures is what has become of the fixtures. The counts of the status include their rows.

@@ -27,7 +27,7 @@ var wire = map[string]map[string]string{
 		"prefix": `"p"`, "match": `"m"`, "regex": `"r"`, "min_size": "1", "older_than": "1", "min_ttl": "5", "never_expires": "true", "keys": "true",
 		"new_ttl": "60", "new_ttl_jitter": `"10%"`, "rate": "9", "gentle": "true", "dry_run": "true", "progress": "true",
 	},
-	OpStatus: {"slabs": "true"},
+	OpStatus: {"slabs": "true", "stats": "1000"},
 }
 
 // Every option is known under its name, taken by its operations, and rejected by its name by the others.

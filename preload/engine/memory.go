@@ -2,11 +2,13 @@ package engine
 
 import (
 	"math"
+	"time"
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/load"
 	"memcached-backdoor/preload/protocol"
 	"memcached-backdoor/preload/slabs"
+	"memcached-backdoor/preload/stats"
 )
 
 // Memory asks memcached by protocol how its memory is divided, and adds the rows that a sample's dry run would have
@@ -22,6 +24,11 @@ func (e *Engine) Memory(store batch.Store, sample *load.Sample) (*slabs.Memory, 
 	}
 	addRows(m, store, sample, g)
 	return m, nil
+}
+
+// Ask asks memcached for its statistics by protocol; it may take limit for each answer. The error may have several lines.
+func (e *Engine) Ask(limit time.Duration) (*stats.Answers, error) {
+	return protocol.Ask(e.listening, limit)
 }
 
 func (e *Engine) memory() (*slabs.Memory, slabs.Stats, error) {
@@ -43,11 +50,11 @@ func (e *Engine) Slabs() (*slabs.Usage, error) {
 }
 
 func (e *Engine) stats() (slabs.Stats, error) {
-	answers, err := protocol.Ask(e.listening)
+	answers, err := e.Ask(protocol.AnswerLimit)
 	if err != nil {
 		return slabs.Stats{}, err
 	}
-	return slabs.Stats{General: answers[0], Settings: answers[1], Slabs: answers[2]}, nil
+	return slabs.Stats{General: answers.General, Settings: answers.Settings, Slabs: answers.Slabs}, nil
 }
 
 // addRows adds all rows that a sample's loads have stored, or would have. Those that are in the cache have their chunks

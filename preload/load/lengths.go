@@ -38,6 +38,8 @@ func lengthOf(key, value int, flags bool) Length {
 // Lengths count the rows that were stored by their lengths: all of them, for a sample says little of a load of which
 // a few rows have most of the bytes.
 type Lengths struct {
+	Values uint64 // bytes of all their values
+
 	short [shortRow][2]uint64 // rows without and with client flags
 	long  map[Length]uint64
 }
@@ -49,6 +51,7 @@ func (l *Lengths) add(b *batch.Batch) {
 			continue
 		}
 		key, value, flags := b.Lengths(i)
+		l.Values += uint64(value)
 		if key+value < shortRow {
 			with := 0
 			if flags {

@@ -5,46 +5,54 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/meta"
+	"memcached-backdoor/preload/stats"
 )
 
-// Ask asks this process's memcached for its statistics, the general ones, "settings" and "slabs",
-// over a connection of its own to one of the addresses.
-func Ask(addresses []Address) ([]map[string]string, error) {
+// questions are those of Ask. The last command is for a memcached that reads only binary commands; see greeting.
+const questions = "stats\r\nstats settings\r\nstats slabs\r\nstats items\r\nversion\r\n"
+
+// Ask asks this process's memcached for its statistics, over a connection of its own to one of the addresses. memcached
+// may take limit for each answer.
+func Ask(addresses []Address, limit time.Duration) (*stats.Answers, error) {
 	if len(addresses) == 0 {
 		return nil, errNowhere
 	}
 	var reasons []error
 	for _, at := range addresses {
-		stats, err := askAt(at)
+		answers, err := askAt(at, limit)
 		if err == nil {
-			return stats, nil
+			return answers, nil
 		}
 		reasons = append(reasons, fmt.Errorf("%v: %w", at, err))
+		if errors.Is(err, errSilent) {
+			break // the same threads serve all addresses
+		}
 	}
 	return nil, errors.Join(reasons...)
 }
 
-func askAt(at Address) ([]map[string]string, error) {
-	c, err := connect(at)
+func askAt(at Address, limit time.Duration) (*stats.Answers, error) {
+	c, err := connect(at, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer c.close()
-	// The last command is for a memcached that reads only binary commands; see greeting.
-	if err := c.send(meta.Commands("stats\r\nstats settings\r\nstats slabs\r\nversion\r\n")); err != nil {
+	if err := c.send(meta.Commands(questions)); err != nil {
 		return nil, err
 	}
-	answers := make([]map[string]string, 3)
-	for i := range answers {
-		if answers[i], err = c.stats(); err != nil {
+	var a stats.Answers
+	for _, group := range []*map[string]string{&a.General, &a.Settings, &a.Slabs, &a.Items} {
+		if *group, err = c.stats(); err != nil {
 			return nil, err
 		}
-		if i == 0 && answers[0]["pid"] != strconv.Itoa(os.Getpid()) {
-			return nil, fmt.Errorf("another process answers, %s", clip.Quote(answers[0]["pid"]))
+		if pid := a.General["pid"]; pid != strconv.Itoa(os.Getpid()) {
+			return nil, fmt.Errorf("another process answers, %s", clip.Quote(pid))
 		}
 	}
-	return answers, nil
+	a.Connections = uint64(connections.Load())
+	return &a, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,15 +25,16 @@ const (
 )
 
 var (
-	errSilent = fmt.Errorf("no answer within %v", answerLimit)
+	errSilent = errors.New("no answer")
 	errClosed = errors.New("it closes the connection")
 )
 
 // conn is a connection to memcached.  It reads while it writes: memcached stops
 // reading when its answers are not taken.
 type conn struct {
-	fd int
-	in []byte // answers that were read and not used
+	fd    int
+	in    []byte        // answers that were read and not used
+	limit time.Duration // how long memcached may take for an answer
 
 	// What memcached stated of itself when it was greeted.
 	itemSizeMax uint64 // bytes (-I)
@@ -44,8 +46,11 @@ type conn struct {
 	greeted     time.Time
 }
 
-// connect connects; it waits for answerLimit at most.
-func connect(at Address) (*conn, error) {
+// connections is how many connections to memcached there are. Any thread may open or close one.
+var connections atomic.Int64
+
+// connect connects; it waits for limit at most.
+func connect(at Address, limit time.Duration) (*conn, error) {
 	family, to := unix.AF_UNIX, at.Sockaddr
 	switch a := at.Sockaddr.(type) { // unix.Connect writes into what it gets, and others connect to the same address
 	case *unix.SockaddrInet4:
@@ -62,7 +67,8 @@ func connect(at Address) (*conn, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	c := &conn{fd: fd}
+	c := &conn{fd: fd, limit: limit}
+	connections.Add(1)
 	err = unix.Connect(fd, to)
 	if err == unix.EINPROGRESS {
 		if _, err = c.poll(unix.POLLOUT); err == nil {
@@ -89,17 +95,20 @@ func connect(at Address) (*conn, error) {
 	return c, nil
 }
 
-func (c *conn) close() { unix.Close(c.fd) }
+func (c *conn) close() {
+	connections.Add(-1)
+	unix.Close(c.fd)
+}
 
 // poll waits for one of the events.
 func (c *conn) poll(events int16) (int16, error) {
 	set := []unix.PollFd{{Fd: int32(c.fd), Events: events}}
 	for range answerParts {
-		if n, err := poll.Wait(set, nil, answerLimit/answerParts); err != nil || n > 0 {
+		if n, err := poll.Wait(set, nil, c.limit/answerParts); err != nil || n > 0 {
 			return set[0].Revents, err
 		}
 	}
-	return 0, errSilent
+	return 0, fmt.Errorf("%w within %v", errSilent, c.limit)
 }
 
 // send writes all of a text. It takes nothing else: other bytes might be commands by accident.

@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	// answerLimit is how long memcached may take for an answer. It is counted in parts: a process that is stopped for
+	// AnswerLimit is how long memcached may take for an answer. It is counted in parts: a process that is stopped for
 	// longer (SIGSTOP, a frozen container) uses up only one of them, since it cannot answer.
-	answerLimit = 10 * time.Second
+	AnswerLimit = 10 * time.Second
 	answerParts = 10
 	// idleLimit is how long a connection may be idle and is still used: memcached
 	// closes idle connections after a second at the earliest (-o idle_timeout).
@@ -94,7 +94,7 @@ const incompleteFlag = "CLIENT_ERROR bad token in command line format"
 // dial connects to an address and makes sure that this process answers there, and that
 // it stores rows itself.
 func dial(at Address) (*conn, error) {
-	c, err := connect(at)
+	c, err := connect(at, AnswerLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func (c *conn) greet() error {
 
 // stats reads a group of statistics.
 func (c *conn) stats() (map[string]string, error) {
-	const most = 1000 // lines; there are some 100
+	const most = 4000 // lines; "stats items" has some 30 for each of 63 classes
 	values := make(map[string]string)
 	for range most {
 		line, err := c.line()

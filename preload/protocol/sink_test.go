@@ -79,7 +79,7 @@ func peer(t testing.TB, want, answers string) *conn {
 	if err := unix.SetNonblock(fds[0], true); err != nil {
 		t.Fatal(err)
 	}
-	c := &conn{fd: fds[0], itemSizeMax: 1 << 20, chunkMax: 1 << 10}
+	c := &conn{limit: AnswerLimit, fd: fds[0], itemSizeMax: 1 << 20, chunkMax: 1 << 10}
 	ended := make(chan struct{})
 	t.Cleanup(func() {
 		c.close()
@@ -258,7 +258,7 @@ func FuzzAnswers(f *testing.F) {
 			options.Command = batch.Add
 		}
 		b := batchOf(t, options, "a\t1", "b\t-", "c\t3")
-		c := &conn{fd: end, in: bytes.Clone(answers), itemSizeMax: 1 << 20}
+		c := &conn{limit: AnswerLimit, fd: end, in: bytes.Clone(answers), itemSizeMax: 1 << 20}
 		e := exchange{Batch: b, conn: c}
 		settle := e.settleQuiet
 		if add {

@@ -124,7 +124,7 @@ func TestFetchUnanswered(t *testing.T) {
 			t.Fatal(err)
 		}
 		unix.Close(fds[1])
-		c := &conn{fd: fds[0], itemSizeMax: 1 << 20}
+		c := &conn{limit: AnswerLimit, fd: fds[0], itemSizeMax: 1 << 20}
 		t.Cleanup(c.close)
 		return c
 	}

@@ -61,11 +61,7 @@ func (s *Server) dispatch(call *door.Call) (err error) {
 	}
 	fault.BeforeAnswer()
 	if request.Op == door.OpStatus {
-		status := s.describe()
-		if request.Slabs {
-			status.Slabs = slabsOf(s.engine.Slabs())
-		}
-		return call.Finish(door.Reply{Status: status})
+		return call.Finish(door.Reply{Status: s.statusOf(request)})
 	}
 	if err := s.awaitFixtures(call, request.Detach); err != nil {
 		return err

@@ -52,7 +52,7 @@ func (s *Server) load(call *door.Call, request door.Request, target engine.Targe
 		l := report(c, time.Since(began))
 		l.Engine, l.EngineReason, l.DryRun = kinds[target.Kind], target.Reason, request.DryRun
 		l.Resumed, l.ResumedBytes = options.From.Lines, uint64(options.From.Offset)
-		l.Restarted = restarted
+		l.Restarted, l.ValueBytes = restarted, options.Sample.Lengths.Values
 		return l
 	}
 	if request.Progress {
