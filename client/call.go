@@ -30,7 +30,7 @@ func (l *loading) loadFiles(files []string, progress, rejects string, all *outco
 		return err
 	}
 	all.several = len(sources) > 1
-	if l.shown, err = newProgress(progress, all.several); err != nil {
+	if l.shown, err = newProgress(progress, all.unit, all.several); err != nil {
 		return err
 	}
 	if l.rejects, err = createRejects(rejects); err != nil {

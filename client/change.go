@@ -75,7 +75,7 @@ func (c *changing) run(line *commandLine, request door.Request, what changeWords
 	request.Version, request.Filter, request.Keys = door.Protocol, c.filter(), c.Keys != ""
 	request.Limits = door.Limits{Rate: uint64(c.Rate), Gentle: c.Gentle}
 	signals := interrupts()
-	shown, err := newProgress(c.Progress, false)
+	shown, err := newProgress(c.Progress, "item", false)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ type commandLine struct {
 	Set     setCommand     `cmd:"" help:"Store standard input as the value of a key, byte for byte."`
 	Delete  deleteCommand  `cmd:"" help:"Delete items of the cache, or mark them as stale: by a prefix or a pattern of their keys, their size, or their times."`
 	Touch   touchCommand   `cmd:"" help:"Give items of the cache another time to live."`
-	Status  statusCommand  `cmd:"" help:"Show what memcached and the library in it are, and what has been loaded."`
+	Status  statusCommand  `cmd:"" help:"Show how full memcached is and how it is used, what it and the library in it are, and what has been loaded."`
 	Wait    waitCommand    `cmd:"" help:"Wait until the door answers and the fixtures are loaded (MEMCACHED_BACKDOOR_PRELOAD), for scripts and health checks."`
 	Check   checkCommand   `cmd:"" help:"Show what the library would do in a memcached, without starting it."`
 
@@ -136,7 +136,10 @@ type waiting struct {
 	Timeout timeLimit `group:"Waiting:" placeholder:"TIME" help:"How long to wait for the answer: seconds, or a duration such as 500ms or 2m. Default: for ever."`
 }
 
-type statusCommand struct{ waiting }
+type statusCommand struct {
+	Watch pause `group:"Output:" placeholder:"TIME" help:"Show it again and again, that much later, with what has happened since: seconds, or a duration such as 500ms; at least 100ms. On a terminal it is redrawn; with --json each is a document on a line."`
+	waiting
+}
 
 type checkCommand struct {
 	Binary string `arg:"" name:"BINARY" complete:"FILE" help:"The program file of memcached; a name without a slash is looked up in PATH."`

@@ -44,7 +44,7 @@ func TestChoices(t *testing.T) {
 		{"version ", ""},
 		{"load --ttl", "--ttl-column --ttl --ttl-jitter"},
 		{"--ttl", "--ttl-column --ttl --ttl-jitter"},
-		{"status --", "--help --door --json --version --timeout"},
+		{"status --", "--help --door --json --version --watch --timeout"},
 		{"load a --mo", "--mode"},
 		{"--door ", ":files"},
 		{"--door status ", "load fill dump restore keys top ttl report diff get set delete touch status wait check completion man :files"},

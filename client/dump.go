@@ -53,9 +53,9 @@ func (c *dumpCommand) request() door.Request {
 // progress is how progress is shown. If the dump goes to the terminal, there is no progress line.
 func (c *dumpCommand) progress(to *target) (progress, error) {
 	if terminal, err := isTerminal(to.file); c.Progress == "auto" && err == nil && terminal {
-		return newProgress("none", false)
+		return newProgress("none", "item", false)
 	}
-	return newProgress(c.Progress, false)
+	return newProgress(c.Progress, "item", false)
 }
 
 // dumping is a call that reads items of the cache.

@@ -199,7 +199,7 @@ func TestDumpTerminal(t *testing.T) {
 	term := newTerminal(t, 100, at(path), "exec sh")
 	term.shows("$")
 	term.run("clear; client dump --format jsonl " + filepath.Join(t.TempDir(), "dump"))
-	term.becomes("500 rows, 25%, ETA 0:06, 250 rows/s, 0:02 elapsed")
+	term.becomes("500 items, 25%, ETA 0:06, 250 items/s, 0:02 elapsed")
 	end <- struct{}{}
 	term.becomes(dumpedLine + "$")
 	term.run("clear; client dump --keys-only")
@@ -215,7 +215,7 @@ func TestRestore(t *testing.T) {
 		c.Finish(door.Reply{Load: &door.Load{Rows: 1, Stored: 1, Bytes: 25, Seconds: 1, Incomplete: true}})
 	})
 	const (
-		line = "1 row read: 1 stored, 0 rejected, 0 skipped (25 B in 1.00 s, 1 rows/s)\n"
+		line = "1 item read: 1 stored, 0 rejected, 0 skipped (25 B in 1.00 s, 1 items/s)\n"
 		says = "error: the dump is not complete: what is there of it is stored, its end is missing\nhint: take another dump; it is complete when its last line is mn\n"
 	)
 	runWith(t, path, dumpText, "restore").ends(1, line, says)

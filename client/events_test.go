@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -88,4 +89,21 @@ func TestProgressLost(t *testing.T) {
 	if out := p.errOut.String(); strings.Contains(out, "event") || p.ProcessState.ExitCode() != exitFailure {
 		t.Errorf("%s, standard error %q", p.ProcessState, out)
 	}
+}
+
+// TestProgressEventsUnread: a load continues when nobody reads its events any more.
+func TestProgressEventsUnread(t *testing.T) {
+	path := serve(t, func(c *door.Call, _ door.Request) {
+		for range 3 {
+			c.Progress(door.Reply{Load: &halfway})
+		}
+		c.Finish(door.Reply{Load: &door.Load{Rows: 2, Stored: 2}})
+	})
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	start(t, path, func(c *exec.Cmd) { c.Stderr = w }, "--progress", "json").ends(0, "2 rows read: 2 stored, 0 rejected, 0 skipped (0 B in 0.00 s)\n", "")
 }

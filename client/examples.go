@@ -71,6 +71,7 @@ var examples = map[string][]example{
 		{"What lives for ever gets an end, of 15 to 30 days", "PROGRAM touch --never-expires --ttl 30d --ttl-jitter 50%"},
 	},
 	"status": {
+		{"What happens in the cache, each second", "PROGRAM status --watch 1s"},
 		{"For programs", "PROGRAM status --json"},
 	},
 	"wait": {

@@ -23,6 +23,7 @@ const (
 	exitHost        = 11
 	exitUsage       = 80
 	exitInterrupted = 130 // 128 + SIGINT, as a shell has it
+	exitUnread      = 141 // 128 + SIGPIPE, which ends the client
 )
 
 // status is an exit status with its text in --help and the manual page.
@@ -32,7 +33,7 @@ type status struct {
 }
 
 var statuses = []status{
-	{exitDone, "every row is stored, or was skipped on request; check: it would be, natively; diff: there is no difference; wait: memcached is ready"},
+	{exitDone, "every row is stored, or was skipped on request; check: it would be, natively; diff: there is no difference; wait: memcached is ready; status --watch: a signal has ended it"},
 	{exitFailure, "failed: the error says what was not done"},
 	{exitPartly, "some rows were rejected, the others are stored; dump: some items could not be read; get: a key is not in the cache; set: the value is not stored; diff: there are differences; check: by protocol only"},
 	{exitLimit, "the load ended because more rows were rejected than --max-errors allows"},
@@ -41,6 +42,7 @@ var statuses = []status{
 	{exitHost, "this memcached is not supported by the library, or not for this command, or is none"},
 	{exitUsage, "wrong usage"},
 	{exitInterrupted, "interrupted"},
+	{exitUnread, "ended by SIGPIPE, without a message: what reads its output has gone, as head does"},
 }
 
 // printHelp prints kong's help and, below it, examples and the exit statuses.

@@ -30,7 +30,11 @@ func TestEmptyInput(t *testing.T) {
 			}
 			continue
 		}
-		p.ends(0, nothingRead, "warning: standard input"+failed)
+		want := nothingRead
+		if args == "restore" {
+			want = strings.Replace(want, "rows", "items", 1)
+		}
+		p.ends(0, want, "warning: standard input"+failed)
 	}
 
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -65,7 +69,7 @@ func TestEmptyInput(t *testing.T) {
 		strings.TrimSuffix(nothingRead, "\n")+", after 2 lines of an earlier load\n", "")
 	runWith(t, answering(t, door.Reply{Error: &door.Error{Code: door.CodeRead, Message: "no", Load: &door.Load{}}}), "").ends(1, nothingRead, "error: standard input: no\n")
 	// The dump of a program that failed is not complete, for this reason.
-	runWith(t, answering(t, door.Reply{Load: &door.Load{Incomplete: true}}), "", "restore").ends(1, nothingRead, "warning: standard input"+failed+
+	runWith(t, answering(t, door.Reply{Load: &door.Load{Incomplete: true}}), "", "restore").ends(1, strings.Replace(nothingRead, "rows", "items", 1), "warning: standard input"+failed+
 		"error: the dump is not complete: what is there of it is stored, its end is missing\nhint: take another dump; it is complete when its last line is mn\n")
 }
 
@@ -79,7 +83,7 @@ func TestExpectRows(t *testing.T) {
 	for _, enough := range []string{"4", "3"} {
 		start(t, path, in(dir), "load", "--expect-rows", enough, "a.tsv", "b.tsv").ends(3, counts, "b.tsv:2: "+noTab+"\n")
 	}
-	start(t, path, in(dir), "restore", "--expect-rows=3", "a.tsv").ends(5, "2 rows read: 2 stored, 0 rejected, 0 skipped (8 B in 0.00 s)\n",
+	start(t, path, in(dir), "restore", "--expect-rows=3", "a.tsv").ends(5, "2 items read: 2 stored, 0 rejected, 0 skipped (8 B in 0.00 s)\n",
 		"error: too few rows: 2 were read, and --expect-rows says at least 3\n"+hint)
 
 	p := start(t, path, in(dir), "--json", "--expect-rows", "3", "a.tsv")

@@ -14,7 +14,7 @@ import (
 
 // Run fills the cache and accounts for the items.
 func (c *fillCommand) Run(line *commandLine) error {
-	all := outcome{made: true}
+	all := outcome{unit: "item", made: true}
 	err := c.fill(line, &all)
 	return all.finish(line.JSON, err)
 }
@@ -27,7 +27,7 @@ func (c *fillCommand) fill(line *commandLine, all *outcome) error {
 	if c.TTLJitter != "" && c.TTL == 0 {
 		return usageError{errors.New("--ttl-jitter shortens times to live, and the items have none: --ttl says it")}
 	}
-	shown, err := newProgress(c.Progress, false)
+	shown, err := newProgress(c.Progress, all.unit, false)
 	if err != nil {
 		return err
 	}

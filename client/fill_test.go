@@ -18,7 +18,7 @@ func TestFill(t *testing.T) {
 		}
 		requests <- req
 		contents <- string(data)
-		c.Finish(door.Reply{Load: &door.Load{Rows: 14, Stored: 14, Bytes: 80, Seconds: 0.01}})
+		c.Finish(door.Reply{Load: &door.Load{Rows: 14, Stored: 14, Bytes: 80, ValueBytes: 1400, Seconds: 0.01}})
 	})
 	plain := door.Request{Version: 1, Op: "load", Rows: door.Rows{Format: "jsonl"}}
 	for _, test := range []struct {
@@ -38,7 +38,7 @@ func TestFill(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			start(t, path, nil, append([]string{"fill"}, test.args...)...).ends(0,
-				"14 rows read: 14 stored, 0 rejected, 0 skipped (0.01 s, 1400 rows/s)\n", "")
+				"14 items made: 14 stored, 0 rejected, 0 skipped (1.4 kB of values in 0.01 s, 1400 items/s)\n", "")
 			if got := take(t, requests); got != test.want {
 				t.Errorf("request is %+v, want %+v", got, test.want)
 			}
@@ -62,17 +62,17 @@ func TestFillInterrupted(t *testing.T) {
 	p := start(t, path, nil, "fill", "--count", "1000000000")
 	take(t, called)
 	p.signal(syscall.SIGINT)
-	p.ends(130, "3 rows read: 3 stored, 0 rejected, 0 skipped (0.00 s), interrupted\n", "")
+	p.ends(130, "3 items made: 3 stored, 0 rejected, 0 skipped (0.00 s), interrupted\n", "")
 }
 
 // TestFillProgress: progress is counted in items.
 func TestFillProgress(t *testing.T) {
 	t.Parallel()
-	path, end := reporting(t, door.Load{Rows: 500, Stored: 500, Bytes: 80, Seconds: 2}, door.Load{Rows: 2000, Stored: 2000, Bytes: 80})
+	path, end := reporting(t, door.Load{Rows: 500, Stored: 500, Bytes: 80, Seconds: 2}, door.Load{Rows: 2000, Stored: 2000, Bytes: 80, ValueBytes: 200_000})
 	term := newTerminal(t, 100, at(path), "exec sh")
 	term.shows("$")
 	term.run("clear; client fill --count 2000")
-	term.becomes("500 rows, 25%, ETA 0:06, 250 rows/s, 0:02 elapsed")
+	term.becomes("500 items, 25%, ETA 0:06, 250 items/s, 0:02 elapsed")
 	end <- struct{}{}
-	term.becomes("2000 rows read: 2000 stored, 0 rejected, 0 skipped (0.00 s)\n$")
+	term.becomes("2000 items made: 2000 stored, 0 rejected, 0 skipped (200.0 kB of values in 0.00 s)\n$")
 }

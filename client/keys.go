@@ -55,7 +55,7 @@ func (c *keysCommand) Run(line *commandLine) error {
 		return usageError{errors.New("--bars are for people, and --json is for programs")}
 	}
 	signals := interrupts()
-	shown, err := newProgress(c.Progress, false)
+	shown, err := newProgress(c.Progress, "item", false)
 	if err != nil {
 		return err
 	}

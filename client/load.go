@@ -9,7 +9,7 @@ import (
 
 // Run loads the sources and accounts for them.
 func (c *loadCommand) Run(line *commandLine) error {
-	all := outcome{expect: c.ExpectRows}
+	all := outcome{unit: "row", expect: c.ExpectRows}
 	l := loading{caller: newCaller(line, interrupts(), noProgress{}, 0), request: c.request}
 	err := l.loadFiles(c.Files, c.Progress, c.Rejects, &all)
 	return all.finish(line.JSON, err)

@@ -18,7 +18,8 @@ import (
 type outcome struct {
 	several bool // there are several sources: lines have the source's name
 	expect  rowCount
-	made    bool // memcached has made the rows: the bytes that it has read are not theirs
+	unit    string // what is counted: "row" or "item"
+	made    bool   // memcached has made the items: the bytes that it has read are not theirs
 	total   door.Load
 	files   []fileLoad
 }
@@ -47,6 +48,7 @@ func (o *outcome) add(name string, load *door.Load) error {
 	o.total.Rejected += load.Rejected
 	o.total.Skipped += load.Skipped
 	o.total.Bytes += load.Bytes
+	o.total.ValueBytes += load.ValueBytes
 	o.total.Seconds += load.Seconds
 	o.total.Resumed += load.Resumed
 	o.total.Restarted = cmp.Or(o.total.Restarted, load.Restarted)
@@ -122,20 +124,23 @@ func interrupted(err error) bool {
 	return status == exitInterrupted
 }
 
-// summary is the line that accounts for every row.
+// summary is the line that accounts for every row, or item.
 func (o *outcome) summary(interrupted bool) string {
 	t := &o.total
 	stored := "stored"
 	if t.DryRun {
 		stored = "would be stored"
 	}
-	s := fmt.Sprintf("%s read: %d %s, %d rejected, %d skipped (", rows(t.Rows), t.Stored, stored, t.Rejected, t.Skipped)
-	if !o.made {
-		s += size(t.Bytes) + " in "
+	read, bytes := "read", size(t.Bytes)+" in "
+	if o.made {
+		read, bytes = "made", ""
 	}
-	s += fmt.Sprintf("%.2f s", t.Seconds)
+	if o.made && t.ValueBytes > 0 { // an older library does not say
+		bytes = size(t.ValueBytes) + " of values in "
+	}
+	s := fmt.Sprintf("%s %s: %d %s, %d rejected, %d skipped (%s%.2f s", door.Count(t.Rows, o.unit), read, t.Stored, stored, t.Rejected, t.Skipped, bytes, t.Seconds)
 	if t.Seconds > 0 {
-		s += fmt.Sprintf(", %.0f rows/s", float64(t.Rows)/t.Seconds)
+		s += fmt.Sprintf(", %.0f %ss/s", float64(t.Rows)/t.Seconds, o.unit)
 	}
 	if t.Engine != "" {
 		s += ", " + string(t.Engine)
@@ -188,7 +193,7 @@ func (o *outcome) listRejects(w io.Writer) {
 		return cmp.Or(cmp.Compare(o.total.Reasons[b], o.total.Reasons[a]), cmp.Compare(a, b))
 	})
 	for _, reason := range reasons {
-		fmt.Fprintf(w, "%s: %s\n", rows(o.total.Reasons[reason]), reason)
+		fmt.Fprintf(w, "%s: %s\n", door.Count(o.total.Reasons[reason], o.unit), reason)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"memcached-backdoor/preload/door"
+
+	"golang.org/x/sys/unix"
 )
 
 // progress shows the progress of a load. Its methods are called by one goroutine, for one
@@ -27,11 +29,17 @@ func (noProgress) show(*source, *door.Load)   {}
 func (noProgress) clear()                     {}
 func (noProgress) result(*source, *door.Load) {}
 
-// newProgress returns the progress for a value of --progress. With several sources the line names each.
-func newProgress(how string, several bool) (progress, error) {
+// newProgress returns the progress for a value of --progress. The line counts in units, "row" or "item"; with several
+// sources it names each.
+func newProgress(how, unit string, several bool) (progress, error) {
 	switch how {
 	case "json":
-		return &progressEvents{json.NewEncoder(os.Stderr)}, nil
+		// Under another number than 2 a descriptor without a reader raises no SIGPIPE (os/signal), which would end the load.
+		fd, err := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			return noProgress{}, nil // standard error is closed
+		}
+		return &progressEvents{json.NewEncoder(os.NewFile(uintptr(fd), "standard error"))}, nil
 	case "none":
 		return noProgress{}, nil
 	}
@@ -40,7 +48,7 @@ func newProgress(how string, several bool) (progress, error) {
 	if err != nil || !terminal || os.Getenv("TERM") == "dumb" {
 		return noProgress{}, err
 	}
-	return &progressLine{terminal: os.Stderr, named: several}, nil
+	return &progressLine{terminal: os.Stderr, unit: unit, named: several}, nil
 }
 
 // progressEvents prints an event a line, in JSON.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -30,6 +31,7 @@ const (
 // progressLine draws one line on a terminal.
 type progressLine struct {
 	terminal *os.File
+	unit     string       // what is counted
 	named    bool         // the source's name is shown
 	source   *source      // of the line
 	recent   []*door.Load // its counts of the last speedOver seconds, at least two, the oldest first
@@ -70,7 +72,7 @@ func (p *progressLine) fields() []string {
 	first, counts := p.recent[0], p.recent[len(p.recent)-1]
 	speed := func(now, before uint64) float64 { return float64(now-before) / (counts.Seconds - first.Seconds) }
 
-	fields := []string{rows(counts.Rows)}
+	fields := []string{door.Count(counts.Rows, p.unit)}
 	if counts.Rejected > 0 {
 		fields = append(fields, fmt.Sprintf("%d rejected", counts.Rejected))
 	}
@@ -86,7 +88,7 @@ func (p *progressLine) fields() []string {
 		if left := (float64(size) - float64(done)) / speed(done, before); known && left >= 0 && left < 100*60*60 {
 			fields = append(fields, "ETA "+clock(left))
 		}
-		fields = append(fields, fmt.Sprintf("%.0f rows/s", speed(counts.Rows, first.Rows)))
+		fields = append(fields, fmt.Sprintf("%.0f %ss/s", speed(counts.Rows, first.Rows), p.unit))
 		if p.source.rows == 0 {
 			fields = append(fields, fmt.Sprintf("%.1f MB/s", speed(counts.Bytes, first.Bytes)/1e6))
 		}
@@ -143,16 +145,18 @@ func cells(text string) int {
 
 // width is the number of the terminal's columns.
 func width(terminal *os.File) int {
-	columns := 0
+	columns, _ := terminalSize(terminal)
+	return columns
+}
+
+// terminalSize is how many columns and rows the terminal has.
+func terminalSize(terminal *os.File) (columns, rows int) {
 	_ = descriptor.With(terminal, func(fd int) {
 		if size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
-			columns = int(size.Col)
+			columns, rows = int(size.Col), int(size.Row)
 		}
 	})
-	if columns == 0 {
-		return 80 // unknown, as on a serial line
-	}
-	return columns
+	return cmp.Or(columns, 80), cmp.Or(rows, 24) // 0: unknown, as on a serial line
 }
 
 // inForeground says whether the client is in the terminal's foreground: a job in the background

@@ -210,7 +210,7 @@ func TestProgressWhileTyping(t *testing.T) {
 // TestRedraws: the line is redrawn at most once in redrawEvery.
 func TestRedraws(t *testing.T) {
 	master, slave := pty(t)
-	p := &progressLine{terminal: slave}
+	p := &progressLine{terminal: slave, unit: "row"}
 	s := &source{name: "rows", file: os.Stdin}
 	since := time.Now()
 	for i := range uint64(1000) {
@@ -275,7 +275,7 @@ func TestFields(t *testing.T) {
 		{"resumed", big, []door.Load{{Rows: 1, Bytes: 1e8, ResumedBytes: 2e8, Seconds: 1}}, "1 row, 49%, ETA 0:01, 1 rows/s, 100.0 MB/s, 0:01 elapsed"},
 		{"for ever", big, []door.Load{{Rows: 1, Bytes: 1, Seconds: 60}}, "1 row, 0%, 0 rows/s, 0.0 MB/s, 1:00 elapsed"},
 	} {
-		p := &progressLine{terminal: os.Stderr, last: time.Now().Add(time.Hour)} // never drawn
+		p := &progressLine{terminal: os.Stderr, unit: "row", last: time.Now().Add(time.Hour)} // never drawn
 		for _, counts := range test.counts {
 			p.show(test.source, &counts)
 		}

@@ -27,7 +27,7 @@ func (c *reportCommand) Run(line *commandLine) error {
 		return err
 	}
 	var counts *door.Dump
-	shown, err := newProgress(c.Progress, false)
+	shown, err := newProgress(c.Progress, "item", false)
 	r := &cacheReport{of: c, door: line.doorPath()}
 	if err == nil {
 		counts, err = r.walk(newCaller(line, signals, shown, c.Timeout))
@@ -80,7 +80,7 @@ const largestShown = 20
 // walk asks for the slab classes, and walks through the items.
 func (r *cacheReport) walk(call caller) (*door.Dump, error) {
 	var err error
-	if r.status, err = call.askStatus(door.Request{Version: door.Protocol, Op: door.OpStatus, Slabs: true}); err != nil {
+	if r.status, err = call.askStatus(door.Request{Slabs: true}); err != nil {
 		return nil, err
 	}
 	r.begin()

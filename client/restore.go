@@ -18,7 +18,7 @@ type restoreCommand struct {
 
 // Run stores the items of dumps and accounts for them.
 func (c *restoreCommand) Run(line *commandLine) error {
-	all := outcome{expect: c.ExpectRows}
+	all := outcome{unit: "item", expect: c.ExpectRows}
 	l := loading{caller: newCaller(line, interrupts(), noProgress{}, 0), request: c.request}
 	err := l.loadFiles(c.Files, c.Progress, c.Rejects, &all)
 	return all.finish(line.JSON, err)

@@ -3,24 +3,32 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 
 	"memcached-backdoor/preload/door"
 )
 
+// statsLimit is how long memcached may take for its statistics, which it has within a millisecond if it is well.
+const statsLimit = time.Second
+
 // Run asks for the status and prints it.
 func (c *statusCommand) Run(line *commandLine) error {
+	if c.Watch > 0 {
+		return c.watch(line)
+	}
 	call := newCaller(line, interrupts(), noProgress{}, c.Timeout)
-	status, err := call.status()
+	status, err := call.statusWithStats()
 	if err != nil {
 		return err
 	}
 	if line.JSON {
 		err = printJSON(status)
 	} else {
-		err = printStatus(status)
+		err = printStatus(os.Stdout, status, nil)
 	}
 	if err != nil {
 		return fileError("standard output", err)
@@ -28,12 +36,28 @@ func (c *statusCommand) Run(line *commandLine) error {
 	return nil
 }
 
-// status asks for the status.
-func (c *caller) status() (*door.Status, error) {
-	return c.askStatus(door.Request{Version: door.Protocol, Op: door.OpStatus})
+// statusWithStats asks for the status and memcached's statistics, for which it leaves half of --timeout. An older
+// library does not have them.
+func (c *caller) statusWithStats() (*door.Status, error) {
+	limit := statsLimit
+	if c.timeout > 0 {
+		limit = min(limit, c.timeout/2)
+	}
+	status, err := c.askStatus(door.Request{Stats: uint32(max(limit, time.Millisecond).Milliseconds())})
+	if e, ok := errors.AsType[*door.Error](err); ok && e.Code == door.CodeRequest {
+		if status, err = c.status(); err == nil {
+			status.StatsReason = e.Message
+		}
+	}
+	return status, err
 }
 
+// status asks for the status, which does not depend on memcached's threads.
+func (c *caller) status() (*door.Status, error) { return c.askStatus(door.Request{}) }
+
+// askStatus asks for the status, and for what the request asks in addition.
 func (c *caller) askStatus(request door.Request) (*door.Status, error) {
+	request.Version, request.Op = door.Protocol, door.OpStatus
 	conn, err := c.dial()
 	if err != nil {
 		return nil, err
@@ -56,9 +80,11 @@ func (c *caller) askStatus(request door.Request) (*door.Status, error) {
 	return a.value.Status, nil
 }
 
-func printStatus(s *door.Status) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	for _, line := range [][2]string{
+// printStatus prints one fact a line; r is what has happened since the status before, nil: there was none, or it is not
+// known.
+func printStatus(to io.Writer, s *door.Status, r *rates) error {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	for _, line := range slices.Concat([][2]string{{"now", r.text()}}, figures(s), [][2]string{
 		{"memcached", s.Memcached},
 		{"pid", fmt.Sprint(s.PID)},
 		{"build id", s.BuildID},
@@ -73,7 +99,7 @@ func printStatus(s *door.Status) error {
 		{"calls", fmt.Sprintf("%d, of which %d loading now", s.Calls, s.Active)},
 		{"rows", fmt.Sprintf("%d stored, %d rejected, %d skipped", s.Stored, s.Rejected, s.Skipped)},
 		{"fixtures", fixturesLine(s.Fixtures)},
-	} {
+	}) {
 		if line[1] != "" {
 			fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
 		}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memcached-backdoor/preload/descriptor"
 	"memcached-backdoor/preload/door"
 )
 
@@ -176,14 +177,29 @@ func (t *target) finish(err error) (kept bool, _ error) {
 }
 
 // finishStandard flushes a regular file to the disk, which may have no room for it although write(2)
-// succeeded (fsync(2)). An interrupted client does not wait for a disk.
+// succeeded (fsync(2)). An interrupted client does not wait for a disk. If memcached could not write because a pipe has no
+// reader any more, the client ends as programs do that write themselves: by SIGPIPE, without a word.
 func (t *target) finishStandard(err error) (kept bool, _ error) {
+	if e, ok := errors.AsType[*door.Error](err); ok && e.Code == door.CodeWrite && unread(t.file) {
+		_, _ = t.file.Write([]byte("\n")) // the Go runtime raises the signal (os/signal: SIGPIPE)
+	}
 	if info, statErr := t.file.Stat(); statErr == nil && info.Mode().IsRegular() && !interrupted(err) {
 		if syncErr := t.file.Sync(); syncErr != nil {
 			return false, cmp.Or(err, fileError(t.called(), syncErr))
 		}
 	}
 	return true, err
+}
+
+// unread reports whether a pipe or a socket has no reader any more (poll(2)).
+func unread(f *os.File) bool {
+	gone := false
+	_ = descriptor.With(f, func(fd int) {
+		set := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		n, err := unix.Poll(set, 0)
+		gone = err == nil && n > 0 && set[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+	})
+	return gone
 }
 
 func (t *target) finishPipe(err error) (kept bool, _ error) {

@@ -42,7 +42,7 @@ func (n *topCount) UnmarshalText(text []byte) error {
 // Run lists the items.
 func (c *topCommand) Run(line *commandLine) error {
 	signals := interrupts()
-	shown, err := newProgress(c.Progress, false)
+	shown, err := newProgress(c.Progress, "item", false)
 	if err != nil {
 		return err
 	}

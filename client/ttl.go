@@ -20,7 +20,7 @@ type ttlCommand struct {
 // Run shows the times to live.
 func (c *ttlCommand) Run(line *commandLine) error {
 	signals := interrupts()
-	shown, err := newProgress(c.Progress, false)
+	shown, err := newProgress(c.Progress, "item", false)
 	if err != nil {
 		return err
 	}

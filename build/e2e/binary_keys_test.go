@@ -25,7 +25,7 @@ func TestBinaryKeys(t *testing.T) {
 				t.Fatalf("%d, %s%s", status, stdout, stderr)
 			}
 			s.ask("flush_all", regexp.MustCompile("^OK"))
-			if stdout, stderr, status := s.client(nil, "restore", "--mode", mode, file); status != 0 || !strings.HasPrefix(stdout, "3 rows read: 3 stored") {
+			if stdout, stderr, status := s.client(nil, "restore", "--mode", mode, file); status != 0 || !strings.HasPrefix(stdout, "3 items read: 3 stored") {
 				t.Fatalf("%d, %s%s", status, stdout, stderr)
 			}
 			if after := ask(get); after != before {

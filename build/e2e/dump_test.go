@@ -278,7 +278,7 @@ func TestDumpAndRestore(t *testing.T) {
 			if how == "nc" {
 				to.sends(path)
 			} else if stdout, stderr, status := to.client(nil, "restore", path); status != 0 || stderr != "" ||
-				!strings.HasPrefix(stdout, "3000 rows read: 3000 stored, 0 rejected, 0 skipped") {
+				!strings.HasPrefix(stdout, "3000 items read: 3000 stored, 0 rejected, 0 skipped") {
 				t.Fatalf("%s: status %d, %s%s", how, status, stdout, stderr)
 			}
 			done()
@@ -298,7 +298,7 @@ func TestDumpOfNothing(t *testing.T) {
 		if got := read(t, path); got != "mn\r\n" || d.Items != 0 {
 			t.Errorf("%q, %+v", got, d)
 		}
-		if stdout, stderr, status := s.client(nil, "restore", path); status != 0 || stderr != "" || !strings.HasPrefix(stdout, "0 rows read") {
+		if stdout, stderr, status := s.client(nil, "restore", path); status != 0 || stderr != "" || !strings.HasPrefix(stdout, "0 items read") {
 			t.Errorf("status %d, %s%s", status, stdout, stderr)
 		}
 	})

@@ -19,7 +19,7 @@ func (s *server) fill(n int, args ...string) {
 	s.t.Helper()
 	args = append([]string{"fill", "--count", fmt.Sprint(n)}, args...)
 	stdout, stderr, status := s.client(nil, args...)
-	if want := fmt.Sprintf("%d rows read: %d stored, 0 rejected, 0 skipped", n, n); status != 0 || stderr != "" || !strings.HasPrefix(stdout, want) {
+	if want := fmt.Sprintf("%d items made: %d stored, 0 rejected, 0 skipped", n, n); status != 0 || stderr != "" || !strings.HasPrefix(stdout, want) {
 		s.t.Fatalf("%q: status %d, %q, %q", args, status, stdout, stderr)
 	}
 }
@@ -88,7 +88,7 @@ func TestFillOptions(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		s := start(t, h.program, "-m", "256")
 		stdout, _, status := s.client(nil, "fill", "--bytes", "2M", "--size", "1k", "--dry-run")
-		if status != 0 || !strings.Contains(stdout, "\n2000 rows read: 2000 would be stored, 0 rejected, 0 skipped") || !strings.Contains(stdout, "it fits") {
+		if status != 0 || !strings.Contains(stdout, "\n2000 items made: 2000 would be stored, 0 rejected, 0 skipped (2.0 MB of values in ") || !strings.Contains(stdout, "it fits") {
 			t.Errorf("status %d, %q", status, stdout)
 		}
 		if n := s.stat("", "curr_items"); n != 0 {
@@ -108,11 +108,11 @@ func TestFillOptions(t *testing.T) {
 		}
 		s.lasts("a2000z2000", 60*60, stored)
 		stdout, stderr, status = s.client(nil, "fill", "--count", "3000", "--key", "a{n}z{n}", "--mode", "add", "--seed", "5")
-		if status != 0 || !strings.HasPrefix(stdout, "3000 rows read: 1000 stored, 0 rejected, 2000 skipped") || stderr != "2000 rows: key exists\n" {
+		if status != 0 || !strings.HasPrefix(stdout, "3000 items made: 1000 stored, 0 rejected, 2000 skipped (100.0 kB of values in ") || stderr != "2000 items: key exists\n" {
 			t.Errorf("status %d, %q, %q", status, stdout, stderr)
 		}
 		stdout, stderr, status = s.client(nil, "fill", "--count", "30", "--size", "2G")
-		if status != 3 || !strings.HasPrefix(stdout, "30 rows read: 0 stored, 30 rejected, 0 skipped") || !strings.Contains(stderr, "... and 20 more\n") {
+		if status != 3 || !strings.HasPrefix(stdout, "30 items made: 0 stored, 30 rejected, 0 skipped (0.") || !strings.Contains(stderr, "... and 20 more\n") {
 			t.Errorf("status %d, %q, %q", status, stdout, stderr)
 		}
 		s.lives()

@@ -199,7 +199,7 @@ func (s *server) client(stdin []byte, args ...string) (stdout, stderr string, st
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-var summary = regexp.MustCompile(`(\d+) rows? read[:,] (\d+) stored, (\d+) rejected, (\d+) skipped`)
+var summary = regexp.MustCompile(`(\d+) (?:rows? read|items? (?:read|made))[:,] (\d+) stored, (\d+) rejected, (\d+) skipped`)
 
 // accounts sees to it that a summary, of the client or in memcached's log, accounts for every row; it tells whether
 // there is one.

@@ -63,7 +63,7 @@ func TestKeyIsNoCommand(t *testing.T) {
 				t.Fatalf("status %d: %s%s", status, stdout, stderr)
 			}
 			s.said("flush_all\r\nset witness 0 0 1\r\n1")
-			if stdout, stderr, status := s.client(nil, "restore", "--mode", "add", whole); status != 0 || !strings.HasPrefix(stdout, "3 rows read: 2 stored, 0 rejected, 1 skipped") {
+			if stdout, stderr, status := s.client(nil, "restore", "--mode", "add", whole); status != 0 || !strings.HasPrefix(stdout, "3 items read: 2 stored, 0 rejected, 1 skipped") {
 				t.Fatalf("status %d: %s%s", status, stdout, stderr)
 			}
 			if got := s.said("get " + long); got != fmt.Sprintf("VALUE %s 0 9\nflush_all\nEND", long) {
