@@ -5,12 +5,13 @@
 //   - main.go has the one function that C calls.
 //   - startup is the C before and around Go: whether the program is memcached, the door's socket, when Go starts, what
 //     is interposed. It has a README.
-//   - server answers the door's calls: load, dump, delete, touch, status, resume; it loads the fixtures and saves the cache.
+//   - server answers the door's calls: load, dump, delete, touch, hot, status, resume; it loads the fixtures and saves the cache.
 //   - engine decides how rows are stored and items read, natively or by protocol, and knows nothing of the door.
 //   - door, record, load, limits, batch, dump, walk, filter, change, fixtures: calls and messages, formats, and what passes
-//     between; the options of record, limits, dump, filter and change are those of a request, and option has their errors.
+//     between; the options of record, limits, dump, filter, change and hot are those of a request, and option has their errors.
 //   - cache is the native engine (C and Go on memcached's workers), host finds memcached's functions in its program,
 //     protocol and meta are the engine by protocol, slabs estimates memory, stats reads memcached's statistics.
+//   - hot finds the keys with the most requests in memcached's log, which protocol reads.
 //   - entry, poll, descriptor, pages, version, clip: where the loader enters, waiting for descriptors, memory that C sees, the release,
 //     texts in messages.
 //   - fault makes the library fail where a test asks for it, only in builds with the tag faulty.
@@ -81,6 +82,8 @@
 //   - dump, restore: all items to a file, and back
 //   - load, save: rows from a descriptor into the cache; the cache to a file when memcached ends
 //   - truncated: a dump without mn at its end
+//   - log: of memcached's requests, a line each (logger.c); a watch reads it
+//   - burst, fold: a time in which the log is read; what was seen is scaled up to what was served
 //   - door: the unix socket
 //   - call, request, reply: one connection to the door, its message, and the answers
 //   - place: a call takes one

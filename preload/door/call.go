@@ -202,7 +202,7 @@ func encode(r Reply) ([]byte, error) {
 		r.Type = TypeError
 	case r.Status != nil:
 		r.Type = TypeStatus
-	case r.Load != nil, r.Dump != nil, r.Changed != nil:
+	case r.Load != nil, r.Dump != nil, r.Changed != nil, r.Hot != nil:
 		r.Type = TypeResult
 	default:
 		return nil, errors.New("it is empty")

@@ -183,7 +183,7 @@ func parseReply(data []byte) (Reply, error) {
 	case r.Version != Protocol:
 		return r, fail(CodeVersion, "use the client that came with the library in memcached",
 			"the library's reply is of version %d; this client speaks version %d", r.Version, Protocol)
-	case (r.Type == TypeProgress || r.Type == TypeResult) && (r.Load != nil || r.Dump != nil || r.Changed != nil), r.Type == TypeStatus && r.Status != nil:
+	case (r.Type == TypeProgress || r.Type == TypeResult) && (r.Load != nil || r.Dump != nil || r.Changed != nil || r.Hot != nil), r.Type == TypeStatus && r.Status != nil:
 		return r, nil
 	}
 	return r, fail(CodeVersion, "use the client that came with the library in memcached",

@@ -6,6 +6,7 @@ import (
 	"memcached-backdoor/preload/change"
 	"memcached-backdoor/preload/dump"
 	"memcached-backdoor/preload/filter"
+	"memcached-backdoor/preload/hot"
 	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/record"
 	"memcached-backdoor/preload/stats"
@@ -32,6 +33,7 @@ const (
 	OpDelete = "delete" // deletes items of the cache, or invalidates them
 	OpTouch  = "touch"  // gives items of the cache another time to live
 	OpStatus = "status" // says which library this is, and what it has done
+	OpHot    = "hot"    // finds the keys with the most requests
 )
 
 // The options of the operations are those of the packages that take them, which say what each means.
@@ -41,6 +43,7 @@ type (
 	Items  = dump.Options   // how a dump writes items
 	Filter = filter.Options // which items are meant
 	Change = change.Options // what becomes of items
+	Hot    = hot.Options    // what the keys are ranked by, and for how long
 )
 
 // Stats are memcached's own statistics, as far as a status has them.
@@ -63,6 +66,7 @@ type Request struct {
 	Items  `op:"dump"`
 	Filter `op:"dump delete touch"`
 	Change `op:"delete touch"`
+	Hot    `op:"hot"`
 
 	// Keys says that one more descriptor comes, with the keys of the items that are meant: one a line,
 	// percent-encoded as the keys of a list of items are (package dump: Listed), which many keys are as they are.
@@ -89,7 +93,7 @@ type Request struct {
 	Slabs bool `json:"slabs,omitempty" op:"status"`
 
 	// Progress asks for progress messages. Without it exactly one reply comes.
-	Progress bool `json:"progress,omitempty" op:"load dump delete touch"`
+	Progress bool `json:"progress,omitempty" op:"load dump delete touch hot"`
 
 	// Stats asks for memcached's own statistics, too, and is how long memcached may take for them, in milliseconds; 0:
 	// they are not asked for, and the status does not depend on memcached's threads.
@@ -98,8 +102,8 @@ type Request struct {
 
 // The types of a Reply.
 const (
-	TypeProgress = "progress" // Load, Dump or Changed: the counts so far; more replies follow
-	TypeResult   = "result"   // Load, Dump or Changed: the outcome
+	TypeProgress = "progress" // Load, Dump, Changed or Hot: the counts so far; more replies follow
+	TypeResult   = "result"   // Load, Dump, Changed or Hot: the outcome
 	TypeStatus   = "status"   // Status
 	TypeError    = "error"    // Error
 )
@@ -112,6 +116,7 @@ type Reply struct {
 	Dump    *Dump    `json:"dump,omitempty"`
 	Changed *Changed `json:"changed,omitempty"`
 	Status  *Status  `json:"status,omitempty"`
+	Hot     *HotKeys `json:"hot,omitempty"`
 	Error   *Error   `json:"error,omitempty"`
 }
 

@@ -19,6 +19,9 @@ var wire = map[string]map[string]string{
 	OpDump: {
 		"to": `"csv"`, "prefix": `"p"`, "match": `"m"`, "regex": `"r"`, "min_size": "1", "older_than": "1", "min_ttl": "5", "never_expires": "true", "keys_only": "true", "keys": "true", "progress": "true",
 	},
+	OpHot: {
+		"rank_by": `"bytes"`, "count": "5", "duration": "1.5", "sample": "7", "key_parts": "2", "key_delimiter": `"_"`, "progress": "true",
+	},
 	OpDelete: {
 		"prefix": `"p"`, "match": `"m"`, "regex": `"r"`, "min_size": "1", "older_than": "1", "min_ttl": "5", "never_expires": "true", "keys": "true",
 		"invalidate": "true", "rate": "9", "gentle": "true", "dry_run": "true", "progress": "true",
@@ -53,7 +56,7 @@ func TestOptions(t *testing.T) {
 	changes := slices.DeleteFunc(fields(reflect.TypeFor[Filter](), reflect.TypeFor[Limits]()), func(name string) bool { return name == "max_errors" })
 	for op, names := range map[string][]string{
 		OpLoad: fields(reflect.TypeFor[Rows](), reflect.TypeFor[Limits]()), OpDump: fields(reflect.TypeFor[Items](), reflect.TypeFor[Filter]()),
-		OpDelete: changes, OpTouch: changes, "": fields(reflect.TypeFor[Change]()),
+		OpHot: fields(reflect.TypeFor[Hot]()), OpDelete: changes, OpTouch: changes, "": fields(reflect.TypeFor[Change]()),
 	} {
 		for _, option := range names {
 			_, ok := wire[op][option]

@@ -77,9 +77,9 @@ func jsonError(err error) *Error {
 // check checks the values of a request. The error is an [*Error].
 func (r *Request) check() error {
 	switch r.Op {
-	case OpLoad, OpDump, OpDelete, OpTouch, OpStatus:
+	case OpLoad, OpDump, OpDelete, OpTouch, OpHot, OpStatus:
 	case "":
-		return fail(CodeRequest, "", "the request does not say its op: load, dump, delete, touch or status")
+		return fail(CodeRequest, "", "the request does not say its op: load, dump, delete, touch, hot or status")
 	default:
 		return fail(CodeRequest, hintNewer, "this library does not know the op %s", clip.Quote(r.Op))
 	}

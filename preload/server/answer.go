@@ -71,6 +71,8 @@ func (s *Server) dispatch(call *door.Call) (err error) {
 		return s.dump(call, request)
 	case door.OpDelete, door.OpTouch:
 		return s.change(call, request)
+	case door.OpHot:
+		return s.hot(call, request)
 	}
 	target, err := s.engine.Target()
 	if err != nil {

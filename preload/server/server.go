@@ -25,6 +25,7 @@ type Server struct {
 	opened      time.Time
 	places      places
 	interrupted interruptedLoads
+	searching   sync.Mutex // held while the log of requests is read: two that do would cost twice as much
 
 	fixtures       startup.Fixtures
 	fixturesLoaded chan struct{} // closed when they are

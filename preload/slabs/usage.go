@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"memcached-backdoor/preload/clip"
 )
 
 // Usage is memcached's memory as its statistics show it.
@@ -20,7 +22,7 @@ func NewUsage(stats Stats) (*Usage, error) {
 	var u Usage
 	read := func(from map[string]string, name string, to *uint64) (err error) {
 		if *to, err = strconv.ParseUint(from[name], 10, 63); err != nil {
-			return fmt.Errorf("%w: it says that the %s is %.20q", ErrUnknown, name, from[name])
+			return fmt.Errorf("%w: it says that the %s is %s", ErrUnknown, name, clip.QuoteN(from[name], 20))
 		}
 		return nil
 	}

@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 )
@@ -40,4 +41,18 @@ func Decode(key []byte) ([]byte, error) {
 		n++
 	}
 	return key[:n], nil
+}
+
+// Prefix is the beginning of a key up to a delimiter at a depth of 1 or more, or the last one before, with it; empty if the key has no
+// delimiter.
+func Prefix(key []byte, delimiter string, depth int) []byte {
+	end := 0
+	for range depth {
+		at := bytes.Index(key[end:], []byte(delimiter))
+		if at < 0 {
+			break
+		}
+		end += at + len(delimiter)
+	}
+	return key[:end]
 }

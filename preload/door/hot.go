@@ -1,0 +1,55 @@
+package door
+
+import "fmt"
+
+// HotKeys are the keys, or prefixes, with the most requests, bytes or misses in a time. Only the reply that ends the call has Keys.
+type HotKeys struct {
+	// Keys are the first in the order that was asked for.
+	Keys []HotKey `json:"keys"`
+
+	// Requests is how many memcached has served meanwhile, by its statistics: get, set, touch, delete, incr and their kin, by key.
+	Requests uint64 `json:"requests"`
+
+	// Lines is how many lines of memcached's log were read. Each is a request that was seen, or the lookup that a store
+	// begins with, or something else.
+	Lines  uint64 `json:"lines"`
+	Seen   uint64 `json:"seen"`
+	Own    uint64 `json:"store_lookups"`
+	Others uint64 `json:"others"`
+
+	// Dropped is how many lines memcached could not keep until they were read.
+	Dropped uint64 `json:"dropped"`
+
+	// Stores says that memcached's log of stores is read, too. Without it a store counts as a lookup of its key: as a miss if the
+	// key was not there, with the bytes of the value before.
+	Stores bool `json:"stores"`
+
+	// Unsized says that the log does not state the sizes of values.
+	Unsized bool `json:"unsized,omitempty"`
+
+	// Loaded says that a load stored rows meanwhile: natively, these are in the log, and not in the statistics, so the figures are too low.
+	Loaded bool `json:"loaded,omitempty"`
+
+	// Canceled says that it ended early: the client had gone.
+	Canceled bool `json:"canceled"`
+
+	// Seconds is how long it took.
+	Seconds float64 `json:"seconds"`
+}
+
+// HotKey is a key, or a prefix, with its figures per second.
+type HotKey struct {
+	Key      []byte  `json:"key"`
+	Requests float64 `json:"requests"`
+	Bytes    float64 `json:"bytes"` // of the values
+	Misses   float64 `json:"misses"`
+	Error    float64 `json:"error"` // of the figure that is ranked: it is in this distance with a probability of 95 %
+}
+
+// Check returns an error if the counts do not add up.
+func (h *HotKeys) Check() error {
+	if h.Lines != h.Seen+h.Own+h.Others {
+		return fmt.Errorf("the counts do not add up: %d lines read, but %d requests, %d lookups of stores and %d others", h.Lines, h.Seen, h.Own, h.Others)
+	}
+	return nil
+}

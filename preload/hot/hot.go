@@ -1,0 +1,418 @@
+// Package hot finds the keys with the most requests, bytes or misses in memcached's log of requests, which it reads in bursts: to log a request
+// costs memcached about as much as to serve one. What it has seen is scaled up to what memcached has served, by memcached's statistics.
+package hot
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"time"
+
+	"memcached-backdoor/preload/clip"
+	"memcached-backdoor/preload/option"
+	"memcached-backdoor/preload/walk"
+)
+
+// By is what keys are ranked by.
+type By string
+
+// The ranks.
+const (
+	ByRequests By = "requests"
+	ByBytes    By = "bytes" // of the values
+	ByMisses   By = "misses"
+)
+
+// Options say what is looked for. Their JSON is that of a request (package door).
+type Options struct {
+	By       By      `json:"rank_by,omitempty"`       // "": ByRequests
+	Count    int     `json:"count,omitempty"`         // of keys in the result, 1 to CountMax; 0: CountDefault
+	Duration float64 `json:"duration,omitempty"`      // seconds, up to DurationMax; 0: DurationDefault
+	Sample   uint64  `json:"sample,omitempty"`        // lines of the log that are read in a second, about; 0: SampleDefault for each processor
+	Parts    int     `json:"key_parts,omitempty"`     // rank prefixes, of that many parts of the keys; 0: keys
+	Split    string  `json:"key_delimiter,omitempty"` // between the parts
+}
+
+const (
+	CountDefault    = 20
+	CountMax        = 100 // with the longest keys they fit into a reply
+	DurationDefault = 10
+	DurationMax     = 24 * 60 * 60
+	SampleDefault   = 5000 // each costs 0.8 to 2.8 µs of a processor, memcached's part and the library's
+)
+
+const (
+	// counters are how many keys, or prefixes, are counted at once: one that has more than 1/counters of all is among them. With the
+	// longest keys they take 2 MB; more would be slower.
+	counters = 4096
+	// burstMost is how many lines a burst has at most, burstLeast if fewer are to be read: bursts are many rather than long, since what
+	// clients ask for changes from moment to moment. Each costs memcached a connection.
+	burstMost, burstLeast = 5000, 200
+	// burstsPerSecond is about how many bursts there are if they are not as long as burstMost.
+	burstsPerSecond = 5
+	// foldAfter is how many requests are scaled up at least with the number that memcached has served meanwhile.
+	foldAfter = 100
+	// foldEvery is the time after which a burst that is not over is scaled up so far.
+	foldEvery = 500 * time.Millisecond
+	// rateAfter is the time over which the rate of requests is measured before the first burst.
+	rateAfter = 50 * time.Millisecond
+	// tickLeast and tickMost are the time between two reads of the log, and tickLines about how many lines it is to have: memcached
+	// keeps 256 KB, some 2500 lines, and to wake up for each of them would cost more than to read them.
+	tickLeast, tickMost = time.Millisecond, 20 * time.Millisecond
+	tickLines           = 1000
+)
+
+// complete checks the options and fills in the defaults. The error is an [*option.Error].
+func (o *Options) complete() error {
+	if o.By == "" {
+		o.By = ByRequests
+	}
+	if o.Count == 0 {
+		o.Count = CountDefault
+	}
+	if o.Duration == 0 {
+		o.Duration = DurationDefault
+	}
+	if o.Sample == 0 {
+		o.Sample = SampleDefault * uint64(runtime.GOMAXPROCS(0))
+	}
+	switch {
+	case o.By != ByRequests && o.By != ByBytes && o.By != ByMisses:
+		return option.Errorf("requests, bytes and misses are known", "this library does not rank by %s", clip.Quote(o.By))
+	case o.Count < 0 || o.Count > CountMax:
+		return option.Errorf(fmt.Sprintf("1 to %d", CountMax), "%d is not a number of keys", o.Count)
+	case !(o.Duration > 0 && o.Duration <= DurationMax): // nor NaN
+		return option.Errorf("a day at most", "%g is not a duration in seconds", o.Duration)
+	case o.Parts < 0 || (o.Parts > 0) != (o.Split != ""):
+		return option.Errorf("", "the parts of a key need a number of 1 or more, and a delimiter")
+	}
+	return nil
+}
+
+// Served are counters of memcached.
+type Served struct {
+	Requests uint64 // each has looked up one key
+	Dropped  uint64 // lines of the log for which there was no room
+}
+
+// A Log is memcached's log of requests.
+type Log interface {
+	// Served asks for the counters.
+	Served() (Served, error)
+	// RateMax is how many requests in a second memcached may serve when a watch begins; 0: any number.
+	RateMax() uint64
+	// Stores reports whether the log has stores, too.
+	Stores() bool
+	// Watch begins to read the log. memcached logs until the watch has ended.
+	Watch() (Watch, error)
+}
+
+// A Watch reads the log.
+type Watch interface {
+	// Read returns the complete lines that are there, without waiting. They are valid until the next call. The error is io.EOF when a
+	// watch that was to end has ended.
+	Read() ([]byte, error)
+	// End asks memcached to end the watch. It is to be read until then, and then closed.
+	End() error
+	Close()
+}
+
+// Hooks are functions that Find calls.
+type Hooks struct {
+	// Pause waits for a time. Its error, if the client has gone meanwhile, ends the search.
+	Pause func(time.Duration) error
+	// Progress, if not nil, is called now and then with the result so far, without keys.
+	Progress func(*Result)
+}
+
+// search is a search at work.
+type search struct {
+	options Options
+	hooks   Hooks
+	log     Log
+	began   time.Time
+	until   time.Time
+	tick    time.Duration // until the next read of the log
+
+	result
+	sketch  *sketch
+	pending pending
+}
+
+// Find reads the log for a time and returns what was found, also with an error. An [*option.Error] is found before it begins.
+func Find(log Log, o Options, hooks Hooks) (*Result, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	s := &search{options: o, hooks: hooks, log: log, tick: tickLeast, sketch: newSketch(counters, o.By), pending: newPending(log.Stores())}
+	s.began = time.Now()
+	s.ended = s.began
+	err := s.begin()
+	if err != nil {
+		return s.report(), err
+	}
+	for err == nil && time.Now().Before(s.until) {
+		if err = s.keepsUp(); err == nil {
+			err = s.burst()
+		}
+	}
+	if folded := s.fold(true); err == nil {
+		err = folded
+	}
+	return s.report(), err
+}
+
+// begin measures the rate of requests before the first burst.
+func (s *search) begin() error {
+	before, err := s.log.Served()
+	if err != nil {
+		return err
+	}
+	asked := time.Now()
+	if err := s.hooks.Pause(rateAfter); err != nil {
+		return err
+	}
+	if s.first, err = s.log.Served(); err != nil {
+		return err
+	}
+	s.began = time.Now()
+	s.until = s.began.Add(time.Duration(s.options.Duration * float64(time.Second)))
+	s.last, s.ended = s.first, s.began
+	s.rate = rateOf(before, s.first, s.began.Sub(asked))
+	return nil
+}
+
+// rateOf is how many requests were served in a second.
+func rateOf(before, after Served, took time.Duration) float64 {
+	if took <= 0 {
+		return 0
+	}
+	return float64(after.Requests-min(before.Requests, after.Requests)) / took.Seconds()
+}
+
+// A TooBusy says that memcached serves more requests in a second than its log can keep up with.
+type TooBusy struct{ Rate, Most float64 }
+
+func (b *TooBusy) Error() string {
+	return fmt.Sprintf("memcached serves %.0f requests/s, more than %.0f: its log could not keep up with them", b.Rate, b.Most)
+}
+
+// keepsUp returns an error if memcached has served too many requests for its log between the last two times that it was asked.
+func (s *search) keepsUp() error {
+	if most := float64(s.log.RateMax()); most > 0 && s.rate > most {
+		return &TooBusy{s.rate, most}
+	}
+	return nil
+}
+
+var errUnsized = option.Errorf("rank by requests or misses", "memcached's log states the sizes of values from 1.6.11 on")
+
+// burst reads some lines of the log, and waits until the next ones are due.
+func (s *search) burst() error {
+	w, err := s.log.Watch()
+	if err != nil {
+		return err
+	}
+	quota := min(max(s.options.Sample/burstsPerSecond, burstLeast), burstMost)
+	paced, folded := s.now(), s.now()
+	ended := false
+	for {
+		lines, err := w.Read()
+		if err == io.EOF {
+			w.Close()
+			break
+		}
+		if err != nil {
+			w.Close()
+			return err
+		}
+		s.adapt(s.count(lines))
+		// While fewer lines come than are to be read, a burst does not end.
+		if !ended && s.made()-paced.lines >= quota && s.early(paced) > 0 {
+			if err := w.End(); err != nil {
+				w.Close()
+				return err
+			}
+			ended = true
+		}
+		if s.made()-folded.lines >= burstMost || time.Since(folded.at) >= foldEvery {
+			if err := s.fold(false); err != nil {
+				s.leave(w, ended)
+				return err
+			}
+			if folded = s.now(); !ended {
+				paced = folded
+			}
+		}
+		if err := s.hooks.Pause(s.tick); err != nil || time.Now().After(s.until) {
+			s.leave(w, ended)
+			return err
+		}
+	}
+	if err := s.fold(false); err != nil {
+		return err
+	}
+	// The pauses differ, so that they do not keep step with a client.
+	return s.pause(time.Duration(2 * rand.Float64() * float64(s.early(paced))))
+}
+
+// adapt makes the ticks longer or shorter after one with n lines.
+func (s *search) adapt(n uint64) {
+	if n > 3*tickLines/2 {
+		s.tick = max(s.tick/2, tickLeast)
+	} else if n < tickLines/2 {
+		s.tick = min(2*s.tick, tickMost)
+	}
+}
+
+// moment is a time, and how many lines memcached had made until then.
+type moment struct {
+	at    time.Time
+	lines uint64
+}
+
+func (s *search) now() moment { return moment{time.Now(), s.made()} }
+
+// made is how many lines memcached has made: those that it could not send have cost it as much.
+func (s *search) made() uint64 { return s.lines + s.skipped }
+
+// early is how much more time the lines that were made since a moment are to take; below 0: they have taken more.
+func (s *search) early(since moment) time.Duration {
+	due := time.Duration(float64(s.made()-since.lines) / float64(s.options.Sample) * float64(time.Second))
+	return due - time.Since(since.at)
+}
+
+// pause waits, and shows the progress meanwhile.
+func (s *search) pause(d time.Duration) error {
+	until := time.Now().Add(min(d, time.Until(s.until)))
+	for {
+		rest := time.Until(until)
+		if rest <= 0 {
+			return nil
+		}
+		if err := s.hooks.Pause(min(rest, foldEvery)); err != nil {
+			return err
+		}
+		s.progress()
+	}
+}
+
+// leave ends a watch without waiting for its end.
+func (s *search) leave(w Watch, ended bool) {
+	if !ended {
+		_ = w.End()
+	}
+	go drain(w)
+}
+
+// drain reads a watch until its end.
+func drain(w Watch) {
+	defer func() { _ = recover() }() // a fault here must not end memcached
+	defer w.Close()
+	for {
+		if _, err := w.Read(); err != nil {
+			return
+		}
+		time.Sleep(tickLeast)
+	}
+}
+
+// count counts lines of the log, and returns how many there were.
+func (s *search) count(lines []byte) uint64 {
+	before := s.lines
+	for len(lines) > 0 {
+		end := bytes.IndexByte(lines, '\n')
+		l := parse(lines[:end])
+		lines = lines[end+1:]
+		if l.kind == skipped {
+			s.skipped += l.count
+			continue
+		}
+		s.lines++
+		s.pending.add(&l)
+	}
+	return s.lines - before
+}
+
+// fold adds the pending requests to the sums, scaled up to what memcached has served since the last time, if there are enough, or at
+// the end.
+func (s *search) fold(end bool) error {
+	served, err := s.log.Served()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	s.rate = rateOf(s.last, served, now.Sub(s.ended))
+	s.last, s.ended = served, now
+	if n := s.pending.requests; n > 0 && (end || n >= foldAfter) {
+		s.scale(served.Requests - min(s.folded+s.first.Requests, served.Requests))
+		s.pending.clear()
+	}
+	s.progress()
+	if s.options.By == ByBytes && s.pending.unsized {
+		return errUnsized
+	}
+	return nil
+}
+
+// scale adds the pending requests as what they stand for: all requests that were served meanwhile.
+func (s *search) scale(served uint64) {
+	weight := max(float64(served)/float64(s.pending.requests), 1)
+	unseen := 1 - 1/weight
+	s.folded += served
+	s.scaled += weight * float64(s.pending.requests)
+	s.square += unseen * float64(served) * float64(served)
+	s.folds++
+	if s.options.Parts == 0 {
+		for key, place := range s.pending.places {
+			s.scaleOne(key, &s.pending.tallies[place], weight, float64(served))
+		}
+		return
+	}
+	groups := make(map[string]*tally)
+	for key, place := range s.pending.places {
+		prefix := walk.Prefix(decode(key), s.options.Split, s.options.Parts)
+		g := groups[string(prefix)]
+		if g == nil {
+			g = &tally{}
+			groups[string(prefix)] = g
+		}
+		g.add(&s.pending.tallies[place])
+	}
+	for prefix, g := range groups {
+		s.scaleOne(prefix, g, weight, float64(served))
+	}
+}
+
+// scaleOne adds the requests of a key or a prefix, each of which stands for weight requests.
+func (s *search) scaleOne(name string, t *tally, weight, served float64) {
+	more := sums{requests: weight * float64(t.requests), bytes: weight * float64(t.bytes), misses: weight * float64(t.misses)}
+	unseen, amount := 1-1/weight, more.of(s.options.By)
+	more.square = unseen * amount * amount
+	more.cross = unseen * amount * served
+	if t.requests > 0 {
+		more.poisson = unseen * amount * amount / float64(t.requests)
+	}
+	if s.options.By == ByMisses {
+		more.poisson = unseen * weight * amount
+	}
+	s.sketch.add(name, &more)
+}
+
+// decode decodes a key of the log.
+func decode(encoded string) []byte {
+	key, err := walk.Decode([]byte(encoded))
+	if err != nil {
+		return []byte(encoded)
+	}
+	return key
+}
+
+func (s *search) progress() {
+	if s.hooks.Progress != nil {
+		r := s.summary()
+		s.hooks.Progress(&r)
+	}
+}
