@@ -232,6 +232,7 @@ func judge(a answer[door.Reply], op string, lost error) (door.Reply, error) {
 	has := map[string]bool{
 		door.OpLoad: a.value.Load != nil, door.OpDump: a.value.Dump != nil,
 		door.OpDelete: a.value.Changed != nil, door.OpTouch: a.value.Changed != nil,
+		door.OpHot: a.value.Hot != nil,
 	}
 	if !has[op] {
 		return door.Reply{}, fmt.Errorf("memcached answered a %s with %q", op, a.value.Type)

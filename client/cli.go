@@ -23,6 +23,7 @@ type commandLine struct {
 	Restore restoreCommand `cmd:"" help:"Store the items of dumps, from files or standard input."`
 	Keys    keysCommand    `cmd:"" help:"Show what the cache is full of: items and bytes by prefixes of the keys."`
 	Top     topCommand     `cmd:"" help:"List the largest items, or those that live longest, or that have not been used for longest."`
+	Hot     hotCommand     `cmd:"" help:"List the keys that have the most requests, bytes or misses right now."`
 	TTL     ttlCommand     `cmd:"" name:"ttl" help:"Show when the items of the cache expire, as bars."`
 	Report  reportCommand  `cmd:"" help:"Write a page with pictures of the cache: memory by prefixes, times to live, slab classes, idle times, the largest items."`
 	Diff    diffCommand    `cmd:"" help:"Compare a dump with the cache: a line for each key that is only in the dump (-), only in the cache (+), or has another value, flags or time to live (~)."`

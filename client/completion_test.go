@@ -30,7 +30,7 @@ func TestChoices(t *testing.T) {
 		words string // the last one is completed
 		want  string // the choices that begin with it
 	}{
-		{"", "load fill dump restore keys top ttl report diff get set delete touch status wait check completion man :files"},
+		{"", "load fill dump restore keys top hot ttl report diff get set delete touch status wait check completion man :files"},
 		{"c", "check completion :files"},
 		{"status ", ""},
 		{"load ", ":files"},
@@ -47,7 +47,7 @@ func TestChoices(t *testing.T) {
 		{"status --", "--help --door --json --version --watch --timeout"},
 		{"load a --mo", "--mode"},
 		{"--door ", ":files"},
-		{"--door status ", "load fill dump restore keys top ttl report diff get set delete touch status wait check completion man :files"},
+		{"--door status ", "load fill dump restore keys top hot ttl report diff get set delete touch status wait check completion man :files"},
 		{"load --door=", ":files"},
 		{"load --mode ", "set add replace"},
 		{"load --mode=", "--mode=set --mode=add --mode=replace"},
@@ -70,6 +70,8 @@ func TestChoices(t *testing.T) {
 		{"keys ", ""},
 		{"top -", "--help --door --json --version --by --limit --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
 		{"top --by=", "--by=size --by=ttl --by=idle"},
+		{"hot -", "--help --door --json --version --by --limit --duration --sample --prefixes --delimiter --depth --progress"},
+		{"hot --by ", "requests bytes misses"},
 		{"ttl -", "--help --door --json --version --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
 		{"report -", "--help --door --json --version --delimiter --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
 		{"report ", ":files"},

@@ -42,6 +42,10 @@ var examples = map[string][]example{
 		{"The hundred largest items", "PROGRAM top --limit 100"},
 		{"The items that have not been used for longest", "PROGRAM top --by idle"},
 	},
+	"hot": {
+		{"The keys that are missed most, of a minute", "PROGRAM hot --by misses --duration 1m"},
+		{"By the first two parts of keys such as user:12:name", "PROGRAM hot --prefixes --depth 2"},
+	},
 	"ttl": {
 		{"When the sessions expire", "PROGRAM ttl --prefix session:"},
 	},

@@ -83,6 +83,9 @@ var (
 	// errChangeCanceled ends a delete or touch that memcached canceled.
 	errChangeCanceled = errors.New("memcached ended it before its end")
 
+	// errHotCanceled ends a look at the requests that memcached canceled.
+	errHotCanceled = errors.New("memcached ended the look at its requests before its end")
+
 	// errDiffer ends a comparison that found differences, which have been listed.
 	errDiffer = errors.New("there are differences")
 
@@ -106,6 +109,7 @@ var (
 	errLostLoad   = errors.New("memcached went away; what was stored before is in an unknown state")
 	errLostDump   = errors.New("memcached went away during the dump")
 	errLostChange = errors.New("memcached went away; what was changed before is in an unknown state")
+	errLostHot    = errors.New("memcached went away while its requests were looked at")
 	errLostStatus = errors.New("memcached went away before it answered")
 	errSilent     = errors.New("there is a door, but memcached does not answer")
 	errUnfinished = errors.New("memcached has not done all of it")
@@ -180,6 +184,7 @@ var explanations = []struct {
 	{err: errMissing, status: exitPartly, silent: true},
 	{err: errNotStored, status: exitPartly},
 	{err: errLostDump, status: exitFailure, hint: "see what memcached says on its standard error"},
+	{err: errLostHot, status: exitFailure, hint: "see what memcached says on its standard error"},
 	{err: errProtocolOnly, status: exitPartly, silent: true},
 	{err: errInterrupted, status: exitInterrupted, silent: true},
 	{err: errNoOutcome, status: exitInterrupted},

@@ -11,6 +11,7 @@ import (
 
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/dump"
+	"memcached-backdoor/preload/walk"
 )
 
 type keysCommand struct {
@@ -84,18 +85,9 @@ func (c *keysCommand) Run(line *commandLine) error {
 	return nil
 }
 
-// prefixOf is the beginning of a key up to the delimiter at a depth, or the last one before, with it:
-// so it differs from a key, and --prefix takes it. It is empty if the key has no delimiter.
+// prefixOf is the prefix of a key. It differs from a key, and --prefix takes it.
 func prefixOf(key []byte, between delimiter, depth partCount) []byte {
-	end := 0
-	for range depth {
-		at := bytes.Index(key[end:], []byte(between))
-		if at < 0 {
-			break
-		}
-		end += at + len(between)
-	}
-	return key[:end]
+	return walk.Prefix(key, string(between), int(depth))
 }
 
 // hint prints what the table does not show.

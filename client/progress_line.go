@@ -50,10 +50,15 @@ func (p *progressLine) show(s *source, counts *door.Load) {
 	for len(p.recent) > 2 && counts.Seconds-p.recent[1].Seconds >= speedOver {
 		p.recent = p.recent[1:]
 	}
+	p.draw(p.fields())
+}
+
+// draw draws the line, unless it was drawn a moment ago.
+func (p *progressLine) draw(fields []string) {
 	if time.Since(p.last) < redrawEvery || !inForeground(p.terminal) {
 		return
 	}
-	line := fit(p.fields(), width(p.terminal)-1) // some terminals wrap when the last column is filled
+	line := fit(fields, width(p.terminal)-1) // some terminals wrap when the last column is filled
 	fmt.Fprint(p.terminal, erase+line)
 	p.drawn, p.last = true, time.Now()
 }

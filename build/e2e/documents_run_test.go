@@ -71,6 +71,8 @@ var varying = []struct {
 	pattern *regexp.Regexp
 	same    string
 }{
+	{regexp.MustCompile(`(?m)^ *[0-9.]+ +(?:[0-9]+%|-) .*  (\S+)$`), "FIGURES $1"}, // of hot
+	{regexp.MustCompile(`[0-9]+ requests in .* seen`), "N requests"},
 	{regexp.MustCompile(`[0-9.]+ (s|rows/s|items/s)\b`), "N $1"},
 	{regexp.MustCompile(`\b([0-9]+[dhms]){1,2}\b`), "TIME"},
 	{regexp.MustCompile(`\b(0x[0-9a-f]+|[0-9a-f]{40})\b`), "HEX"},

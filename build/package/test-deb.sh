@@ -96,13 +96,17 @@ is "files" "\
 /usr/share/doc/memcached-backdoor/README.md
 /usr/share/doc/memcached-backdoor/build/README.md
 /usr/share/doc/memcached-backdoor/changelog.gz
+/usr/share/doc/memcached-backdoor/client/CACHE.md
 /usr/share/doc/memcached-backdoor/client/DUMPING.md
 /usr/share/doc/memcached-backdoor/client/FLAGS.md
 /usr/share/doc/memcached-backdoor/client/FORMATS.md
+/usr/share/doc/memcached-backdoor/client/GET.md
+/usr/share/doc/memcached-backdoor/client/HOT.md
 /usr/share/doc/memcached-backdoor/client/INSPECTING.md
 /usr/share/doc/memcached-backdoor/client/LOADING.md
 /usr/share/doc/memcached-backdoor/client/MOCKS.md
 /usr/share/doc/memcached-backdoor/client/PICTURES.md
+/usr/share/doc/memcached-backdoor/client/STATUS.md
 /usr/share/doc/memcached-backdoor/client/backdoortest/README.md
 /usr/share/doc/memcached-backdoor/copyright
 /usr/share/doc/memcached-backdoor/preload/README.md

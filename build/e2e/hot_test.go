@@ -1,0 +1,347 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"memcached-backdoor/preload/door"
+)
+
+// hotDocument is what hot --json says.
+type hotDocument struct {
+	By   string
+	Keys []hotKey `json:"keys"`
+	door.HotKeys
+	Interrupted bool
+}
+
+type hotKey struct {
+	Key                            string // "" if it is not UTF-8
+	Requests, Bytes, Misses, Error float64
+}
+
+// hot is what hot finds.
+func (s *server) hot(args ...string) (d hotDocument) {
+	s.t.Helper()
+	s.printed(&d, 0, append([]string{"hot"}, args...)...)
+	return d
+}
+
+// asking sends commands again and again until stop is called, and reads as many lines of answers each time. It pauses in between.
+func (s *server) asking(commands string, answers int, pause time.Duration) (stop func()) {
+	s.t.Helper()
+	conn, err := net.Dial(s.network(), s.socket)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var stopped atomic.Bool
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer conn.Close()
+		in := bufio.NewReader(conn)
+		for !stopped.Load() {
+			if _, err := conn.Write([]byte(commands)); err != nil {
+				s.t.Error(err)
+				return
+			}
+			for range answers {
+				if _, err := in.ReadSlice('\n'); err != nil {
+					s.t.Error(err)
+					return
+				}
+			}
+			time.Sleep(pause)
+		}
+	})
+	return func() { stopped.Store(true); running.Wait() }
+}
+
+// Each request counts once, whatever it is.
+func TestHot(t *testing.T) {
+	eachShape(t, func(t *testing.T, shape shape) {
+		s := start(t, shape.program)
+		s.said("set user:1 0 0 1000\r\n" + strings.Repeat("v", 1000) + "\r\nset n 0 0 1\r\n1\r\n")
+		descriptors := s.descriptors()
+		stop := s.asking(strings.Repeat("get user:1\r\n", 50)+ // 3 lines each
+			strings.Repeat("mg user:2\r\n", 20)+ // misses
+			strings.Repeat("set user:3 0 0 10\r\n0123456789\r\n", 10)+
+			"incr n 1\r\ndecr n 1\r\ntouch n 0\r\ngat 0 n\r\nmd gone\r\nms AP8K 1 b\r\nv\r\n",
+			150+20+10+1+1+1+3+1+1, 5*time.Millisecond)
+		d := s.hot("--duration", "1s")
+		if d.Seen == 0 || d.Seen > d.Requests*11/10 || len(d.Keys) == 0 {
+			t.Fatalf("%+v", d)
+		}
+		rounds := d.Keys[0].Requests / 50
+		for _, want := range []hotKey{
+			{Key: "user:1", Requests: 50, Bytes: 50_000}, {Key: "user:2", Requests: 20, Misses: 20}, {Key: "user:3", Requests: 10, Bytes: 100},
+			{Key: "n", Requests: 4, Bytes: 4}, {Requests: 1, Bytes: 1}, {Key: "gone", Requests: 1, Misses: 1},
+		} {
+			i := slices.IndexFunc(d.Keys, func(k hotKey) bool { return k.Key == want.Key })
+			if i < 0 {
+				t.Errorf("%q is not found", want.Key)
+				continue
+			}
+			// A round may be cut at the beginning and at the end, and the first value of a key is stored over none.
+			got := d.Keys[i]
+			if !near(got.Requests, want.Requests*rounds, 0.1) || !near(got.Bytes, want.Bytes*rounds, 0.1) || !near(got.Misses, want.Misses*rounds, 0.1) {
+				t.Errorf("%+v of %.1f rounds, want %+v", got, rounds, want)
+			}
+		}
+		if p := s.hot("--duration", "500ms", "--prefixes", "--by", "misses"); len(p.Keys) < 1 || p.Keys[0].Key != "user:" || !near(p.Keys[0].Misses*4, p.Keys[0].Requests, 0.1) {
+			t.Errorf("%+v", p)
+		}
+		stop()
+		wait(t, "memcached to log nothing more", func() error {
+			if n := s.stats("")["log_watchers"]; n != "0" {
+				return fmt.Errorf("%s watchers", n)
+			}
+			if n := s.descriptors(); n > descriptors {
+				return fmt.Errorf("%d descriptors, and %d before", n, descriptors)
+			}
+			return nil
+		})
+		s.lives()
+	})
+}
+
+func near(got, want, part float64) bool { return math.Abs(got-want) <= part*want }
+
+// The first 20 of a million keys, whose requests follow Zipf's law, are found, and their rates are nearly the true ones.
+func TestHotZipf(t *testing.T) {
+	s := start(t, stock(t), "-m", "512")
+	s.fill(1_000_000, "--key", "key:{n}", "--size", "100")
+	load := s.zipf(4, 200_000)
+	defer load.stop()
+	before := load.counts()
+	d := s.hot("--duration", "5s", "--sample", "100000", "--limit", "25")
+	truth := load.since(before)
+	t.Logf("%d requests in %.1f s, %d seen, %d lines dropped", d.Requests, d.Seconds, d.Seen, d.Dropped)
+	all := 0.0
+	for _, n := range truth {
+		all += n
+	}
+	ranks := make([]int, len(truth))
+	for i := range ranks {
+		ranks[i] = i
+	}
+	slices.SortFunc(ranks, func(a, b int) int { return int(truth[b] - truth[a]) })
+	for _, k := range ranks[:20] {
+		key, want := fmt.Sprintf("key:%d", k), truth[k]/all*float64(d.Requests)/d.Seconds
+		found := slices.IndexFunc(d.Keys, func(f hotKey) bool { return f.Key == key })
+		if found < 0 {
+			t.Errorf("%s, with %.0f requests/s, is not found", key, want)
+			continue
+		}
+		if got := d.Keys[found]; !near(got.Requests, want, 0.1) {
+			t.Errorf("%s: %.0f requests/s ± %.0f, and %.0f in truth", key, got.Requests, got.Error, want)
+		}
+	}
+}
+
+// zipfLoad asks for keys by Zipf's law.
+type zipfLoad struct {
+	asked [][]uint32 // by client, of each key
+	stop  func()
+}
+
+// zipf begins a load of clients that ask for rate keys in a second, of key:1 to key:1000000; 0: as many as they can.
+func (s *server) zipf(clients, rate int) *zipfLoad {
+	const keys, pipelined = 1_000_000, 100
+	l := &zipfLoad{asked: make([][]uint32, clients)}
+	var stopped atomic.Bool
+	var running sync.WaitGroup
+	for i := range clients {
+		conn, err := net.Dial(s.network(), s.socket)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		asked := make([]uint32, keys+1)
+		l.asked[i] = asked
+		running.Go(func() {
+			defer conn.Close()
+			z := rand.NewZipf(rand.New(rand.NewPCG(uint64(i), 1)), 1.01, 1, keys-1)
+			// Drawn before: to draw takes longer than to ask. Batches come in any order.
+			batches := make([][]int, 2000)
+			for b := range batches {
+				for range pipelined {
+					batches[b] = append(batches[b], int(z.Uint64())+1)
+				}
+			}
+			var out, in []byte
+			in = make([]byte, 1<<16)
+			next := time.Now()
+			for !stopped.Load() {
+				batch := batches[rand.IntN(len(batches))]
+				out = out[:0]
+				for _, k := range batch {
+					out = fmt.Appendf(out, "get key:%d\r\n", k)
+				}
+				if _, err := conn.Write(append(out, "mn\r\n"...)); err != nil {
+					s.t.Error(err)
+					return
+				}
+				for n := 0; !bytes.HasSuffix(in[:n], []byte("MN\r\n")); {
+					n = copy(in, in[max(0, n-4):n])
+					m, err := conn.Read(in[n:])
+					if err != nil {
+						s.t.Error(err)
+						return
+					}
+					n += m
+				}
+				for _, k := range batch {
+					atomic.AddUint32(&asked[k], 1)
+				}
+				if rate > 0 {
+					next = next.Add(time.Duration(float64(pipelined*clients) / float64(rate) * 1e9))
+					time.Sleep(time.Until(next))
+				}
+			}
+		})
+	}
+	l.stop = func() { stopped.Store(true); running.Wait() }
+	return l
+}
+
+// counts is how often each key was asked for so far.
+func (l *zipfLoad) counts() []float64 {
+	all := make([]float64, len(l.asked[0]))
+	for _, asked := range l.asked {
+		for k := range asked {
+			all[k] += float64(atomic.LoadUint32(&asked[k]))
+		}
+	}
+	return all
+}
+
+// since is how often each key was asked for since some counts.
+func (l *zipfLoad) since(before []float64) []float64 {
+	now := l.counts()
+	for k := range now {
+		now[k] -= before[k]
+	}
+	return now
+}
+
+// From 1.6.42 on the log of stores is read: a set is no lookup, and no miss.
+func TestHotStores(t *testing.T) {
+	t.Parallel()
+	s := start(t, built(t, "hosts/source/1.6.45/plain/memcached"))
+	stop := s.asking(strings.Repeat("set a 0 0 10\r\n0123456789\r\ndelete a\r\n", 10), 20, time.Millisecond)
+	defer stop()
+	d := s.hot("--duration", "1s", "--by", "bytes")
+	if len(d.Keys) != 1 || !d.Stores || d.Own == 0 {
+		t.Fatalf("%+v", d)
+	}
+	// The value is counted when it is stored, and when it is deleted.
+	if k := d.Keys[0]; k.Misses > k.Requests/100 || !near(k.Bytes, 10*k.Requests, 0.05) || !near(k.Requests, float64(d.Requests)/d.Seconds, 0.01) {
+		t.Errorf("%+v of %d in %.2f s", k, d.Requests, d.Seconds)
+	}
+}
+
+// A memcached that shows no log, or not to this client, says why.
+func TestHotRefused(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		program string
+		args    []string
+		want    string
+	}{
+		"watch":  {stock(t), []string{"-W"}, "memcached does not show its log of requests (-W)\nhint: start memcached without -W\n"},
+		"binary": {stock(t), []string{"-B", "binary"}, "it closes the connection"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, tt.program, tt.args...)
+			s.start()
+			wait(t, "the door", func() error {
+				_, err := call(s.door, door.Request{Op: door.OpStatus})
+				return err
+			})
+			out, errOut, status := s.client(nil, "hot", "--duration", "1s")
+			if status != 11 || out != "" || !strings.HasPrefix(errOut, "error: memcached's log of requests cannot be read: ") || !strings.Contains(errOut, tt.want) {
+				t.Errorf("status %d: %s%s", status, out, errOut)
+			}
+		})
+	}
+}
+
+// Two clients at once would cost twice as much: the second one is refused, until the first has gone.
+func TestHotOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t, stock(t))
+	first := s.begin(door.Request{Op: door.OpHot, Hot: door.Hot{Duration: 3600}})
+	wait(t, "the first client", func() error {
+		if s.stats("")["log_watchers"] != "1" {
+			return errors.New("it does not watch")
+		}
+		return nil
+	})
+	if out, errOut, status := s.client(nil, "hot"); status != 1 || out != "" || !strings.HasPrefix(errOut, "error: another client reads memcached's log of requests\n") {
+		t.Errorf("status %d: %s%s", status, out, errOut)
+	}
+	first.Close()
+	wait(t, "the first client's end", func() error {
+		if out, errOut, status := s.client(nil, "hot", "--duration", "100ms"); status != 0 {
+			return fmt.Errorf("status %d: %s%s", status, out, errOut)
+		}
+		return nil
+	})
+}
+
+// Watches end under load, with a full buffer: before 1.6.45 memcached uses a watcher that it has freed if its connection fails then.
+func TestHotUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := start(t, stock(t), "-o", "watcher_logbuf_size=4,worker_logbuf_size=64")
+	for range 3 {
+		defer s.asking(strings.Repeat("get a\r\n", 500), 500, 0)()
+	}
+	for range 3 {
+		if d := s.hot("--duration", "1s", "--sample", "1000"); d.Requests == 0 || d.Seen == 0 {
+			t.Errorf("%+v", d)
+		}
+	}
+	s.lives()
+}
+
+// BenchmarkHot is what hot leaves of memcached's throughput, by intervals of a second with and without it in turns.
+func BenchmarkHot(b *testing.B) {
+	s := start(b, stock(b), "-m", "512")
+	s.fill(1_000_000, "--key", "key:{n}", "--size", "100")
+	load := s.zipf(4, 0)
+	defer load.stop()
+	gets := func() float64 { return float64(s.stat("", "cmd_get")) }
+	interval := func() float64 {
+		began, before := time.Now(), gets()
+		time.Sleep(time.Second)
+		return (gets() - before) / time.Since(began).Seconds()
+	}
+	var with, without []float64
+	for b.Loop() {
+		without = append(without, interval())
+		call := s.begin(door.Request{Op: door.OpHot, Hot: door.Hot{Duration: 3600}})
+		time.Sleep(300 * time.Millisecond) // it begins with a burst
+		with = append(with, interval())
+		call.Close()
+		wait(b, "the end of hot", func() error {
+			if n := s.stats("")["log_watchers"]; n != "0" {
+				return fmt.Errorf("%s watchers", n)
+			}
+			return nil
+		})
+	}
+	median := func(x []float64) float64 { slices.Sort(x); return x[len(x)/2] }
+	b.ReportMetric(median(without), "requests/s")
+	b.ReportMetric(median(with)/median(without), "left")
+}
