@@ -65,6 +65,7 @@ func TestChoices(t *testing.T) {
 		{"load --flags-for dalli-", "dalli-bytes dalli-string dalli-json"},
 		{"fill -", "--help --door --json --version --count --bytes --key --size --seed --ttl --flags --ttl-jitter --mode --rate --gentle --detach --dry-run --progress"},
 		{"fill ", ""},
+		{"restore -", "--help --door --json --version --resume --expect-rows --prefix --match --regex --min-size --min-ttl --never-expires --mode --rate --gentle --detach --dry-run --progress --key-prefix --hash-long-keys --rejects --max-errors"},
 		{"keys -", "--help --door --json --version --delimiter --depth --sort --limit --bars --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
 		{"keys --sort ", "bytes keys ttl prefix"},
 		{"keys ", ""},

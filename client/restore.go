@@ -11,6 +11,7 @@ type restoreCommand struct {
 	Resume bool `group:"Input:" help:"Continue an interrupted restore of the same file with the same options; from the beginning if there was none, if the file has changed, or if the stored items are no longer in the cache."`
 	expecting
 
+	selectingDumped
 	storing
 	naming
 	rejection
@@ -28,6 +29,7 @@ func (c *restoreCommand) Run(line *commandLine) error {
 func (c *restoreCommand) request(*source) door.Request {
 	request := c.storing.request()
 	request.Rows.Format = record.Dump
+	request.Filter = c.filter()
 	c.naming.add(&request)
 	c.rejection.add(&request)
 	request.Resume = c.Resume

@@ -14,10 +14,27 @@ import (
 type selecting struct {
 	keying
 
-	MinSize      byteCount  `group:"Items:" placeholder:"SIZE" help:"Only items whose values have this size at least: a number of bytes, or one with k, M or G for thousands, millions or billions."`
-	OlderThan    timeToLive `group:"Items:" placeholder:"TIME" help:"Only items that have not been stored or read for this time: seconds, or a duration such as 10m or 30d. memcached notes one read a minute."`
+	sizing
+	OlderThan timeToLive `group:"Items:" placeholder:"TIME" help:"Only items that have not been stored or read for this time: seconds, or a duration such as 10m or 30d. memcached notes one read a minute."`
+	living
+}
+
+// sizing is the selection of items by their size.
+type sizing struct {
+	MinSize byteCount `group:"Items:" placeholder:"SIZE" help:"Only items whose values have this size at least: a number of bytes, or one with k, M or G for thousands, millions or billions."`
+}
+
+// living is the selection of items by when they expire.
+type living struct {
 	MinTTL       timeToLive `group:"Items:" name:"min-ttl" placeholder:"TIME" help:"Only items that do not expire within that time: seconds, or a duration such as 10m or 24h."`
 	NeverExpires bool       `group:"Items:" help:"Only items that never expire."`
+}
+
+// selectingDumped is the selection of items of a dump, which does not say when they were used.
+type selectingDumped struct {
+	keying
+	sizing
+	living
 }
 
 // keying is the selection of items by their keys.
@@ -29,8 +46,14 @@ type keying struct {
 
 // filter are the conditions as a request has them.
 func (s *selecting) filter() filter.Options {
+	o := (&selectingDumped{s.keying, s.sizing, s.living}).filter()
+	o.OlderThan = int64(s.OlderThan)
+	return o
+}
+
+func (s *selectingDumped) filter() filter.Options {
 	o := s.keying.filter()
-	o.MinSize, o.OlderThan, o.MinTTL, o.NeverExpires = uint64(s.MinSize), int64(s.OlderThan), int64(s.MinTTL), s.NeverExpires
+	o.MinSize, o.MinTTL, o.NeverExpires = uint64(s.MinSize), int64(s.MinTTL), s.NeverExpires
 	return o
 }
 

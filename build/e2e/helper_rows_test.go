@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"memcached-backdoor/preload/load"
 	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/unstored"
 )
 
 var exportRows = flag.Int("rows", 2000, "the tests of what databases export: how many rows are drawn for each table")
@@ -243,7 +243,7 @@ func (rows contents) outcome() (account, map[string]uint64, map[string]string) {
 			reason = record.NullValue
 		case len(value) > valueMax(key):
 			counts.rejected++
-			reason = load.TooLarge
+			reason = unstored.TooLarge
 		default:
 			counts.stored++
 			items[key] = string(value)

@@ -190,3 +190,41 @@ func TestRestoreResume(t *testing.T) {
 		}
 	})
 }
+
+// Of a dump only the items that are asked for are restored, and the others are counted; what they have replaced in the
+// cache stays.
+func TestRestoreChosen(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := start(t, h.program, "-I", "4m")
+		want := map[string]entry{
+			"a:1": {value: "1"}, "a:2": {value: "22", date: in(1000)}, "a:3": {value: "333"},
+			"b:1": {value: strings.Repeat("b", 2<<20)}, "b:2": {value: "2"}, "c": {value: strings.Repeat("c", 2<<20)},
+		}
+		s.store(want)
+		path, _ := s.dump()
+		to := start(t, h.other(t))
+		to.store(map[string]entry{"b:2": {value: "another"}})
+		unwanted := func(l *door.Load) uint64 { return l.Reasons["not among the items that were asked for"] }
+		l, stderr, status := to.restored("--prefix", "a:", path)
+		if status != 0 || l.Rows != 6 || l.Stored != 3 || unwanted(l) != 3 {
+			t.Errorf("status %d, %s%+v", status, stderr, l)
+		}
+		to.holds(map[string]string{"a:1": "1", "a:2": "22", "a:3": "333", "b:2": "another"})
+		l, stderr, status = to.restored("--regex", "^[bc]", "--min-size", "100", path) // they are too large for it
+		if status != 3 || l.Rows != 6 || l.Rejected != 2 || unwanted(l) != 4 {
+			t.Errorf("status %d, %s%+v", status, stderr, l)
+		}
+		l, stderr, status = to.restored("--match", "a*", "--never-expires", "--min-size", "2", path)
+		if status != 0 || l.Stored != 1 || unwanted(l) != 5 {
+			t.Errorf("status %d, %s%+v", status, stderr, l)
+		}
+		if _, stderr, status := to.client(nil, "restore", "--older-than", "5", path); status != 80 || !strings.Contains(stderr, "--older-than") {
+			t.Errorf("status %d, %s", status, stderr)
+		}
+		reply, err := call(to.door, door.Request{Op: door.OpLoad, Rows: door.Rows{Format: "dump"}, Filter: door.Filter{OlderThan: 5}}, fileOf(t, nil))
+		if err != nil || reply.Error == nil || reply.Error.Message != "the op load does not take the option older_than" {
+			t.Errorf("%+v, %v", reply, err)
+		}
+		to.lives()
+	})
+}

@@ -64,7 +64,7 @@ type Request struct {
 	Rows   `op:"load"`
 	Limits `op:"load delete touch"`
 	Items  `op:"dump"`
-	Filter `op:"dump delete touch"`
+	Filter `op:"load dump delete touch"`
 	Change `op:"delete touch"`
 	Hot    `op:"hot"`
 
@@ -142,7 +142,7 @@ type Load struct {
 	// Rejected rows could not be stored: malformed, too large, no memory.
 	Rejected uint64 `json:"rejected"`
 
-	// Skipped rows were left out for an option, the mode or that for NULL, or had
+	// Skipped rows were left out for an option, a condition, the mode or that for NULL, or had
 	// expired already.
 	Skipped uint64 `json:"skipped"`
 

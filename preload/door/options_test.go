@@ -15,6 +15,7 @@ var wire = map[string]map[string]string{
 		"delimiter": `";"`, "quote": `"'"`, "escape": `"none"`, "decode": `"hex"`, "allow_extra": "true", "key_prefix": `"p"`, "hash_long_keys": `"sha256"`,
 		"ttl_column": `"t"`, "expires_column": `"e"`, "flags_column": `"f"`, "json_columns": `"j"`, "rejects": "true", "max_errors": `"5%"`, "resume": "true",
 		"dry_run": "true", "detach": "true", "rate": "9", "gentle": "true", "progress": "true",
+		"prefix": `"p"`, "match": `"m"`, "regex": `"r"`, "min_size": "1", "min_ttl": "5", "never_expires": "true",
 	},
 	OpDump: {
 		"to": `"csv"`, "prefix": `"p"`, "match": `"m"`, "regex": `"r"`, "min_size": "1", "older_than": "1", "min_ttl": "5", "never_expires": "true", "keys_only": "true", "keys": "true", "progress": "true",

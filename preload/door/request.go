@@ -142,6 +142,9 @@ func (r *Request) checkLoad() error {
 	if _, err := limits.ParseMaxErrors(r.MaxErrors); err != nil {
 		return fail(CodeRequest, "a number of rows, or a part of them, such as 5%", "%v", err)
 	}
+	if r.OlderThan != 0 {
+		return fail(CodeRequest, "a row does not say when it was used", "the op load does not take the option older_than")
+	}
 	if r.Resume && r.DryRun {
 		return fail(CodeRequest, "", "a dry run stores nothing that could be resumed")
 	}

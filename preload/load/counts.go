@@ -7,20 +7,13 @@ import (
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/record"
-)
-
-// Why the store does not store a good row.
-const (
-	TooLarge record.Reason = "value too large for memcached's item size limit (-I)"
-	NoMemory record.Reason = "out of memory in memcached"
-	Exists   record.Reason = "key exists"
-	Missing  record.Reason = "key does not exist"
+	"memcached-backdoor/preload/unstored"
 )
 
 // rejectReasons and skipReasons are the reasons for the outcomes of rows that are not stored.
 var (
-	rejectReasons = map[batch.Outcome]record.Reason{batch.TooLarge: TooLarge, batch.NoMemory: NoMemory}
-	skipReasons   = map[batch.Outcome]record.Reason{batch.Exists: Exists, batch.Missing: Missing, batch.Expired: record.Expired}
+	rejectReasons = map[batch.Outcome]record.Reason{batch.TooLarge: unstored.TooLarge, batch.NoMemory: unstored.NoMemory}
+	skipReasons   = map[batch.Outcome]record.Reason{batch.Exists: unstored.Exists, batch.Missing: unstored.Missing, batch.Expired: record.Expired}
 )
 
 // A Reject is a row that could not be stored.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memcached-backdoor/preload/batch"
+	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/record"
 )
@@ -49,6 +50,8 @@ type Source interface {
 type Options struct {
 	// Record is how rows are read. What the cache can store is the load's to set.
 	Record record.Options
+	// Wanted decides which rows are stored, by the keys that they have themselves; nil: all.
+	Wanted *filter.Filter
 	// Limits are how fast the load goes, and how many rows it may reject.
 	Limits limits.Options
 	// Detach finishes the load also when the client has gone.
@@ -89,14 +92,15 @@ type loader struct {
 	filled  int        // bytes of current.Data() that are read
 	parsed  int        // of these, bytes of rows that are parsed
 
-	row      record.Row // the last one
-	rows     uint64     // parsed so far
-	rejected uint64     // of them, those that are known to be
-	position Position   // behind what was parsed
-	line     int64      // where the position's line begins, or the load, if that is in the line
-	cutAt    Position   // of the row that was cut
-	skipping bool       // the rest of that row
-	leading  bool       // what is parsed is what the input begins with, to go on at Options.From
+	row       record.Row // the last one
+	rows      uint64     // parsed so far
+	rejected  uint64     // of them, those that are known to be
+	position  Position   // behind what was parsed
+	line      int64      // where the position's line begins, or the load, if that is in the line
+	cutAt     Position   // of the row that was cut
+	skipping  bool       // the rest of that row
+	unwritten bool       // that row is not rejected
+	leading   bool       // what is parsed is what the input begins with, to go on at Options.From
 
 	eof     bool
 	limited bool // more rows are rejected than the limits allow

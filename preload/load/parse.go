@@ -5,6 +5,7 @@ import (
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/unstored"
 )
 
 // commands has the batch's command for each of the record's.
@@ -36,6 +37,7 @@ func (l *loader) parse() error {
 		if l.leading && !l.parser.Leading() {
 			return l.seekBehindLead()
 		}
+		kind = l.choose(kind, data)
 		o := origin{line: l.position.Lines + 1, offset: l.position.Offset, from: uint32(l.parsed), to: uint32(l.parsed + l.row.Size)}
 		l.fromLine()
 		if l.row.Left == 0 {
@@ -123,12 +125,15 @@ func (l *loader) cut(data []byte) error {
 		l.filled, l.parsed, l.skipping = 0, 0, true
 		return nil
 	}
+	l.row.Value.Len = 0 // it has an end that is not read
+	kind = l.choose(kind, data)
 	l.fromLine()
 	if (kind == record.Item || l.row.Known) && l.row.Key.Made == nil {
 		l.row.Key.Made = bytes.Clone(l.row.Key.Of(data)) // data will be overwritten
 	}
 	o := origin{line: l.position.Lines + 1, offset: l.position.Offset}
-	if l.rejects != nil {
+	l.unwritten = kind == record.Skip
+	if l.rejects != nil && !l.unwritten {
 		// The rows before it come first.
 		for len(l.inFlight) > 0 {
 			if err := l.wait(); err != nil {
@@ -137,7 +142,7 @@ func (l *loader) cut(data []byte) error {
 		}
 		r := reject{origin: o, reason: l.row.Reason, detail: l.row.Detail, column: l.row.Column, key: l.row.Key.Of(data)}
 		if kind == record.Item {
-			r.reason = TooLarge
+			r.reason = unstored.TooLarge
 		}
 		if err := l.rejects.write(r, data); err != nil {
 			return err
@@ -156,7 +161,7 @@ func (l *loader) skipRest(data []byte) error {
 	l.position.advance(data[:n])
 	l.beginLine(data[:n])
 	var err error
-	if !l.leading {
+	if !l.leading && !l.unwritten {
 		err = l.rejects.more(data[:n], done)
 	}
 	l.skipping = !done

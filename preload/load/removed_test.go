@@ -7,6 +7,7 @@ import (
 
 	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/unstored"
 )
 
 // A reject whose key is known takes out the key's old value, in the order of the rows, and is counted and written once,
@@ -27,7 +28,7 @@ func TestRejectsRemove(t *testing.T) {
 			name: "among others", options: columns, input: "a\t1\t1\nb\t2\tx\nc d\t3\t1\nb\t4\t1\ne\t5\tx\nno\t6\t1\n", stored: "a=1,-b,b=1,-e,",
 			rejects: "b\t2\tx\nc d\t3\t1\ne\t5\tx\nno\t6\t1\n",
 			reason: "2\t5\t" + string(record.BadFlags) + ": \"x\" in column 3\t\"b\"\n3\t2\t" + string(record.KeyByte) + "\t\"c d\"\n5\t5\t" +
-				string(record.BadFlags) + ": \"x\" in column 3\t\"e\"\n6\t0\t" + string(NoMemory) + "\t\"no\"\n",
+				string(record.BadFlags) + ": \"x\" in column 3\t\"e\"\n6\t0\t" + string(unstored.NoMemory) + "\t\"no\"\n",
 		},
 		{
 			name: "with rows that have expired", options: commands, input: "set a 0 -1 1\r\n1\r\nset b 0 x 1\r\n2\r\nset c 0 -1 1\r\n3\r\n",

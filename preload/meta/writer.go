@@ -154,6 +154,12 @@ func (w *Writer) Set(key, value []byte, s Set) {
 	w.flushIfFull()
 }
 
+// Flush sends what is collected. It returns the first error.
+func (w *Writer) Flush() error {
+	w.flush()
+	return w.err
+}
+
 // End sends the rest, and a no-op (mn) behind it. It returns the first error.
 func (w *Writer) End() error {
 	w.buffer = append(w.buffer, "mn\r\n"...)

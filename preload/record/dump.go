@@ -72,9 +72,15 @@ func (d *dumped) parse(content []byte, row *Row) Kind {
 	return kind
 }
 
-// cut rejects a row whose checksum cannot be checked. Nothing of it is believed, not even its key.
-func (d *dumped) cut(_ []byte, row *Row) Kind {
+// cut rejects a row whose checksum cannot be checked. What its command says, such as its key, is in the row, but it is
+// not Known.
+func (d *dumped) cut(beginning []byte, row *Row) Kind {
 	d.complete = false
+	if d.hasLine {
+		head := parseCommand(beginning[:d.content])
+		d.begin(&head, row)
+	}
+	row.Known = false
 	return row.tooLong()
 }
 

@@ -55,7 +55,7 @@ func (k *keys) replace(row *Row, key []byte) (Reason, int) {
 	default:
 		k.stored = append(append(k.stored[:0], k.prefix...), key[:min(len(key), meta.KeyMax)]...)
 	}
-	row.Key = made(k.stored)
+	row.Key, row.own = made(k.stored), key
 	return reason, at
 }
 

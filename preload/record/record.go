@@ -110,7 +110,8 @@ type Row struct {
 	Lines int
 
 	Key, Value Bytes
-	hashed     bool // Key is a hash of the row's own key
+	hashed     bool   // Key is a hash of the row's own key
+	own        []byte // the row's own key, if Key is another; valid as Made is
 	// Binary says that the key may be a binary one: it was in base64. Any other is a text key (package meta: IsText).
 	Binary bool
 	// Oversize says that the value is longer than Options.ValueMax; Value is not valid then.
@@ -137,6 +138,14 @@ type Row struct {
 	Detail string // of the Reason in this row, such as a name or a number; "": there is none
 	Column int    // the byte of the row, from 1, at which Reason was found; 0: not known
 	Err    error  // with Failed
+}
+
+// Own is the key that the row has itself, without what the options make of it.
+func (r *Row) Own(data []byte) []byte {
+	if r.own != nil {
+		return r.own
+	}
+	return r.Key.Of(data)
 }
 
 // reject rejects the row; at is the offset in it at which the reason was found.

@@ -7,6 +7,7 @@ import (
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/engine"
+	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/load"
 	"memcached-backdoor/preload/slabs"
 	"memcached-backdoor/preload/startup"
@@ -34,14 +35,19 @@ func optionsOf(call *door.Call, request door.Request) load.Options {
 func (s *Server) load(call *door.Call, request door.Request, target engine.Target) error {
 	var store batch.Store = target
 	options := optionsOf(call, request)
+	var err error
+	if options.Wanted, err = filter.New(request.Filter); err != nil {
+		return call.Fail(asError(err))
+	}
 	file, isFile := call.Input.FileID() // as it was when it was received: one that changes meanwhile is another one
+	chosen := rowOptions{request.Rows, request.Filter}
 	var resumed interruptedLoad
 	restarted := ""
 	if request.Resume {
 		if !isFile {
 			return call.Fail(&door.Error{Code: door.CodeRequest, Message: "only a load of a file can be resumed: the rows of a pipe are gone"})
 		}
-		resumed, restarted = s.interrupted.resume(file, options.Record, store)
+		resumed, restarted = s.interrupted.resume(file, chosen, store)
 		options.From = resumed.position
 	}
 	if request.DryRun {
@@ -65,7 +71,7 @@ func (s *Server) load(call *door.Call, request door.Request, target engine.Targe
 		outcome.Memory = memoryOf(s.engine.Memory(target, options.Sample))
 	} else {
 		if isFile {
-			s.interrupted.update(file, resumed, options, &counts, err)
+			s.interrupted.update(file, resumed, chosen, options, &counts, err)
 		}
 		if err == nil && !counts.Canceled {
 			outcome.Gone = goneOf(s.engine.Gone(store, options.Sample, counts.Stored))

@@ -7,6 +7,7 @@ import (
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/load"
 	"memcached-backdoor/preload/record"
 )
@@ -21,15 +22,21 @@ type interruptedLoads struct {
 	loads []interruptedLoad // the oldest first
 }
 
+// rowOptions decide what a load stores of a file.
+type rowOptions struct {
+	rows   record.Options
+	wanted filter.Options
+}
+
 type interruptedLoad struct {
 	file      door.FileID
-	options   record.Options
+	options   rowOptions
 	position  load.Position // where it is to be resumed
 	witnesses load.Witnesses
 }
 
 // remove removes and returns the load of a file with options; or returns the reason for which there is none.
-func (i *interruptedLoads) remove(file door.FileID, options record.Options) (l interruptedLoad, reason string) {
+func (i *interruptedLoads) remove(file door.FileID, options rowOptions) (l interruptedLoad, reason string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for at, l := range i.loads {
@@ -59,7 +66,7 @@ func (i *interruptedLoads) add(l interruptedLoad) {
 // resume returns the load of a file that is to be resumed; or the reason for which the file is to be loaded from its
 // beginning. What the load has stored must still be in the cache: if rows were flushed, evicted or deleted meanwhile,
 // they would be missing in the end, and no count would show it.
-func (i *interruptedLoads) resume(file door.FileID, options record.Options, store batch.Store) (l interruptedLoad, reason string) {
+func (i *interruptedLoads) resume(file door.FileID, options rowOptions, store batch.Store) (l interruptedLoad, reason string) {
 	if l, reason = i.remove(file, options); reason != "" {
 		return interruptedLoad{}, reason
 	}
@@ -75,11 +82,11 @@ func (i *interruptedLoads) resume(file door.FileID, options record.Options, stor
 
 // update remembers a load of a file if it was interrupted, and else forgets it; resumed is the load that it has
 // resumed.
-func (i *interruptedLoads) update(file door.FileID, resumed interruptedLoad, options load.Options, counts *load.Counts, err error) {
+func (i *interruptedLoads) update(file door.FileID, resumed interruptedLoad, chosen rowOptions, options load.Options, counts *load.Counts, err error) {
 	position := cmp.Or(counts.Position, options.From) // the latter if no row was accounted for
 	if done := err == nil && !counts.Canceled && !counts.Limited; done {
-		i.remove(file, options.Record)
+		i.remove(file, chosen)
 	} else if position != (load.Position{}) {
-		i.add(interruptedLoad{file, options.Record, position, options.Sample.Witnesses(resumed.witnesses)})
+		i.add(interruptedLoad{file, chosen, position, options.Sample.Witnesses(resumed.witnesses)})
 	}
 }
