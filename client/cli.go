@@ -29,6 +29,7 @@ type commandLine struct {
 	Diff    diffCommand    `cmd:"" help:"Compare a dump with the cache: a line for each key that is only in the dump (-), only in the cache (+), or has another value, flags or time to live (~)."`
 	Get     getCommand     `cmd:"" help:"Print the value of a key, or what memcached knows of it; of several keys, a JSON object per line."`
 	Set     setCommand     `cmd:"" help:"Store standard input as the value of a key, byte for byte."`
+	Copy    copyCommand    `cmd:"" help:"Copy the items of the cache into another memcached, live: through its door, or to its address; and compare both at the end."`
 	Delete  deleteCommand  `cmd:"" help:"Delete items of the cache, or mark them as stale: by a prefix or a pattern of their keys, their size, or their times."`
 	Touch   touchCommand   `cmd:"" help:"Give items of the cache another time to live."`
 	Status  statusCommand  `cmd:"" help:"Show how full memcached is and how it is used, what it and the library in it are, and what has been loaded."`

@@ -30,8 +30,8 @@ func TestChoices(t *testing.T) {
 		words string // the last one is completed
 		want  string // the choices that begin with it
 	}{
-		{"", "load fill dump restore keys top hot ttl report diff get set delete touch status wait check completion man :files"},
-		{"c", "check completion :files"},
+		{"", "load fill dump restore keys top hot ttl report diff get set copy delete touch status wait check completion man :files"},
+		{"c", "copy check completion :files"},
 		{"status ", ""},
 		{"load ", ":files"},
 		{"load a b ", ":files"},
@@ -47,7 +47,7 @@ func TestChoices(t *testing.T) {
 		{"status --", "--help --door --json --version --watch --timeout"},
 		{"load a --mo", "--mode"},
 		{"--door ", ":files"},
-		{"--door status ", "load fill dump restore keys top hot ttl report diff get set delete touch status wait check completion man :files"},
+		{"--door status ", "load fill dump restore keys top hot ttl report diff get set copy delete touch status wait check completion man :files"},
 		{"load --door=", ":files"},
 		{"load --mode ", "set add replace"},
 		{"load --mode=", "--mode=set --mode=add --mode=replace"},
@@ -65,8 +65,11 @@ func TestChoices(t *testing.T) {
 		{"load --flags-for dalli-", "dalli-bytes dalli-string dalli-json"},
 		{"fill -", "--help --door --json --version --count --bytes --key --size --seed --ttl --flags --ttl-jitter --mode --rate --gentle --detach --dry-run --progress"},
 		{"fill ", ""},
-		{"restore -", "--help --door --json --version --resume --expect-rows --prefix --match --regex --min-size --min-ttl --never-expires --mode --rate --gentle --detach --dry-run --progress --key-prefix --hash-long-keys --rejects --max-errors"},
 		{"keys -", "--help --door --json --version --delimiter --depth --sort --limit --bars --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
+		{"restore -", "--help --door --json --version --resume --expect-rows --prefix --match --regex --min-size --min-ttl --never-expires --mode --rate --gentle --detach --dry-run --progress --key-prefix --hash-long-keys --rejects --max-errors"},
+		{"copy -", "--help --door --json --version --to --prefix --match --regex --min-size --older-than --min-ttl --never-expires --mode --rate --gentle --no-verify --progress --tls --tls-ca --tls-cert --tls-key --tls-server-name"},
+		{"copy ", ""},
+		{"copy --to ", ":files"},
 		{"keys --sort ", "bytes keys ttl prefix"},
 		{"keys ", ""},
 		{"top -", "--help --door --json --version --by --limit --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},

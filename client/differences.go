@@ -33,6 +33,15 @@ type differenceJSON struct {
 	Differs []string `json:"differs,omitempty"` // "value", "flags", "ttl", "stale", "won"
 }
 
+func differenceOf(sign byte, key []byte, what string) differenceJSON {
+	element := differenceJSON{Is: signs[sign]}
+	element.Key, element.Base64 = jsonText(key)
+	if what != "" {
+		element.Differs = strings.Split(what, ",")
+	}
+	return element
+}
+
 // add prints an item; what is how it differs, words separated by commas. A failure to write is
 // returned by end.
 func (d *differences) add(sign byte, key []byte, what string) {
@@ -44,12 +53,7 @@ func (d *differences) add(sign byte, key []byte, what string) {
 		d.out.WriteByte('\n')
 		return
 	}
-	element := differenceJSON{Is: signs[sign]}
-	element.Key, element.Base64 = jsonText(key)
-	if what != "" {
-		element.Differs = strings.Split(what, ",")
-	}
-	text, err := json.Marshal(element)
+	text, err := json.Marshal(differenceOf(sign, key, what))
 	if err != nil {
 		panic(err) // it has only strings
 	}

@@ -18,6 +18,8 @@ type digest struct {
 	stale   bool
 	won     bool
 	met     bool // the cache has the key, or the item is counted already
+
+	standing uint8 // of a copy: what the target has, absent if that is nothing
 }
 
 // digests are the digests of all items, by the hashes of their keys. Two keys with the same hash count as

@@ -11,7 +11,7 @@ var examples = map[string][]example{
 		{"Start a memcached with a door", "LD_PRELOAD=/usr/local/lib/memcached-backdoor/backdoor.so memcached -u nobody"},
 		{"Load the rows of a query", `mysql --batch --quick --default-character-set=utf8mb4 -e "SELECT id, bio FROM user WHERE bio IS NOT NULL" shop | PROGRAM load --from mysql --header --key 'user:{id}' --value bio`},
 		{"What the cache is full of", "PROGRAM keys"},
-		{"Move a cache", "PROGRAM --door /run/old/door dump | PROGRAM --door /run/new/door restore"},
+		{"Move a cache", "PROGRAM copy --to cache2:11211"},
 	},
 	"load": {
 		{"Lines of a key, a tab and a value", `printf 'user_1\tTrond\n' | PROGRAM`},
@@ -32,6 +32,12 @@ var examples = map[string][]example{
 	"restore": {
 		{"All items of a dump", "PROGRAM restore cache.dump"},
 		{"Items that are in the cache stay", "PROGRAM restore --mode add cache.dump"},
+		{"The users only", "PROGRAM restore --prefix user: cache.dump"},
+	},
+	"copy": {
+		{"Into a memcached without the library", "PROGRAM copy --to cache2:11211"},
+		{"Through the doors of both", "PROGRAM --door /run/old/door copy --to /run/new/door"},
+		{"The users, with a client's certificate", "PROGRAM copy --prefix user: --to cache2:11211 --tls --tls-ca ca.pem --tls-cert own.pem"},
 	},
 	"keys": {
 		{"By the first two parts of keys such as user:12:name", "PROGRAM keys --depth 2"},

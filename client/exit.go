@@ -33,9 +33,9 @@ type status struct {
 }
 
 var statuses = []status{
-	{exitDone, "every row is stored, or was skipped on request; check: it would be, natively; diff: there is no difference; wait: memcached is ready; status --watch: a signal has ended it"},
+	{exitDone, "every row is stored, or was skipped on request; check: it would be, natively; copy: the target has all; diff: there is no difference; wait: memcached is ready; status --watch: a signal has ended it"},
 	{exitFailure, "failed: the error says what was not done"},
-	{exitPartly, "some rows were rejected, the others are stored; dump: some items could not be read; get: a key is not in the cache; set: the value is not stored; diff: there are differences; check: by protocol only"},
+	{exitPartly, "some rows were rejected, the others are stored; dump: some items could not be read; get: a key is not in the cache; set: the value is not stored; copy: some items are not at the target, or not the same there; diff: there are differences; check: by protocol only"},
 	{exitLimit, "the load ended because more rows were rejected than --max-errors allows"},
 	{exitTooFew, "fewer rows were read than --expect-rows says; what was read is stored"},
 	{exitNoDoor, "no door: no memcached answers at its path, or none within --timeout"},
@@ -85,6 +85,13 @@ var (
 
 	// errHotCanceled ends a look at the requests that memcached canceled.
 	errHotCanceled = errors.New("memcached ended the look at its requests before its end")
+
+	// errNotCopied ends a copy after which some items are not at the target, or not the same there. The output has their
+	// numbers.
+	errNotCopied = errors.New("some items are not at the target as they are in the source")
+
+	// errCopyUnknown ends a copy that a signal stopped, and of which a side did not end in time.
+	errCopyUnknown = errors.New("interrupted; it is not known of all items whether they were copied")
 
 	// errDiffer ends a comparison that found differences, which have been listed.
 	errDiffer = errors.New("there are differences")
@@ -180,6 +187,8 @@ var explanations = []struct {
 	{err: errArrayCut, status: exitFailure, hint: "see whether the program that wrote it failed, and export again"},
 	{err: errDumpCut, status: exitFailure, hint: "take another dump; it is complete when its last line is mn"},
 	{err: errDiffer, status: exitPartly, silent: true},
+	{err: errNotCopied, status: exitPartly, silent: true},
+	{err: errCopyUnknown, status: exitInterrupted},
 	{err: errItemsLost, status: exitPartly, silent: true},
 	{err: errMissing, status: exitPartly, silent: true},
 	{err: errNotStored, status: exitPartly},

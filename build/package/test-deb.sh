@@ -96,7 +96,8 @@ is "files" "\
 /usr/share/doc/memcached-backdoor/README.md
 /usr/share/doc/memcached-backdoor/build/README.md
 /usr/share/doc/memcached-backdoor/changelog.gz
-/usr/share/doc/memcached-backdoor/client/CACHE.md
+/usr/share/doc/memcached-backdoor/client/CHANGING.md
+/usr/share/doc/memcached-backdoor/client/COPY.md
 /usr/share/doc/memcached-backdoor/client/DUMPING.md
 /usr/share/doc/memcached-backdoor/client/FLAGS.md
 /usr/share/doc/memcached-backdoor/client/FORMATS.md

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"time"
+
+	"memcached-backdoor/client/remote"
+	"memcached-backdoor/preload/meta"
+)
+
+// verify asks the target for each item that is in the source as it was copied. That counts in the target's statistics,
+// and as a use of its items only in that they were fetched. An item that is stale gives its token to the first who asks:
+// it is given back.
+func (s *remoteSink) verify(v *verification, source *dumping) error {
+	var tokens []markedItem
+	var failed error
+	err := source.each(func(i *item) {
+		n := v.meet(i)
+		if n == nil || s.pipe.Err() != nil {
+			return
+		}
+		key := bytes.Clone(i.key)
+		if !meta.Fits(key) {
+			failed = s.pipe.Sync() // the counts are the reader's
+			v.judge(key, n, absent, "")
+			return
+		}
+		s.pipe.Do(func(a *remote.Answer) error {
+			if a.Code() == "EN" {
+				v.judge(key, n, absent, "")
+				return nil
+			}
+			found, token, err := itemOf(key, a)
+			if err != nil {
+				return err
+			}
+			if token != 0 {
+				tokens = append(tokens, markedItem{key: key, cas: token})
+			}
+			if how := n.differs(v.digest(found), tolerance); how != "" {
+				v.judge(key, n, different, how)
+			} else {
+				v.judge(key, n, present, "")
+			}
+			return nil
+		}, func(w *meta.Writer) { w.Get(key, " v u f t c") })
+	})
+	if abandoned(err) {
+		return err // what reads the source may still use the Pipe
+	}
+	if failed = s.pipe.Sync(); failed == nil {
+		for _, t := range tokens {
+			s.invalidate(t.key, t.cas, func() {})
+		}
+		failed = s.pipe.Sync()
+	}
+	if failed != nil {
+		return remoteError(s.address, failed)
+	}
+	if err != nil {
+		return fmt.Errorf("the source: %w", err)
+	}
+	return nil
+}
+
+// itemOf is the item of an answer to "mg" with the flags v, f, t and c. token is its CAS unique if this client has won its
+// token; 0: it has not.
+func itemOf(key []byte, a *remote.Answer) (i *item, token uint64, err error) {
+	if a.Code() != "VA" {
+		return nil, 0, a.Unexpected()
+	}
+	i = &item{key: key, value: a.Value}
+	won := false
+	for _, word := range a.Flags() {
+		switch word[0] {
+		case 'f':
+			flags, err := strconv.ParseUint(string(word[1:]), 10, 32)
+			if err != nil {
+				return nil, 0, a.Unexpected()
+			}
+			i.flags = uint32(flags)
+		case 't':
+			left, err := strconv.ParseInt(string(word[1:]), 10, 64)
+			if err != nil {
+				return nil, 0, a.Unexpected()
+			}
+			if left >= 0 {
+				i.expires = time.Now().Unix() + left
+			}
+		case 'W':
+			won = true
+		case 'X':
+			i.stale = true
+		case 'Z':
+			i.won = true
+		}
+	}
+	if won && i.stale {
+		token, err = casOf(a)
+	}
+	return i, token, err
+}
