@@ -77,7 +77,7 @@ func TestChoices(t *testing.T) {
 		{"hot -", "--help --door --json --version --by --limit --duration --sample --prefixes --delimiter --depth --progress"},
 		{"hot --by ", "requests bytes misses"},
 		{"ttl -", "--help --door --json --version --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
-		{"report -", "--help --door --json --version --delimiter --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
+		{"report -", "--help --door --json --version --delimiter --hot --prefix --match --regex --min-size --older-than --min-ttl --never-expires --progress --timeout"},
 		{"report ", ":files"},
 		{"diff -", "--help --door --json --version --ttl-tolerance --prefix --match --regex"},
 		{"get -", "--help --door --json --version --base64 --meta --output --timeout"},

@@ -58,6 +58,7 @@ var examples = map[string][]example{
 	"report": {
 		{"A page for a browser", "PROGRAM report cache.html"},
 		{"For keys such as user_123", "PROGRAM report --delimiter _ cache.html"},
+		{"Also with the keys that have the most requests, of a minute", "PROGRAM report --hot 1m cache.html"},
 	},
 	"diff": {
 		{"Whether the cache is still what a dump of it says", "PROGRAM diff cache.dump"},

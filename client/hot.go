@@ -104,7 +104,9 @@ func (c *hotCommand) Run(line *commandLine) error {
 	if printed != nil {
 		return fileError("standard output", printed)
 	}
-	c.hint(os.Stderr, found)
+	for _, note := range c.notes(found) {
+		fmt.Fprintln(os.Stderr, note)
+	}
 	return err
 }
 
@@ -220,13 +222,18 @@ func (c *hotCommand) print(to io.Writer, h *door.HotKeys, err error) error {
 	if len(h.Keys) == 0 {
 		out.Reset()
 	}
-	fmt.Fprintf(&out, "%d shown of %s in %.1f s (%.0f/s): %d seen, %s of the log dropped", len(h.Keys), door.Count(h.Requests, "request"), h.Seconds, rateOf(h), h.Seen, door.Count(h.Dropped, "line"))
+	fmt.Fprintf(&out, "%d shown of %s", len(h.Keys), hotSummary(h))
 	if interrupted(err) {
 		out.WriteString(", interrupted")
 	}
 	out.WriteByte('\n')
 	_, printed := to.Write(out.Bytes())
 	return printed
+}
+
+// hotSummary accounts for all requests.
+func hotSummary(h *door.HotKeys) string {
+	return fmt.Sprintf("%s in %.1f s (%.0f/s): %d seen, %s of the log dropped", door.Count(h.Requests, "request"), h.Seconds, rateOf(h), h.Seen, door.Count(h.Dropped, "line"))
 }
 
 // errorOf is a key's error as a part of the figure that is ranked.
@@ -246,18 +253,20 @@ func perSecond(rate float64) string {
 	return fmt.Sprintf("%.0f", rate)
 }
 
-// hint prints what the table does not show.
-func (c *hotCommand) hint(w io.Writer, h *door.HotKeys) {
+// notes say what a reader must know of the figures. Each begins with "warning: " or "hint: ".
+func (c *hotCommand) notes(h *door.HotKeys) (notes []string) {
 	if h.Dropped > h.Lines/10 {
-		fmt.Fprintln(w, "warning: memcached dropped much of its log: the figures are scaled up, but a key of a busy connection can be too low in them")
-		fmt.Fprintln(w, "hint: memcached's -o worker_logbuf_size and watcher_logbuf_size make room for more")
+		notes = append(notes,
+			"warning: memcached dropped much of its log: the figures are scaled up, but a key of a busy connection can be too low in them",
+			"hint: memcached's -o worker_logbuf_size and watcher_logbuf_size make room for more")
 	}
 	if h.Loaded {
-		fmt.Fprintln(w, "warning: a load stored rows meanwhile, which memcached's statistics do not count: the figures of others are too low")
+		notes = append(notes, "warning: a load stored rows meanwhile, which memcached's statistics do not count: the figures of others are too low")
 	}
 	if !h.Stores && c.By != "requests" && h.Requests > 0 {
-		fmt.Fprintln(w, "hint: before memcached 1.6.42 its log of stores is not safe to read: a set counts as a lookup, as a miss if the key was not there, with the bytes of the value before")
+		notes = append(notes, "hint: before memcached 1.6.42 its log of stores is not safe to read: a set counts as a lookup, as a miss if the key was not there, with the bytes of the value before")
 	}
+	return notes
 }
 
 // hotDocument is what --json prints. Its Keys are in place of those of HotKeys.

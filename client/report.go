@@ -12,7 +12,8 @@ import (
 type reportCommand struct {
 	File string `arg:"" name:"FILE" complete:"FILE" help:"The page to write (HTML), which appears when it is complete; - is standard output."`
 
-	Delimiter delimiter `group:"Page:" placeholder:"TEXT" default:":" help:"The delimiter between the parts of a key. Default: a colon."`
+	Delimiter delimiter   `group:"Page:" placeholder:"TEXT" default:":" help:"The delimiter between the parts of a key. Default: a colon."`
+	Hot       hotDuration `group:"Page:" placeholder:"TIME" help:"Also look at memcached's requests for this time, and show the keys that have the most: seconds, or a duration such as 500ms or 2m."`
 
 	selecting
 	watching
@@ -67,6 +68,7 @@ type cacheReport struct {
 
 	items, bytes, memory uint64
 
+	hot       *door.HotKeys // nil: not asked for
 	slabs     *slabUse
 	prefixes  *prefixes // of one part
 	inner     *prefixes // of two parts
@@ -77,9 +79,14 @@ type cacheReport struct {
 // largestShown is how many of the largest items are in the page.
 const largestShown = 20
 
-// walk asks for the slab classes, and walks through the items.
+// walk looks at the requests if that is asked for, asks for the slab classes, and walks through the items.
 func (r *cacheReport) walk(call caller) (*door.Dump, error) {
 	var err error
+	if r.of.Hot > 0 {
+		if r.hot, err = r.askHot(call); err != nil {
+			return nil, err
+		}
+	}
 	if r.status, err = call.askStatus(door.Request{Slabs: true}); err != nil {
 		return nil, err
 	}

@@ -83,9 +83,9 @@ func (r *cacheReport) write(to io.Writer, counts *door.Dump) error {
 // sections are the pictures, in their order in the page.
 func (r *cacheReport) sections() []reportSection {
 	if r.items == 0 {
-		return []reportSection{{ID: "prefixes", Title: prefixTitle, Text: []string{"There are no items."}}}
+		return append([]reportSection{{ID: "prefixes", Title: prefixTitle, Text: []string{"There are no items."}}}, r.hotSections()...)
 	}
-	return []reportSection{r.prefixSection(), r.ttlSection(), r.slabSection(), r.idleSection(), r.largestSection()}
+	return append([]reportSection{r.prefixSection(), r.ttlSection(), r.slabSection(), r.idleSection(), r.largestSection()}, r.hotSections()...)
 }
 
 func (r *cacheReport) facts(counts *door.Dump) []fact {

@@ -22,7 +22,15 @@ var update = flag.Bool("update", false, "write the picture of the documents")
 func (c cache) reported(t *testing.T) (path string) {
 	t.Helper()
 	return serve(t, func(call *door.Call, request door.Request) {
-		if request.Op == door.OpStatus {
+		switch request.Op {
+		case door.OpHot:
+			found := hottest
+			for n, key := range nasty {
+				found.Keys = append(found.Keys, door.HotKey{Key: []byte(key), Requests: float64(100 - n)})
+			}
+			call.Finish(door.Reply{Hot: &found})
+			return
+		case door.OpStatus:
 			call.Finish(door.Reply{Status: &door.Status{Memcached: "1.6.18", PID: 7, Slabs: &door.Slabs{Limit: 64 << 20, ChunkMax: 512 << 10, Classes: []door.SlabUsage{
 				{ID: 1, ChunkSize: 96, Pages: 1, Used: 20, Free: 7}, {ID: 2, ChunkSize: 1 << 20, Pages: 1, Used: 2},
 			}}}})
@@ -50,7 +58,7 @@ func TestReport(t *testing.T) {
 		c = append(c, walk.Item{Key: []byte(key), Size: 10 + n, Total: 90, Class: 1, TTL: int64(n-1) * 1000, Idle: int64(n)})
 	}
 	file := filepath.Join(t.TempDir(), "cache.html")
-	runWith(t, c.reported(t), "", "report", file).ends(0, "9 items met: 9 in the page, 0 filtered, 0 lost (126 B of values, 864 B of memory, 0.00 s, native)\n", "")
+	runWith(t, c.reported(t), "", "report", "--hot", "1s", file).ends(0, "9 items met: 9 in the page, 0 filtered, 0 lost (126 B of values, 864 B of memory, 0.00 s, native)\n", "")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +76,8 @@ func TestReport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"&lt;/script&gt;&lt;img", "<dd>864 B of 67.1 MB</dd>", "<dd>1.6.18</dd>", "{{.}}:", `\x00\xff\r\n&lt;b&gt;:`, `\u202egnp.exe:1`,
+		"<bdi>user:1</bdi></th><td>12346</td><td>10%</td><td>2.5 MB</td><td>0.0</td>", "onerror=alert(1)&gt;:1&#34;</bdi></th><td>100</td>",
+		"123880 requests in 10.0 s (12388/s): 20000 seen, 1 line of the log dropped.",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the page does not have %q", want)
@@ -89,6 +99,13 @@ func TestReportFails(t *testing.T) {
 		call.Fail(&door.Error{Code: door.CodeHost, Message: "there are no items"})
 	})
 	runWith(t, gone, "", "report", filepath.Join(dir, "a.html")).ends(11, "", "error: there are no items\n")
+	unlogged := serve(t, func(call *door.Call, request door.Request) {
+		if request.Op != door.OpHot {
+			t.Errorf("%s came before what may be refused", request.Op)
+		}
+		call.Fail(&door.Error{Code: door.CodeHost, Message: "there is no log"})
+	})
+	runWith(t, unlogged, "", "report", "--hot", "5", filepath.Join(dir, "a.html")).ends(11, "", "error: there is no log\n")
 	runWith(t, gone, "", "report", dir).ends(1, "", "error: "+dir+": is a directory\n")
 	runWith(t, gone, "", "report", filepath.Join(dir, "none", "a.html")).ends(1, "", "error: "+filepath.Join(dir, "none", "a.html")+": no such file or directory\n")
 	runWith(t, prefixed.reported(t), "", "report", "/dev/full").ends(1, "", "error: /dev/full: no space left on device\n")
@@ -99,11 +116,11 @@ func TestReportFails(t *testing.T) {
 
 // An empty cache has a page, and - is standard output.
 func TestReportOfNothing(t *testing.T) {
-	p := start(t, cache{}.reported(t), nil, "report", "-")
+	p := start(t, cache{}.reported(t), nil, "report", "--hot", "2", "-")
 	if err := p.Wait(); err != nil {
 		t.Fatal(err, p.errOut.String())
 	}
-	if out := p.out.String(); !strings.HasSuffix(out, "</html>\n") || strings.Count(out, "There are no items.") != 1 || strings.Contains(out, "NaN") {
+	if out := p.out.String(); !strings.HasSuffix(out, "</html>\n") || strings.Count(out, "There are no items.") != 1 || !strings.Contains(out, "<bdi>user:1</bdi>") || strings.Contains(out, "NaN") {
 		t.Errorf("%s", out)
 	}
 	if got := p.errOut.String(); !strings.HasPrefix(got, "0 items met: 0 in the page") {

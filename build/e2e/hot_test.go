@@ -8,6 +8,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -113,6 +116,28 @@ func TestHot(t *testing.T) {
 		})
 		s.lives()
 	})
+}
+
+// A report has the hot keys if they are asked for.
+func TestReportHot(t *testing.T) {
+	t.Parallel()
+	s := start(t, stock(t))
+	s.said("set user:1 0 0 1\r\nv\r\n")
+	defer s.asking("get user:1\r\nget <b>\r\n", 4, time.Millisecond)()
+	file := filepath.Join(s.dir, "cache.html")
+	if _, errOut, status := s.client(nil, "report", "--hot", "500ms", file); status != 0 {
+		t.Fatal(errOut)
+	}
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), `<section id="hot-section"`)
+	for _, key := range []string{"user:1", "&lt;b&gt;"} {
+		if !regexp.MustCompile(`<bdi>` + key + `</bdi></th><td>[1-9]`).MatchString(section) {
+			t.Errorf("%s is not among the hot keys: %s", key, section)
+		}
+	}
 }
 
 func near(got, want, part float64) bool { return math.Abs(got-want) <= part*want }
