@@ -141,10 +141,14 @@ func restore(b *bench, in *input, args []string) (float64, error) {
 	return took, in.check(out)
 }
 
-// What is measured of the traffic beside dumps.
-const besideDump = "beside a dump"
+// What is measured of the traffic beside dumps, and beside deletes.
+const (
+	besideDump   = "beside a dump"
+	besideDelete = "beside a delete"
+)
 
-// disturbByDumps measures what other clients see of dumps, one after the other for as long as is looked.
+// disturbByDumps measures what other clients see of dumps and of deletes, one after the other for as long as is looked. Each
+// delete walks through all items, and deletes a tenth of those that the load has stored.
 func (b *bench) disturbByDumps(s *section) error {
 	in, err := b.input(s, once)
 	if err != nil {
@@ -157,6 +161,7 @@ func (b *bench) disturbByDumps(s *section) error {
 	for range *rounds {
 		for _, with := range []struct{ name, script string }{
 			{besideDump, strings.Repeat(`"$0" --door "$1" dump "$2" >/dev/null && `, 20) + "true"},
+			{besideDelete, `for n in 0 1 2 3 4 5 6 7 8 9; do "$0" --door "$1" delete --yes --match "user_*$n" >/dev/null || exit; done`},
 			{busy, "while :; do :; done"},
 		} {
 			m, err := b.loaded(in, in.presized())

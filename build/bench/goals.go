@@ -67,6 +67,9 @@ var goals = []goal{
 	{"dump", "values of 100 KB: dump to a file against the same", "", atLeast(2), faster(larger, dumpFile, dumpProtocol)},
 	{"dump", "restore, time against a load's of the same rows as raw", once, atMost(1.5, ""), faster(once, doorFile, restoreFile)},
 	{"dump", "p99 during dumps against before them", "", atMost(2, ""), againstBase(besideDump)},
+	{"dump", "p99 during deletes against during dumps", "", atMost(1, ""), func(s *section) []float64 {
+		return ratios(s.values(besideDelete, loadP99), s.values(besideDump, loadP99))
+	}},
 	{"live", "p99 during a load by the door against before it", "", atMost(2, ""), againstBase(doorPlain)},
 	{"live", "the same with --gentle", "", atMost(2, ""), againstBase(doorGentle)},
 	{"live", "the same with --rate", "", atMost(2, ""), againstBase(doorAtRate)},
