@@ -15,6 +15,7 @@
 #include "walk.h"
 
 #include "abi.h"
+#include "chains.h"
 #include "clock.h"
 #include "table.h"
 
@@ -23,16 +24,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many buckets' keys are collected at once, without empty buckets: their items' memory is
- * fetched together. */
-#define BUCKETS_PER_COPY 64
 /* How many buckets are walked through at most in a slice, after which the submission is finished,
  * so that the submitter can stop the walk; and between two checks whether the slice is over: most
  * of a large table (-o hashpower) may be empty. */
 #define BUCKETS_PER_SLICE (1u << 20)
 #define BUCKETS_PER_CHECK (1u << 12)
-/* How many buckets ahead of the current one the first item is prefetched. */
-#define PREFETCHED 16
 
 /* The largest nbytes that are copied while a lock is held: that takes a microsecond. */
 #define SMALL 4096
@@ -164,13 +160,6 @@ static bool copy_small(struct backdoor_walk *walk, item *it) {
  */
 static bool collect_bucket(struct backdoor_walk *walk, void **table, uint64_t buckets) {
     uint32_t from = walk->keys_filled, filled = walk->filled, needed = 0;
-    bool any = false;
-    for (uint64_t b = walk->bucket; b < buckets; b += walk->buckets) {
-        any |= table[b] != NULL;
-    }
-    if (!any) {
-        return true;
-    }
     pthread_mutex_t *lock = &locks[walk->bucket & lock_mask];
     pthread_mutex_lock(lock);
     for (uint64_t b = walk->bucket; b < buckets; b += walk->buckets) {
@@ -197,13 +186,38 @@ static bool collect_bucket(struct backdoor_walk *walk, void **table, uint64_t bu
     return false;
 }
 
-static void prefetch_item(const struct backdoor_walk *walk, void **table) {
-    uint64_t b = walk->bucket + PREFETCHED;
-    if (b < walk->buckets && table[b] != NULL) {
-        const char *it = table[b];
-        __builtin_prefetch(it);
-        __builtin_prefetch(it + 64);
+/* Finds the next CHAINS buckets that have items.  *end is the one behind the last that was seen. */
+static unsigned next_buckets(const struct backdoor_walk *walk, void **table, uint64_t buckets,
+                             uint64_t *found, uint64_t *end) {
+    unsigned n = 0;
+    uint64_t bucket = walk->bucket, last = bucket + BUCKETS_PER_CHECK;
+    for (; bucket < walk->buckets && bucket < last && n < CHAINS; bucket++) {
+        bool any = false;
+        for (uint64_t b = bucket; b < buckets; b += walk->buckets) {
+            any |= table[b] != NULL;
+        }
+        if (any) {
+            found[n++] = bucket;
+        }
     }
+    *end = bucket;
+    return n;
+}
+
+/* Collects the keys of the next buckets, as long as there is room.  Returns false if there is none
+ * for those of one bucket. */
+static bool collect_buckets(struct backdoor_walk *walk, void **table, uint64_t buckets) {
+    uint64_t found[CHAINS] = {0}, end;
+    unsigned n = next_buckets(walk, table, buckets, found, &end);
+    chains_fetch(table, found, n);
+    for (unsigned i = 0; i < n; i++) {
+        walk->bucket = found[i];
+        if (!collect_bucket(walk, table, buckets)) {
+            return walk->keys_filled != 0;
+        }
+    }
+    walk->bucket = end;
+    return true;
 }
 
 /* Writes that a key has no item.  Returns false if there is no room for it. */
@@ -336,22 +350,8 @@ static enum backdoor_progress walk_buckets(struct backdoor_walk *walk,
         if (walk->bucket - first >= BUCKETS_PER_SLICE) {
             return BACKDOOR_FINISHED;
         }
-        uint64_t end = walk->bucket + BUCKETS_PER_CHECK;
-        for (unsigned n = 0; n < BUCKETS_PER_COPY && walk->bucket < walk->buckets; walk->bucket++) {
-            if (walk->bucket == end) {
-                break;
-            }
-            prefetch_item(walk, table);
-            if (buckets == walk->buckets && table[walk->bucket] == NULL) {
-                continue;
-            }
-            if (!collect_bucket(walk, table, buckets)) {
-                if (walk->keys_filled == 0) {
-                    return BACKDOOR_FINISHED;
-                }
-                break;
-            }
-            n++;
+        if (!collect_buckets(walk, table, buckets)) {
+            return BACKDOOR_FINISHED;
         }
         if (monotonic() >= until) {
             return BACKDOOR_MORE;
