@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -182,23 +183,22 @@ func TestDeleteBesideTouches(t *testing.T) {
 		}
 		s := start(t, h.program)
 		const n = 1000
-		s.load(door.Request{}, rowsOf("k", n))
 		for _, conditions := range [][]string{{"--never-expires"}, {"--prefix", "k_"}} {
-			p := s.changing("delete", append(conditions, "--rate", "2000", "--yes")...)
-			conn := dial(s)
+			s.load(door.Request{}, rowsOf("k", n))
+			p := s.changing("delete", append(conditions, "--rate", "500", "--yes")...)
+			p.began(n)
 			var touches strings.Builder
 			for i := range n {
 				fmt.Fprintf(&touches, "touch k_%d 1000\r\n", i)
 			}
 			touched := s.tells(touches.String())
-			conn.Close()
 			c := p.outcome()
 			left := uint64(s.stat("", "curr_items"))
-			if c.Items != c.Changed+left && conditions[0] == "--never-expires" || c.Changed+c.Spared != c.Items || len(touched) != n {
-				t.Errorf("%+v, and %d items are left", c, left)
+			if c.Items != n || c.Changed == 0 || len(touched) != n {
+				t.Errorf("%v: %+v, %d were touched", conditions, c, len(touched))
 			}
-			if conditions[0] == "--prefix" && left != 0 {
-				t.Errorf("%+v, and %d items are left", c, left)
+			if lives := conditions[0] == "--never-expires"; c.Changed != n-left || c.Replaced != left || lives != (left > 0) {
+				t.Errorf("%v: %+v, and %d items are left", conditions, c, left)
 			}
 		}
 	})
@@ -256,6 +256,7 @@ func TestDeleteEnds(t *testing.T) {
 		s := start(t, h.program)
 		s.load(door.Request{}, rowsOf("k", n))
 		slow := []string{"--rate", "20", "--yes", "--prefix", "k_"}
+		descriptors := s.descriptors()
 
 		p := s.changing("delete", slow...)
 		p.began(n)
@@ -270,9 +271,9 @@ func TestDeleteEnds(t *testing.T) {
 		p.began(left)
 		p.Process.Kill()
 		_ = p.Wait()
-		wait(t, "the end of the call", func() error {
-			if status := s.waitDoor(); status.Active > 0 {
-				return fmt.Errorf("%d calls", status.Active)
+		wait(t, "the end of the call, and of its connection to memcached", func() error {
+			if n := s.descriptors(); n > descriptors {
+				return fmt.Errorf("%d descriptors, and %d before", n, descriptors)
 			}
 			return nil
 		})
@@ -299,14 +300,23 @@ func TestDeleteWhileTableGrows(t *testing.T) {
 		s.load(door.Request{}, rowsOf("k", n))
 		path, _ := s.dump("--keys-only")
 		before := s.stat("", "hash_power_level")
-		var loading sync.WaitGroup
-		loading.Go(func() { s.load(door.Request{}, rowsOf("new", 6*n)) })
-		for s.stat("", "curr_items") < n+n/10 {
+		loading := exec.Command(built(t, "client"), "--door", s.door, "load")
+		loading.Stdin = bytes.NewReader(rowsOf("new", 6*n))
+		if err := loading.Start(); err != nil {
+			t.Fatal(err)
 		}
+		wait(t, "the first rows", func() error {
+			if items := s.stat("", "curr_items"); items < n+n/10 {
+				return fmt.Errorf("%d items", items)
+			}
+			return nil
+		})
 		p := s.changing("delete", "--keys", path, "--rate", "40000")
 		c := s.change("delete", "--prefix", "k_", "--rate", "40000")
 		d := p.outcome()
-		loading.Wait()
+		if err := loading.Wait(); err != nil {
+			t.Error(err)
+		}
 		if c.Changed+d.Changed != n {
 			t.Errorf("%+v and %+v", c, d)
 		}

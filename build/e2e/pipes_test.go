@@ -48,12 +48,21 @@ func TestUnreadOutput(t *testing.T) {
 	if _, stderr, status := s.client(nil, "dump", filepath.Join(s.dir, "dump")); status != 0 {
 		t.Fatal(stderr)
 	}
+	other := start(t, stock(t))
 	commands := map[string][]string{
 		"load":       {"load", "load --dry-run", "load --json"},
 		"fill":       {"fill --count 10", "fill --count 10 --dry-run"},
 		"dump":       {"dump", "dump -", "dump --format jsonl", "dump --keys-only", "dump other", "dump --json other"},
 		"restore":    {"restore dump"},
-		"keys":       {"keys", "keys --json"},
+		"keys":       {"keys", "keys --json", "keys --bars"},
+		"hot":        {"hot --duration 100ms", "hot --duration 100ms --json"},
+		"ttl":        {"ttl", "ttl --json"},
+		"report":     {"report -", "report page", "report --json page"},
+		"get":        {"get fill:1", "get --meta fill:1", "get fill:1 fill:2", "get --json fill:1"},
+		"set":        {"set k", "set --json k"},
+		"copy":       {"copy --to " + other.door, "copy --json --to " + other.socket},
+		"delete":     {"delete --dry-run --prefix fill:", "delete --yes --prefix fill:2999", "delete --json --yes --prefix fill:2998"},
+		"touch":      {"touch --dry-run --ttl 1d --prefix fill:", "touch --ttl 1d --yes --prefix fill:2997", "touch --json --ttl 1d --yes --prefix fill:2996"},
 		"top":        {"top", "top --json"},
 		"diff":       {"diff dump", "diff --json dump"},
 		"status":     {"status", "status --json", "status --watch 100ms", "status --json --watch 100ms"},
@@ -94,7 +103,7 @@ func TestUnreadOutput(t *testing.T) {
 	}
 	// Those whose output is longer than a pipe, or has no end, when a line of it has been read.
 	for _, line := range []string{"dump", "dump --format csv", "diff dump", "diff --json dump", "top --limit 30000", "top --json --limit 30000",
-		"keys --delimiter 1 --depth 9 --limit 0", "status --watch 100ms", "status --json --watch 100ms"} {
+		"get " + strings.Repeat("fill:1 ", 2000), "keys --delimiter 1 --depth 9 --limit 0", "status --watch 100ms", "status --json --watch 100ms"} {
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)

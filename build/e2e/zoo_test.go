@@ -196,7 +196,7 @@ func TestCompressedRows(t *testing.T) {
 	}
 	s.holds(want)
 	out := shell("$CLIENT dump all.dump && gzip all.dump && $CLIENT diff all.dump.gz && $CLIENT restore all.dump.gz && xz -c <rows.tsv >/dev/null")
-	if !strings.Contains(string(out), "20000 same, 0 changed, 0 missing, 0 added") || !strings.Contains(string(out), "20000 rows read: 20000 stored") {
+	if !strings.Contains(string(out), "20000 same, 0 changed, 0 missing, 0 added") || !strings.Contains(string(out), "20000 items read: 20000 stored") {
 		t.Errorf("%s", out)
 	}
 	s.holds(want)
