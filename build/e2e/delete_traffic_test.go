@@ -5,9 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -97,6 +97,8 @@ func (r *rewriters) end() map[string]string {
 
 func longValue(key string) string { return key + strings.Repeat(" long", 20) }
 
+var deleteOf = flag.Int("deletes", 0, "TestDeleteOfMany: of how many items a tenth is deleted beside writers")
+
 // While clients write, each item is deleted for which the conditions hold, and no other one: not what a client has stored
 // in place of it, or changed in place, since it was met. The rate makes time for that.
 func TestDeleteBesideWriters(t *testing.T) {
@@ -106,22 +108,51 @@ func TestDeleteBesideWriters(t *testing.T) {
 				if !h.native() && args != nil {
 					t.Skip("it is refused")
 				}
-				deletesBesideWriters(t, start(t, h.program, args...), args == nil)
+				const n = 8000 // natively they are met at once
+				s := start(t, h.program, args...)
+				c := s.deletesBesideWriters(n, n, args == nil, "--rate", "8000")
+				if native := c.Engine == door.EngineNative; native && c.Replaced == 0 || c.Changed < n*9/10 {
+					t.Errorf("%+v", c)
+				}
 			})
 		})
 	}
 }
 
-func deletesBesideWriters(t *testing.T, s *server, cas bool) {
-	const n = 8000 // of each prefix; natively they are met at once
-	var rows strings.Builder
-	for i := range n {
-		for _, prefix := range []string{"gone:", "kept:"} {
-			key := fmt.Sprint(prefix, i)
-			fmt.Fprintf(&rows, "%s\t%s\n", key, longValue(key))
+// The same with many items, and as fast as it can. It says how long that took: see -deletes.
+func TestDeleteOfMany(t *testing.T) {
+	if *deleteOf == 0 {
+		t.Skip("-deletes says of how many items")
+	}
+	s := start(t, stock(t), "-m", "8192", "-t", "4")
+	c := s.deletesBesideWriters(*deleteOf/10, *deleteOf-*deleteOf/10, true)
+	t.Logf("%d of %d items deleted in %.2f s, %d replaced meanwhile", c.Changed, *deleteOf, c.Seconds, c.Replaced)
+}
+
+// deletesBesideWriters deletes as many items of one prefix, beside those of another, while clients write to both.
+func (s *server) deletesBesideWriters(gone, kept int, cas bool, args ...string) *door.Changed {
+	t := s.t
+	t.Helper()
+	keys := func(each func(key string)) {
+		for i := range gone {
+			each(fmt.Sprint("gone:", i))
+		}
+		for i := range kept {
+			each(fmt.Sprint("kept:", i))
 		}
 	}
-	s.load(door.Request{}, []byte(rows.String()))
+	var rows bytes.Buffer
+	load := func() {
+		s.load(door.Request{}, rows.Bytes())
+		rows.Reset()
+	}
+	keys(func(key string) {
+		fmt.Fprintf(&rows, "%s\t%s\n", key, longValue(key))
+		if rows.Len() > 64<<20 {
+			load()
+		}
+	})
+	load()
 	if !cas { // an item without a CAS unique is known by its size and its times
 		wait(t, "another second", func() error {
 			if line := s.tells("mg gone:1 l u\r\n")[0]; line == "HD l0" {
@@ -134,44 +165,53 @@ func deletesBesideWriters(t *testing.T, s *server, cas bool) {
 	if !cas {
 		ways = 2 // not by comparison
 	}
-	p := s.changing("delete", "--prefix", "gone:", "--min-size", "50", "--rate", "8000")
-	p.began(2 * n)
-	w := s.rewrites(n, ways)
+	p := s.changing("delete", append([]string{"--prefix", "gone:", "--min-size", "50"}, args...)...)
+	p.began(gone + kept)
+	w := s.rewrites(gone, ways)
 	c := p.outcome()
 	rewritten := w.end()
-	if native := c.Engine == door.EngineNative; p.ProcessState.ExitCode() != 0 || native && c.Replaced == 0 || c.Changed < n*9/10 {
-		t.Errorf("%s: %+v, %s", p.ProcessState, c, p.err.String())
+	if p.ProcessState.ExitCode() != 0 {
+		t.Errorf("%s: %s", p.ProcessState, p.err.String())
 	}
-	keys := make([]string, 0, 3*n)
-	for i := range n {
-		keys = append(keys, fmt.Sprint("gone:", i), fmt.Sprint("kept:", i), fmt.Sprint("gone:new:", i))
-	}
-	found := map[string]string{}
-	for part := range slices.Chunk(keys, 1000) {
-		items, err := s.cache().GetMulti(part)
+	wrong := 0
+	var some []string
+	check := func() {
+		items, err := s.cache().GetMulti(some)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for key, item := range items {
-			found[key] = string(item.Value)
-		}
-	}
-	wrong := 0
-	for _, key := range keys {
-		want, there := rewritten[key]
-		if !there && strings.HasPrefix(key, "kept:") {
-			want, there = longValue(key), true
-		}
-		if got, ok := found[key]; got != want || ok != there {
-			if wrong++; wrong < 5 {
-				t.Errorf("%s is %.20q (%t), want %.20q (%t)", key, got, ok, want, there)
+		for _, key := range some {
+			want, there := rewritten[key]
+			if !there && strings.HasPrefix(key, "kept:") {
+				want, there = longValue(key), true
+			}
+			got := ""
+			if item := items[key]; item != nil {
+				got = string(item.Value)
+			}
+			if _, ok := items[key]; got != want || ok != there {
+				if wrong++; wrong < 5 {
+					t.Errorf("%s is %.20q (%t), want %.20q (%t)", key, got, ok, want, there)
+				}
 			}
 		}
+		some = some[:0]
 	}
+	look := func(key string) {
+		if some = append(some, key); len(some) == 1000 {
+			check()
+		}
+	}
+	keys(look)
+	for i := range gone {
+		look(fmt.Sprint("gone:new:", i))
+	}
+	check()
 	if wrong > 0 {
-		t.Errorf("%d of %d items are not as they should be: %+v", wrong, len(keys), c)
+		t.Errorf("%d items are not as they should be: %+v", wrong, c)
 	}
 	s.lives()
+	return c
 }
 
 // An item that was touched or invalidated since it was met does not match any more, if its life is a condition; any other
