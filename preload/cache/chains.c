@@ -9,7 +9,7 @@
  */
 #include "chains.h"
 
-#include "walk.h"
+#include "locks.h"
 #include "worker.h"
 
 /* How many items of a chain are fetched. */
@@ -23,7 +23,7 @@ static void fetch(const item *it) {
 
 /* The item in a place of a chain.  It may be freed at any time: only its address is used. */
 static const item *item_at(void **table, uint64_t bucket, unsigned place) {
-    pthread_mutex_t *lock = walk_lock((uint32_t)bucket);
+    pthread_mutex_t *lock = item_lock((uint32_t)bucket);
     pthread_mutex_lock(lock);
     const item *it = table[bucket];
     for (; it != NULL && place > 0; place--) {

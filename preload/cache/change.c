@@ -13,7 +13,7 @@
  */
 #include "clock.h"
 #include "delete.h"
-#include "walk.h"
+#include "locks.h"
 
 /*
  * Without CAS uniques (-C) an item is known by its size and times: one that a client has stored
@@ -31,7 +31,7 @@ static bool is_same(const struct backdoor_changes *changes, const struct backdoo
  * until then. */
 static bool touch(const struct backdoor_changes *changes, const struct backdoor_found *found,
                   item *it) {
-    pthread_mutex_t *lock = walk_lock(mc_hash(mc_key(it), it->nkey));
+    pthread_mutex_t *lock = item_lock(mc_hash(mc_key(it), it->nkey));
     pthread_mutex_lock(lock);
     bool same = is_same(changes, found, it) && (mc_flags(it) & ITEM_LINKED) != 0;
     if (same) {

@@ -7,10 +7,10 @@
  */
 #include "clock.h"
 #include "delete.h"
+#include "locks.h"
 #include "make.h"
 #include "share.h"
 #include "table.h"
-#include "walk.h"
 
 #include <limits.h>
 #include <string.h>
@@ -37,7 +37,7 @@ void backdoor_bind(const struct backdoor_functions *functions,
     item_size_max = report->item_size_max;
     clock_bind(report->clock);
     table_bind(report->table);
-    walk_bind(report->locks, report->lock_mask);
+    locks_bind(report->locks, report->lock_mask);
 }
 
 /* The old value is wrong now, which is worse than none: proto_text.c: process_update_command does

@@ -12,11 +12,10 @@
  * once.
  */
 #define _GNU_SOURCE
-#include "walk.h"
-
 #include "abi.h"
 #include "chains.h"
 #include "clock.h"
+#include "locks.h"
 #include "table.h"
 
 #include <limits.h>
@@ -33,20 +32,8 @@
 /* The largest nbytes that are copied while a lock is held: that takes a microsecond. */
 #define SMALL 4096
 
-static pthread_mutex_t *locks; /* item_locks, or NULL */
-static uint32_t lock_mask;
-
-void walk_bind(uint64_t array, uint32_t mask) {
-    locks = (pthread_mutex_t *)array;
-    lock_mask = mask;
-}
-
-pthread_mutex_t *walk_lock(uint32_t hv) {
-    return &locks[hv & lock_mask];
-}
-
 bool backdoor_can_walk(void) {
-    return locks != NULL && table_located() && mc_functions.maintenance_lock != 0;
+    return locks_located() && table_located() && mc_functions.maintenance_lock != 0;
 }
 
 /* An item's client flags (memcached.h: FLAGS_CONV). */
@@ -160,7 +147,7 @@ static bool copy_small(struct backdoor_walk *walk, item *it) {
  */
 static bool collect_bucket(struct backdoor_walk *walk, void **table, uint64_t buckets) {
     uint32_t from = walk->keys_filled, filled = walk->filled, needed = 0;
-    pthread_mutex_t *lock = &locks[walk->bucket & lock_mask];
+    pthread_mutex_t *lock = item_lock((uint32_t)walk->bucket);
     pthread_mutex_lock(lock);
     for (uint64_t b = walk->bucket; b < buckets; b += walk->buckets) {
         for (item *it = table[b]; it != NULL; it = it->h_next) {
