@@ -169,10 +169,11 @@ func (w *walker) makeRoom(next int) error {
 
 // items calls each for the items in a buffer's bytes.
 func (w *walker) items(data []byte, each func(*walk.Item) error) error {
+	var item walk.Item // one for all, since it is allocated
 	for len(data) > 0 {
 		header := (*C.struct_backdoor_item)(unsafe.Pointer(&data[0]))
 		bytes := data[C.sizeof_struct_backdoor_item:header.size]
-		item := walk.Item{
+		item = walk.Item{
 			Key:      bytes[:header.nkey],
 			Flags:    uint64(header.flags),
 			CAS:      uint64(header.cas),

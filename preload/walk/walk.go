@@ -2,7 +2,7 @@
 // all of them: with memcached's own functions, or by its protocol.
 package walk
 
-// An Item is an item that a walk has found. Its bytes are valid until the function that is called with it returns.
+// An Item is an item that a walk has found. It and its bytes are valid until the function that is called with it returns.
 type Item struct {
 	Key, Value []byte
 	// Flags are memcached's client flags.
