@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"memcached-backdoor/preload/door"
 )
@@ -201,7 +202,10 @@ func TestReportInBrowser(t *testing.T) {
 	}
 	s.inspect()
 	file := filepath.Join(s.dir, "cache.html")
-	if out, errOut, status := s.client(nil, "report", file); status != 0 {
+	stop := s.asking("get nobody\r\nget <script>alert(4)</script>:"+strings.Repeat("y", 200)+"\r\n", 2, time.Millisecond)
+	out, errOut, status := s.client(nil, "report", "--hot", "500ms", file)
+	stop()
+	if status != 0 {
 		t.Fatal(out, errOut)
 	}
 	pictures := filepath.Join(built(t, "."), "report")
