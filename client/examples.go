@@ -46,7 +46,7 @@ var examples = map[string][]example{
 	},
 	"top": {
 		{"The hundred largest items", "PROGRAM top --limit 100"},
-		{"The items that have not been used for longest", "PROGRAM top --by idle"},
+		{"The items that were stored, or noted as read, longest ago", "PROGRAM top --by idle"},
 	},
 	"hot": {
 		{"The keys that are missed most, of a minute", "PROGRAM hot --by misses --duration 1m"},
@@ -74,7 +74,7 @@ var examples = map[string][]example{
 	},
 	"delete": {
 		{"All items whose keys begin with user:", "PROGRAM delete --prefix user:"},
-		{"How many large items nobody has used for a day, and some of their keys", "PROGRAM delete --min-size 100k --older-than 24h --dry-run"},
+		{"How many large items were stored a day ago and nobody has read since, and some of their keys", "PROGRAM delete --min-size 100k --older-than 24h --dry-run"},
 		{"The items of a list, a thousand a second at most", "PROGRAM delete --keys keys.txt --rate 1000"},
 		{"Let one client make each page anew, while the others get the old one", "PROGRAM delete --invalidate --prefix page:"},
 	},

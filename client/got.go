@@ -140,7 +140,7 @@ type gotItem struct {
 type gotMeta struct {
 	Size      uint64 `json:"size"`       // bytes of the value
 	TTL       *int64 `json:"ttl"`        // seconds; null: it never expires
-	Idle      int64  `json:"idle"`       // seconds since it was stored or asked for, to a minute
+	Idle      int64  `json:"idle"`       // seconds since it was stored, or was read and memcached noted that
 	CAS       uint64 `json:"cas"`        // 0: it has none
 	SlabClass uint64 `json:"slab_class"` // 0: not known
 	Extstore  bool   `json:"extstore"`
@@ -253,7 +253,7 @@ func facts(i *dump.Listed, now int64) []byte {
 		{"size", door.Count(i.Size, "byte"), true},
 		{"flags", fmt.Sprint(i.Flags), true},
 		{"expires", expires, true},
-		{"last use", fmt.Sprintf("%s, %s ago, to a minute", date(i.Used), span(left(now, i.Used))), true},
+		{"last use", fmt.Sprintf("%s, %s ago, or later", date(i.Used), span(left(now, i.Used))), true},
 		{"CAS unique", fmt.Sprint(i.CAS), i.CAS > 0},
 		{"CAS unique", "none (-C)", i.CAS == 0},
 		{"slab class", fmt.Sprint(i.Class), i.Class > 0},

@@ -187,7 +187,7 @@ func (r *cacheReport) empties() string {
 func (r *cacheReport) idleSection() reportSection {
 	s := reportSection{ID: "idle", Title: "When were they last used?", Table: reportTable{Head: []string{"Idle", "Items", "Values", "Memory", "Idle for longer"}}}
 	all := r.idle.all()
-	s.Text = []string{"Stored or read, to about a minute: memcached notes no more."}
+	s.Text = []string{"Stored, or read as far as memcached notes that: by default the second read, and few later ones. Some items with long idle times are read often."}
 	b := picture.Bars{}
 	for _, bin := range r.idle.shown() {
 		b.Rows = append(b.Rows, picture.Row{

@@ -15,7 +15,7 @@ type selecting struct {
 	keying
 
 	sizing
-	OlderThan timeToLive `group:"Items:" placeholder:"TIME" help:"Only items that have not been stored or read for this time: seconds, or a duration such as 10m or 30d. memcached notes one read a minute."`
+	OlderThan timeToLive `group:"Items:" placeholder:"TIME" help:"Only items that were stored this long ago at least, and have not been read since: seconds, or a duration such as 10m or 30d. When an item was read last memcached does not keep."`
 	living
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 type topCommand struct {
-	By    string   `group:"Table:" placeholder:"WHAT" default:"size" enum:"size,ttl,idle" help:"Which items are listed: size, the largest; ttl, those that live longest, for ever first; idle, those that have not been stored or read for longest. Default: size."`
+	By    string   `group:"Table:" placeholder:"WHAT" default:"size" enum:"size,ttl,idle" help:"Which items are listed: size, the largest; ttl, those that live longest, for ever first; idle, those whose storing, or last read that memcached noted, is longest ago. Default: size."`
 	Limit topCount `group:"Table:" placeholder:"NUMBER" default:"10" help:"The number of items listed. Default: 10."`
 
 	selecting
@@ -148,7 +148,7 @@ type topItem struct {
 	Base64 []byte  `json:"key_base64,omitempty"`
 	Bytes  uint64  `json:"bytes"`         // of the value
 	TTL    *int64  `json:"ttl,omitempty"` // in seconds; absent: it does not expire
-	Idle   int64   `json:"idle"`          // seconds since it was stored or read, to about a minute
+	Idle   int64   `json:"idle"`          // seconds since it was stored, or was read and memcached noted that
 	Flags  uint64  `json:"flags"`
 }
 

@@ -185,7 +185,7 @@ struct backdoor_item {
     uint64_t flags;           /* client flags */
     uint64_t cas;             /* its CAS unique; 0: memcached has none (-C) */
     int64_t ttl;              /* seconds until it expires; -1: never */
-    int64_t idle;             /* seconds since it was stored or last read, give or take 60 */
+    int64_t idle;             /* seconds since its time */
     rel_time_t exptime, time; /* both as memcached has them */
     uint8_t nkey;
     uint8_t slabs_clsid; /* its slab class; of an item in chunks: the largest one */
@@ -195,6 +195,7 @@ struct backdoor_item {
     bool stale;          /* it was invalidated, and is still served (ITEM_STALE) */
     bool won;            /* a client was told to recache its value (ITEM_TOKEN_SENT) */
     bool gone;           /* there is no item with this key */
+    bool fetched; /* it was read since it was stored (ITEM_FETCHED): perhaps after its time */
 };
 
 /* A walk through all items, or through those of the keys that the submitter lists: the job of a
@@ -271,7 +272,7 @@ struct backdoor_changes {
     uint32_t nfound;
     enum backdoor_change change;
     bool same_life; /* the item is another one if it expires at another time */
-    bool same_use;  /* or if it has been read */
+    bool same_use;  /* or if it was read, or stored anew */
 
     uint32_t counts[BACKDOOR_CHANGED_OUTCOMES];
     uint32_t next; /* for the workers only */

@@ -25,6 +25,7 @@ typedef unsigned int rel_time_t;
 /* it_flags (memcached.h) */
 #define ITEM_LINKED 1
 #define ITEM_CAS 2
+#define ITEM_FETCHED 8
 #define ITEM_CHUNKED 32
 #define ITEM_HDR 128         /* 1.5.4 on: the value is in extstore */
 #define ITEM_CFLAGS 256      /* 1.5.15 on: client flags are behind the key */

@@ -197,7 +197,7 @@ func TestGetMeta(t *testing.T) {
 		out := s.gets("key", "--meta")
 		known := s.debug("key")
 		for _, want := range []string{
-			`(?m)^key +key$`, `(?m)^size +5000 bytes$`, `(?m)^flags +9$`, `(?m)^expires +20\d\d-.*, in (1h|59m\d*s?)$`, `(?m)^last use +20\d\d-.* \d+s ago, to a minute$`,
+			`(?m)^key +key$`, `(?m)^size +5000 bytes$`, `(?m)^flags +9$`, `(?m)^expires +20\d\d-.*, in (1h|59m\d*s?)$`, `(?m)^last use +20\d\d-.* \d+s ago, or later$`,
 			`(?m)^CAS unique +` + known["cas"] + "$", `(?m)^slab class +` + known["cls"] + "$",
 		} {
 			if !regexp.MustCompile(want).MatchString(out) {

@@ -16,6 +16,9 @@
 #include "locks.h"
 
 /*
+ * An item that was fetched is never found by its use (filter.go: OlderThan), so with same_use one
+ * that is now was read since.
+ *
  * Without CAS uniques (-C) an item is known by its size and times: one that a client has stored
  * within the same second cannot be told from the one that was found.
  */
@@ -24,7 +27,8 @@ static bool is_same(const struct backdoor_changes *changes, const struct backdoo
     bool no_cas = found->cas == 0;
     return mc_cas(it) == found->cas && (uint32_t)it->nbytes - 2 == found->nvalue &&
            (!(changes->same_life || no_cas) || it->exptime == found->exptime) &&
-           (!(changes->same_use || no_cas) || it->time == found->time);
+           (!(changes->same_use || no_cas) || it->time == found->time) &&
+           (!changes->same_use || (mc_flags(it) & ITEM_FETCHED) == 0);
 }
 
 /* Sets when an item expires, as do_item_touch does, under its lock. Returns whether it was the same

@@ -76,7 +76,7 @@ static int64_t ttl_of(const item *it, int64_t now) {
     return it->exptime > now ? (int64_t)it->exptime - now : 0;
 }
 
-/* Seconds since an item was used: 0 at least, for memcached's clock may be ahead of now. */
+/* Seconds since an item's time: 0 at least, for memcached's clock may be ahead of now. */
 static int64_t idle_of(const item *it, int64_t now) {
     return it->time < now ? now - (int64_t)it->time : 0;
 }
@@ -100,6 +100,7 @@ static struct backdoor_item *put_item(const struct backdoor_walk *walk, item *it
         .extstore = (mc_flags(it) & ITEM_HDR) != 0,
         .stale = mc_functions.has_stale && (mc_flags(it) & ITEM_STALE),
         .won = mc_functions.has_stale && (mc_flags(it) & ITEM_TOKEN_SENT),
+        .fetched = (mc_flags(it) & ITEM_FETCHED) != 0,
     };
     memcpy(to + 1, mc_key(it), it->nkey);
     return to;

@@ -187,6 +187,7 @@ func (w *walker) items(data []byte, each func(*walk.Item) error) error {
 			Stale:    bool(header.stale),
 			Won:      bool(header.won),
 			Gone:     bool(header.gone),
+			Fetched:  bool(header.fetched),
 			Exptime:  uint32(header.exptime),
 			Time:     uint32(header.time),
 		}

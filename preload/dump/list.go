@@ -13,7 +13,7 @@ import (
 //	KEY SIZE FLAGS EXPIRES USED[ class=CLASS total=TOTAL cas=CAS][ extstore][ gone][ stale][ won]
 //
 // The key is percent-encoded, the size is that of the value in bytes, and the dates are in seconds
-// since 1970: when it expires, 0 for never, and when it was stored or asked for, to a minute. A stale or won
+// since 1970: when it expires, 0 for never, and when it was stored, or was read and memcached noted that (package walk: Idle). A stale or won
 // item has these words at the end of its line.
 //
 // With details there is the slab class, 0 if it is not known, the bytes of all that memcached stores with the item, and the
@@ -66,7 +66,7 @@ type Listed struct {
 	Size    uint64 // of the value, in bytes
 	Flags   uint64
 	Expires int64 // 0: never
-	Used    int64 // when it was stored or asked for, to a minute
+	Used    int64 // when it was stored, or was read and memcached noted that
 
 	Class, Total               uint64 // of Details; package walk: Item
 	CAS                        uint64

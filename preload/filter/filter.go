@@ -24,8 +24,9 @@ type Options struct {
 	Regex string `json:"regex,omitempty"`
 	// MinSize is the least size of a value, in bytes.
 	MinSize uint64 `json:"min_size,omitempty"`
-	// OlderThan is how long the item has not been stored or read at least, in seconds: memcached notes a read only if
-	// the last one was a minute ago (items.c: do_item_bump).
+	// OlderThan is how long ago the item was stored at least, in seconds, without having been read since. One that was read
+	// is not wanted, however long ago that was: memcached keeps that an item was read, but not when it was the last time
+	// (items.c: do_item_bump). One that memcached has moved, to extstore or to another page, is stored at that time.
 	OlderThan int64 `json:"older_than,omitempty"`
 	// MinTTL is the least time until the item expires, in seconds.
 	MinTTL int64 `json:"min_ttl,omitempty"`
@@ -91,7 +92,7 @@ func (f *Filter) Wants(i *walk.Item) bool {
 	o := &f.options
 	return bytes.HasPrefix(i.Key, f.prefix) &&
 		uint64(i.Size) >= o.MinSize &&
-		(o.OlderThan == 0 || i.Idle >= o.OlderThan) && // Idle is below 0 if a clock is behind
+		(o.OlderThan == 0 || i.Idle >= o.OlderThan && !i.Fetched) && // Idle is below 0 if a clock is behind
 		(i.TTL < 0 || i.TTL >= o.MinTTL && !o.NeverExpires) &&
 		Match(o.Match, i.Key) &&
 		(f.regex == nil || f.regex.Match(i.Key))

@@ -15,12 +15,13 @@ func TestWants(t *testing.T) {
 		{Key: []byte("user:1"), Size: 10, TTL: -1, Idle: 5},
 		{Key: []byte("user:22"), Size: 100, TTL: 60, Idle: 500},
 		{Key: []byte("page:\xff\n"), Size: 1000, TTL: 0, Idle: -1},
+		{Key: []byte("read"), Size: 1, TTL: 10, Idle: 5000, Fetched: true},
 	}
 	for _, tt := range []struct {
 		options Options
 		want    string
 	}{
-		{Options{}, "012"},
+		{Options{}, "0123"},
 		{Options{Prefix: "user:"}, "01"},
 		{Options{Prefix: "user:1"}, "0"},
 		{Options{Prefix: "user:10"}, ""},

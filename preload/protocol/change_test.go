@@ -138,7 +138,7 @@ func TestListedKeys(t *testing.T) {
 	t.Parallel()
 	s := listens(t, "1.6.45",
 		dialogue{"me a\r\nme b\r\nme a\r\nmn\r\n", "ME a cls=1 size=60\r\nEN\r\nME a cls=1 size=60\r\nMN\r\n"},
-		dialogue{"mg a u f l t s c\r\nmg a u f l t s c\r\nmn\r\n", "HD f3 l5 t60 s1 c7\r\nHD f3 l5 t60 s1 c7\r\nMN\r\n"})
+		dialogue{"mg a u f l t s c h\r\nmg a u f l t s c h\r\nmn\r\n", "HD f3 l5 t60 s1 c7 h0\r\nHD f3 l5 t60 s1 c7 h1\r\nMN\r\n"})
 	w, err := walk.Listed(s, &listedKeys{"a", "b", "a"}).Walk(walk.Options{KeysOnly: true, Prefix: "x"})
 	if err != nil {
 		t.Fatal(err)
@@ -147,11 +147,11 @@ func TestListedKeys(t *testing.T) {
 	var met []string
 	for err = nil; err == nil; {
 		err = w.Next(func(i *walk.Item) error {
-			met = append(met, fmt.Sprintf("%s %t %d %d %d %d", i.Key, i.Gone, i.CAS, i.TTL, i.Idle, i.Size))
+			met = append(met, fmt.Sprintf("%s %t %d %d %d %d %t", i.Key, i.Gone, i.CAS, i.TTL, i.Idle, i.Size, i.Fetched))
 			return nil
 		})
 	}
-	if got := strings.Join(met, ", "); got != "a false 7 60 5 1, b true 0 -1 0 0, a false 7 60 5 1" || err != io.EOF {
+	if got := strings.Join(met, ", "); got != "a false 7 60 5 1 false, b true 0 -1 0 0 false, a false 7 60 5 1 true" || err != io.EOF {
 		t.Errorf("%s, %v", got, err)
 	}
 }

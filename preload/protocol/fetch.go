@@ -119,9 +119,9 @@ func (c *conn) fetch(items []*walk.Item, values bool) (taken []*walk.Item, err e
 	w := meta.NewWriter(c.send)
 	for _, i := range items {
 		if values {
-			w.Get(i.Key, " u f l t s c v")
+			w.Get(i.Key, " u f l t s c h v")
 		} else {
-			w.Get(i.Key, " u f l t s c")
+			w.Get(i.Key, " u f l t s c h")
 		}
 	}
 	// Of a value that cannot be read from extstore memcached says nothing, after it has marked the item.
@@ -224,7 +224,7 @@ func (c *conn) answer(i *walk.Item) (won bool, err error) {
 	default:
 		return false, unexpected(line)
 	}
-	got := walk.Item{Key: i.Key, TTL: -1, Idle: i.Idle, Class: i.Class, Total: i.Total, Extstore: i.Extstore}
+	got := walk.Item{Key: i.Key, TTL: -1, Idle: i.Idle, Fetched: i.Fetched, Class: i.Class, Total: i.Total, Extstore: i.Extstore}
 	value := string(words[0]) == "VA"
 	flags := words[1:]
 	length := -1
@@ -259,6 +259,8 @@ func readFlags(i *walk.Item, flags [][]byte) (won bool, err error) {
 			i.CAS, err = strconv.ParseUint(string(word[1:]), 10, 64)
 		case 'l':
 			i.Idle = n
+		case 'h':
+			i.Fetched = n != 0
 		case 't':
 			i.TTL = n
 		case 's':

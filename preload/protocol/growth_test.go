@@ -127,7 +127,7 @@ func walkAwaitsGrowth(t *testing.T, version string) {
 	s := listens(t, version,
 		dialogue{looks(4) + "|" + list, strings.Join([]string{full, grows, roomy, roomy, "ERROR locked try again later\r\n"}, "|")},
 		dialogue{looks(2) + "|" + list, roomy + "|" + roomy + "|key=a exp=-1 la=1 cas=2 fetch=no cls=1 size=64\r\nEND\r\n"},
-		dialogue{"mg a u f l t s c v\r\nmn\r\n", "VA 1 f0 t-1 s1 c7\r\nv\r\nMN\r\n"})
+		dialogue{"mg a u f l t s c h v\r\nmn\r\n", "VA 1 f0 t-1 s1 c7\r\nv\r\nMN\r\n"})
 	w, err := s.Walk(walk.Options{})
 	if err != nil {
 		t.Fatal(err)

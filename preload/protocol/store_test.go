@@ -76,7 +76,7 @@ func TestFetchGivesBackAnew(t *testing.T) {
 	items := []*walk.Item{{Key: []byte("a"), External: true}, {Key: []byte("b"), External: true, Stale: true, CAS: 8}, {Key: []byte("c"), External: true}}
 	// b was stored anew since the walk met it.
 	s := listens(t, "1.6.45",
-		dialogue{"mg a u f l t s c v\r\nmg b u f l t s c v\r\nmg c u f l t s c v\r\nmn\r\n", "VA 1 f0 t-1 s1 c7 X W\r\nv\r\nVA 5 f0 t-1 s5 c9 X W\r\nhal"},
+		dialogue{"mg a u f l t s c h v\r\nmg b u f l t s c h v\r\nmg c u f l t s c h v\r\nmn\r\n", "VA 1 f0 t-1 s1 c7 X W\r\nv\r\nVA 5 f0 t-1 s5 c9 X W\r\nhal"},
 		dialogue{"md a I C7 E7\r\nmd b I C9 E9\r\nmn\r\n", "HD\r\nHD\r\nMN\r\n"})
 	if err := s.Fetch(items); !errors.Is(err, errClosed) {
 		t.Error(err)
@@ -91,7 +91,7 @@ func TestFetchFails(t *testing.T) {
 	for n := range fetched + 1 {
 		items = append(items, &walk.Item{Key: fmt.Append(nil, n), External: true})
 		if n < fetched {
-			fmt.Fprintf(&asked, "mg %d u f l t s c v\r\n", n)
+			fmt.Fprintf(&asked, "mg %d u f l t s c h v\r\n", n)
 		}
 	}
 	s := listens(t, "1.6.45", dialogue{asked.String() + "mn\r\n", "SERVER_ERROR out of memory\r\n"})
@@ -115,7 +115,7 @@ func TestFetchUnanswered(t *testing.T) {
 	}
 	var asked string
 	for _, i := range items() {
-		asked += "mg " + string(i.Key) + " u f l t s c v\r\n"
+		asked += "mg " + string(i.Key) + " u f l t s c h v\r\n"
 	}
 	asked += "mn\r\n"
 	broken := func(t *testing.T) *conn { // its other end is closed before anything is sent
@@ -164,7 +164,7 @@ func TestFetchAllTokens(t *testing.T) {
 	items := func() []*walk.Item {
 		return []*walk.Item{{Key: []byte("a"), External: true, Stale: true, CAS: 7}, {Key: []byte("b"), External: true, Stale: true, CAS: 8}}
 	}
-	const get, back = "mg a u f l t s c v\r\nmg b u f l t s c v\r\nmn\r\n", "md a I C7\r\nmd b I C8\r\nmn\r\n"
+	const get, back = "mg a u f l t s c h v\r\nmg b u f l t s c h v\r\nmn\r\n", "md a I C7\r\nmd b I C8\r\nmn\r\n"
 	c := peer(t, get+"|"+back+"|me a\r\nme b\r\nmn\r\n", "EN\r\nEN\r\nMN\r\n|HD\r\nHD\r\nMN\r\n|ME a exp=-1\r\nEN\r\nMN\r\n")
 	c.deletesCAS = true
 	both := items()

@@ -251,6 +251,8 @@ func listed(line []byte) (*walk.Item, error) {
 				return nil, fmt.Errorf("its list of keys: %w", err)
 			}
 			i.Key = key
+		case "fetch":
+			i.Fetched = string(value) == "yes"
 		case "exp", "la", "cls", "size":
 			n, err := strconv.ParseInt(string(value), 10, 64)
 			if err != nil {

@@ -37,7 +37,7 @@ func TestFetch(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			items := []*walk.Item{{Key: []byte("a"), External: true}, {Key: []byte("\x00"), External: true}}
-			c := peer(t, "mg a u f l t s c v\r\nmg AA== b u f l t s c v\r\nmn\r\n", tt.answers)
+			c := peer(t, "mg a u f l t s c h v\r\nmg AA== b u f l t s c h v\r\nmn\r\n", tt.answers)
 			taken, err := c.fetch(items, true)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
@@ -84,7 +84,7 @@ func TestTellGone(t *testing.T) {
 // answered stays as it is.
 func TestFetchReplaced(t *testing.T) {
 	t.Parallel()
-	get, debug := func(key string) string { return "mg " + key + " u f l t s c v\r\n" }, func(key string) string { return "me " + key + "\r\n" }
+	get, debug := func(key string) string { return "mg " + key + " u f l t s c h v\r\n" }, func(key string) string { return "me " + key + "\r\n" }
 	var want, answers []string
 	for try := range tries {
 		if try == 0 {
@@ -145,7 +145,7 @@ func TestListed(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || string(i.Key) != want || !i.External || i.Idle < 0 || i.Size > 64 || i.TTL < -1 || (i.TTL == -1) != strings.Contains(line, "exp=-1") {
+		if err != nil || string(i.Key) != want || !i.External || i.Idle < 0 || i.Size > 64 || i.TTL < -1 || i.Fetched != strings.Contains(line, "fetch=yes") || (i.TTL == -1) != strings.Contains(line, "exp=-1") {
 			t.Errorf("%q: %+v, %v", line, i, err)
 		}
 	}
@@ -168,8 +168,8 @@ func TestLister(t *testing.T) {
 	t.Parallel()
 	s := listens(t, "1.6.45",
 		dialogue{"me a\r\nme b\r\nme c\r\nme d\r\nmn\r\n", "ME a cls=39 size=4000000\r\nEN\r\nME c cls=39 size=4000000\r\nME d cls=1 size=60\r\nMN\r\n"},
-		dialogue{"mg a u f l t s c v\r\nmn\r\n", "VA 1 f0 t-1 s1 c7\r\nA\r\nMN\r\n"},
-		dialogue{"mg c u f l t s c v\r\nmg d u f l t s c v\r\nmn\r\n", "VA 1 f0 t-1 s1 c8\r\nC\r\nVA 1 f0 t-1 s1 c9\r\nD\r\nMN\r\n"})
+		dialogue{"mg a u f l t s c h v\r\nmn\r\n", "VA 1 f0 t-1 s1 c7\r\nA\r\nMN\r\n"},
+		dialogue{"mg c u f l t s c h v\r\nmg d u f l t s c h v\r\nmn\r\n", "VA 1 f0 t-1 s1 c8\r\nC\r\nVA 1 f0 t-1 s1 c9\r\nD\r\nMN\r\n"})
 	w, err := s.Walk(walk.Options{Keys: &keys{"a", "b", "c", "d"}})
 	if err != nil {
 		t.Fatal(err)

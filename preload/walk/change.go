@@ -34,5 +34,5 @@ type Changes interface {
 // Conditions say what of an item, besides its CAS unique, must be as it was met: for conditions on it held.
 type Conditions struct {
 	Life bool // when it expires
-	Use  bool // when it was used
+	Use  bool // when it was stored, and that it was not read since
 }

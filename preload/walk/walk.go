@@ -11,12 +11,11 @@ type Item struct {
 	CAS uint64
 	// TTL is the time until it expires, in seconds; -1: never.
 	TTL int64
-	// Idle is the time since it was stored or read, in seconds, to about a minute.
+	// Idle is the time, in seconds, since it was stored, or was read and memcached noted when. By default it notes that of
+	// few reads (items.c: do_item_bump): the second one, and one after the item was at the tail of a LRU.
 	Idle int64
 	// Size is the length of its value in bytes, even if Value is empty.
 	Size int
-	// Class is its slab class, 0: not known; of an item that is stored in several chunks the largest class.
-	// Total is its length in bytes with all that memcached stores with it (memcached.h: ITEM_ntotal); where
 	// Class is its slab class, 0: not known; of an item that is stored in several chunks the largest class.
 	// Total is its length in bytes with all that memcached stores with it (memcached.h: ITEM_ntotal), 0: not known;
 	// where External it counts the value, too.
@@ -30,6 +29,9 @@ type Item struct {
 	// Delete", flag I). Won: a client was told to do that, and the next ones are not (protocol.txt:
 	// "Meta Get", flags W and Z).
 	Stale, Won bool
+	// Fetched: a client has read it since it was stored (memcached.h: ITEM_FETCHED). When it was read last is not known then:
+	// not before Idle says.
+	Fetched bool
 	// Gone: its value was to be fetched, or its key was listed, and the item does not exist.
 	Gone bool
 
