@@ -77,11 +77,34 @@ func compile(expr string) (*regexp.Regexp, error) {
 		e, _ := errors.AsType[*syntax.Error](err)
 		return nil, option.Errorf("the syntax is that of RE2", "the regular expression %s: %s: %s", clip.Quote(expr), e.Code, clip.Quote(e.Expr))
 	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil || len(program.Inst) > regexInstructions {
+	if instructions(parsed) > regexInstructions {
 		return nil, tooLarge
 	}
 	return regexp.Compile(expr)
+}
+
+// instructions is how many instructions a regular expression is compiled to, about and at most, but for two: to compile
+// it first could take hundreds of MB. The parser bounds its depth, and how often nested repetitions repeat together.
+func instructions(re *syntax.Regexp) int {
+	n := 0
+	for _, sub := range re.Sub {
+		n += instructions(sub)
+	}
+	switch re.Op {
+	case syntax.OpLiteral:
+		n = len(re.Rune)
+	case syntax.OpAlternate:
+		n += len(re.Sub) - 1
+	case syntax.OpRepeat: // x{2,4} is xx(?:x(?:x)?)?, and x{2,} is xx+
+		if re.Max < 0 {
+			n = n*max(re.Min, 1) + 2
+		} else {
+			n = n*re.Max + re.Max - re.Min
+		}
+	case syntax.OpCapture, syntax.OpStar, syntax.OpPlus, syntax.OpQuest:
+		n += 2
+	}
+	return max(n, 1)
 }
 
 // Wants reports whether all conditions hold for an item.

@@ -3,6 +3,8 @@ package filter
 import (
 	"errors"
 	"fmt"
+	"regexp/syntax"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -75,6 +77,42 @@ func TestOptionErrors(t *testing.T) {
 		_, err := New(tt.options)
 		if _, ok := errors.AsType[*option.Error](err); !ok || err.Error() != tt.want {
 			t.Errorf("%.100q, want %q", fmt.Sprint(err), tt.want)
+		}
+	}
+}
+
+// A regular expression that would be a large program is refused before one is made of it, in memcached's memory.
+func TestRegexMemory(t *testing.T) {
+	for _, expr := range []string{"(" + strings.Repeat("a", 3300) + "){1000}", "((" + strings.Repeat(`\pL`, 1300) + "){30}){30,33}", strings.Repeat(`\pL`, 1300)} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := New(Options{Regex: expr})
+		runtime.ReadMemStats(&after)
+		if tooLarge := strings.Contains(expr, "{"); tooLarge != (err != nil) {
+			t.Errorf("%.20s: %v", expr, err)
+		}
+		if n := (after.TotalAlloc - before.TotalAlloc) >> 20; n > 32 {
+			t.Errorf("%.20s takes %d MB", expr, n)
+		}
+	}
+}
+
+// No program has more instructions than were expected.
+func TestInstructions(t *testing.T) {
+	for _, expr := range []string{
+		"", "a", "abc", ".", "[a-z]", "(a)", "(?:)", "a*", "a+?", "a?", "(a|bc|)*", "a{0}", "(){0}", "a{3}", "a{3,}", "a{0,}", "a{2,5}", "(ab|c){0,7}", "(?:a{2,3}b){4,}", "^a$", `\bx\B`, "(?i)straße",
+		"(|a)*", "(|a)+", "(?:(?:a*)+|b?){3}", "abc|abd|[^a]", "[^\\x00-\\x{10FFFF}]", "x{999}",
+	} {
+		parsed, err := syntax.Parse(expr, syntax.Perl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		program, err := syntax.Compile(parsed.Simplify())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := instructions(parsed); len(program.Inst) > n+2 || len(program.Inst) < n/2 { // it begins with one that fails, and ends with one that matches
+			t.Errorf("%q has %d instructions, want %d", expr, len(program.Inst), n)
 		}
 	}
 }
