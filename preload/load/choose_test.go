@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"memcached-backdoor/preload/dump"
 	"memcached-backdoor/preload/filter"
@@ -40,6 +41,34 @@ func (w *fewWalker) Next(each func(*walk.Item) error) error {
 
 func (*fewWalker) Part() float64 { return 1 }
 func (*fewWalker) Close()        {}
+
+// A client that goes is noticed between two rows, each of which takes long to choose.
+func TestChooseGone(t *testing.T) {
+	wanted, err := filter.New(filter.Options{Regex: strings.Repeat(".?", 1000) + "$"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rows = 1000
+	looks := 0
+	counts, err := Load(taker{}, gone{text{strings.NewReader(strings.Repeat(strings.Repeat("k", 250)+"\t\n", rows))}, &looks}, Options{Wanted: wanted})
+	if err != nil || !counts.Canceled || counts.Rows != 0 || looks != 1 {
+		t.Errorf("%+v, %v, looked %d times", counts, err, looks)
+	}
+}
+
+// gone is a text whose client goes as soon as all of it is read.
+type gone struct {
+	text
+	looks *int
+}
+
+func (g gone) Wait(input bool, done int, limit time.Duration) (Ready, error) {
+	if limit == 0 {
+		*g.looks++
+		return Ready{Gone: true}, nil
+	}
+	return g.text.Wait(input, done, limit)
+}
 
 // A row that is not among those that were asked for is skipped, whatever else is to be said of it: nothing is stored,
 // removed or written to the rejects for it.

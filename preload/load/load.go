@@ -20,8 +20,17 @@ import (
 // batches is how many batches a load has: while one is in flight, the next one is read and parsed.
 const batches = 2
 
-// progressEvery is the time between two reports of progress.
-const progressEvery = 200 * time.Millisecond
+const (
+	// progressEvery is the time between two reports of progress.
+	progressEvery = 200 * time.Millisecond
+	// rowsPerCheck is how many rows are parsed between two looks at the time: a regular expression may take ten
+	// milliseconds for one. Then the client is looked for, but not more often than lookEvery.
+	rowsPerCheck = 16
+	lookEvery    = 100 * time.Millisecond
+)
+
+// errGone ends a load whose client has gone before the end.
+var errGone = errors.New("the client has gone")
 
 // ErrRead says that the input could not be read to its end.
 var ErrRead = errors.New("reading the input")
@@ -104,7 +113,9 @@ type loader struct {
 
 	eof     bool
 	limited bool // more rows are rejected than the limits allow
-	gone    bool // the client, before the end
+
+	parses   uint64    // how often a row was looked for
+	nextLook time.Time // for the client, between two rows
 }
 
 // Load reads source to its end and stores its rows in store. With an error, too, the counts are true: what was read
@@ -158,14 +169,18 @@ func Load(store batch.Store, source Source, options Options) (Counts, error) {
 	if err = l.resume(); err == nil {
 		err = l.run()
 	}
+	gone := errors.Is(err, errGone)
+	if gone {
+		err = nil
+	}
 	// Batches in flight belong to the sink; they come back in any case.
 	for len(l.inFlight) > 0 {
 		err = cmp.Or(err, l.wait()) // all have the same reason
 	}
 	err = cmp.Or(err, l.rejects.flush())
-	l.counts.Canceled = l.gone
-	l.counts.Limited = l.limited || err == nil && !l.gone && maxErrors.Exceeded(l.counts.Rejected, l.counts.Rows, true)
-	l.counts.Incomplete = err == nil && !l.gone && !l.counts.Limited && l.parser.Incomplete()
+	l.counts.Canceled = gone
+	l.counts.Limited = l.limited || err == nil && !gone && maxErrors.Exceeded(l.counts.Rejected, l.counts.Rows, true)
+	l.counts.Incomplete = err == nil && !gone && !l.counts.Limited && l.parser.Incomplete()
 	l.counts.Notes = l.parser.Notes()
 	if err == nil {
 		err = l.counts.check()
@@ -182,7 +197,7 @@ func (l *loader) freeAll() {
 	}
 }
 
-// run runs until all rows have an outcome, the client goes, or there is an error. Rows that are parsed and not
+// run runs until all rows have an outcome, or there is an error: errGone, if the client goes. Rows that are parsed and not
 // submitted then do not count as read.
 func (l *loader) run() error {
 	limit := time.Duration(-1)
@@ -202,8 +217,7 @@ func (l *loader) run() error {
 			return err
 		}
 		if ready.Gone && !l.options.Detach {
-			l.gone = true
-			return nil
+			return errGone
 		}
 		if ready.Done {
 			if err := l.collect(); err != nil {
@@ -220,6 +234,20 @@ func (l *loader) run() error {
 			next = time.Now().Add(progressEvery)
 		}
 	}
+}
+
+// lookForClient returns errGone if the client has gone, between two rows.
+func (l *loader) lookForClient() error {
+	now := time.Now()
+	if l.options.Detach || now.Before(l.nextLook) {
+		return nil
+	}
+	l.nextLook = now.Add(lookEvery)
+	ready, err := l.source.Wait(false, l.done, 0)
+	if err == nil && ready.Gone {
+		err = errGone
+	}
+	return err
 }
 
 // read reads once and parses what it got.

@@ -24,6 +24,11 @@ func (l *loader) parse() error {
 		if len(data) == 0 {
 			return nil
 		}
+		if l.parses++; l.parses%rowsPerCheck == 0 {
+			if err := l.lookForClient(); err != nil {
+				return err
+			}
+		}
 		kind := l.parser.Next(data, l.eof, &l.row)
 		switch kind {
 		case record.More:
