@@ -104,29 +104,33 @@ func TestDumpExtstore(t *testing.T) {
 // that count.
 func TestRemoveFromExtstore(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
-		storage := filepath.Join(t.TempDir(), "storage")
-		s := start(t, h.program, "-m", "512", "-o", "ext_path="+storage+":256m,ext_item_size=512,ext_item_age=0,ext_threads=2,slab_automove=0,ext_low_ttl=0")
-		const n = 3000
-		items := map[string]entry{}
-		var rejects strings.Builder
-		for i := range n {
-			items[fmt.Sprint("k", i)] = entry{value: strings.Repeat("v", 1000)}
-			fmt.Fprintf(&rejects, "k%d\tv\tno flags\n", i)
+		for name, args := range map[string][]string{"with CAS uniques": nil, "without": {"-C"}} {
+			t.Run(name, func(t *testing.T) {
+				storage := filepath.Join(t.TempDir(), "storage")
+				s := start(t, h.program, append(args, "-m", "512", "-o", "ext_path="+storage+":256m,ext_item_size=512,ext_item_age=0,ext_threads=2,slab_automove=0,ext_low_ttl=0")...)
+				const n = 3000
+				items := map[string]entry{}
+				var rejects strings.Builder
+				for i := range n {
+					items[fmt.Sprint("k", i)] = entry{value: strings.Repeat("v", 1000)}
+					fmt.Fprintf(&rejects, "k%d\tv\tno flags\n", i)
+				}
+				s.store(items)
+				wait(t, "items on the disk", func() error {
+					if n := s.stat("", "extstore_objects_used"); n < 1000 {
+						return fmt.Errorf("%d objects are used", n)
+					}
+					return nil
+				})
+				s.outcome(strings.NewReader(rejects.String()), account{rows: n, rejected: n}, "--from", "tsv", "--key", "1", "--value", "2", "--flags-column", "3")
+				for _, name := range []string{"curr_items", "extstore_objects_used", "extstore_bytes_used"} {
+					if n := s.stat("", name); n != 0 {
+						t.Errorf("%s is %d", name, n)
+					}
+				}
+				s.lives()
+			})
 		}
-		s.store(items)
-		wait(t, "items on the disk", func() error {
-			if n := s.stat("", "extstore_objects_used"); n < 1000 {
-				return fmt.Errorf("%d objects are used", n)
-			}
-			return nil
-		})
-		s.outcome(strings.NewReader(rejects.String()), account{rows: n, rejected: n}, "--from", "tsv", "--key", "1", "--value", "2", "--flags-column", "3")
-		for _, name := range []string{"curr_items", "extstore_objects_used", "extstore_bytes_used"} {
-			if n := s.stat("", name); n != 0 {
-				t.Errorf("%s is %d", name, n)
-			}
-		}
-		s.lives()
 	})
 }
 

@@ -54,7 +54,7 @@ static enum backdoor_changed change(struct backdoor_changes *changes,
     }
     bool same = is_same(changes, found, it);
     if (same && changes->change == BACKDOOR_DELETE) {
-        delete_item(it, worker);
+        delete_item(it, NREAD_CAS, worker);
     } else if (same) {
         same = touch(changes, found, it);
     }

@@ -52,7 +52,7 @@ static void remove_old(struct backdoor_batch *batch, const struct backdoor_row *
     if (old == NULL) {
         return;
     }
-    delete_item(old, worker);
+    delete_item(old, NREAD_SET, worker);
     mc_item_remove(old);
 }
 
