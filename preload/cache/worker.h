@@ -30,7 +30,10 @@ struct backdoor_worker {
      * A conn for store_item and item_get up to 1.6.18.  Of a conn they read
      * `thread` and, if an item has a CAS or logs are watched, `set_stale` and
      * `sfd`; they write `cas` (memcached.c: do_store_item, do_item_get).  With
-     * the worker in every word the offsets need not be known.
+     * the worker in every word the offsets need not be known.  set_stale must be
+     * false, or NREAD_CAS would replace items with a higher CAS: it is the byte 6
+     * of a word, which is 0 in the addresses of a process (of 48 bits, 47 on
+     * x86-64); the proof tries that (prove.c: prove_cas).
      */
     void *conn[256];
 };
