@@ -31,6 +31,12 @@ static bool is_same(const struct backdoor_changes *changes, const struct backdoo
            (!changes->same_use || (mc_flags(it) & ITEM_FETCHED) == 0);
 }
 
+/* When an item with this time to live expires.  clock_now may be a second behind, for nothing is
+ * stored here that shows it (clock.h): with a time of one second the item could have expired. */
+static rel_time_t exptime_of(uint32_t ttl) {
+    return ttl == 0 ? 0 : (rel_time_t)(clock_now() + (ttl < 2 ? 2 : ttl));
+}
+
 /* Sets when an item expires, as do_item_touch does, under its lock. Returns whether it was the same
  * until then. */
 static bool touch(const struct backdoor_changes *changes, const struct backdoor_found *found,
@@ -39,7 +45,7 @@ static bool touch(const struct backdoor_changes *changes, const struct backdoor_
     pthread_mutex_lock(lock);
     bool same = is_same(changes, found, it) && (mc_flags(it) & ITEM_LINKED) != 0;
     if (same) {
-        it->exptime = found->ttl == 0 ? 0 : (rel_time_t)(clock_now() + found->ttl);
+        it->exptime = exptime_of(found->ttl);
     }
     pthread_mutex_unlock(lock);
     return same;

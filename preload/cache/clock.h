@@ -7,7 +7,8 @@
 /* offset is current_time minus CLOCK_MONOTONIC, in seconds. */
 void clock_bind(int64_t offset);
 
-/* memcached's current_time, in seconds. */
+/* memcached's current_time, in seconds; until an item was stored, and observed, perhaps one less.
+ */
 int64_t clock_now(void);
 
 /* An item was stored just now. */
