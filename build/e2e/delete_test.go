@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -161,6 +162,45 @@ func TestDeleteIdle(t *testing.T) {
 			}
 			same(t, "memcached", s.serves(map[string]entry{"unread": {}, "replaced": {}, "new": {}, "once": {}, "often": {}, "now": {}}), left, s)
 			return
+		}
+	})
+}
+
+// An item that gets an end before its turn is not changed for having none.
+func TestDeleteTouched(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		for _, args := range [][]string{{"delete"}, {"delete", "--invalidate"}} {
+			t.Run(args[len(args)-1], func(t *testing.T) {
+				t.Parallel()
+				s := start(t, h.program)
+				s.store(map[string]entry{"a": {value: "1"}, "b": {value: "1"}, "c": {value: "1"}})
+				done := make(chan *door.Changed)
+				go func() { done <- s.change(append(args, "--never-expires", "--yes", "--rate", "1")...) }()
+				changed := func(line string) bool { return line == "EN" || strings.Contains(line, " X") }
+				wait(t, "the first item", func() error {
+					for _, key := range []string{"a", "b", "c"} {
+						// Whether it is stale, and no token is taken of one that is not.
+						if changed(s.tells("mg " + key + " u s\r\n")[0]) {
+							return nil
+						}
+					}
+					return errors.New("nothing is changed")
+				})
+				var touched []string
+				for _, key := range []string{"a", "b", "c"} {
+					if !changed(s.tells("mg " + key + " s T5000\r\n")[0]) {
+						touched = append(touched, key)
+					}
+				}
+				if c := <-done; len(touched) == 0 || c.Items != 3 || c.Changed != uint64(3-len(touched)) || c.Spared != uint64(len(touched)) {
+					t.Errorf("%+v; %q were touched", c, touched)
+				}
+				for _, key := range touched {
+					if line := s.tells("mg " + key + " u s\r\n")[0]; line != "HD s1" {
+						t.Errorf("%s: %s", key, line)
+					}
+				}
+			})
 		}
 	})
 }

@@ -68,7 +68,7 @@ type changer struct {
 	pace    limits.Pace
 	hooks   Hooks
 	counts  Counts
-	unnamed uint64
+	unfit   uint64    // items that are left for their keys
 	report  time.Time // when progress is reported next
 }
 
@@ -116,19 +116,19 @@ func (g *changer) run(walker walk.Walker) error {
 		}
 		if err != nil {
 			g.counts.Part = 1
-			return g.named()
+			return g.errUnfit()
 		}
 		g.counts.Part = walker.Part()
 		g.progress()
 	}
 }
 
-// named returns an error if items were left for their keys.
-func (g *changer) named() error {
-	if g.unnamed == 0 {
+// errUnfit returns an error if items were left for their keys.
+func (g *changer) errUnfit() error {
+	if g.unfit == 0 {
 		return nil
 	}
-	return fmt.Errorf("items left as they were, whose keys no command of memcached can have (binary ones of more than %d bytes): %d", meta.BinaryKeyMax, g.unnamed)
+	return fmt.Errorf("items left as they were, whose keys no command of memcached can have (binary ones of more than %d bytes): %d", meta.BinaryKeyMax, g.unfit)
 }
 
 // progress reports the counts, if it is time.
@@ -197,6 +197,6 @@ func (g *changer) apply() error {
 	g.counts.Spared += changed.Replaced
 	g.counts.Replaced += changed.Replaced
 	g.counts.Gone += changed.Gone
-	g.unnamed += changed.Unnamed
+	g.unfit += changed.Unfit
 	return err
 }

@@ -70,7 +70,7 @@ type changes struct {
 	batches []int
 	at      []time.Time
 	fails   int  // at that Apply, from 1
-	unnamed bool // what would have gone has a key that no command can have
+	unfit   bool // what would have gone has a key that no command can have
 	changed walk.Changed
 }
 
@@ -82,8 +82,8 @@ func (g *changes) Add(i *walk.Item, ttl int64) bool {
 	switch {
 	case i.Size%10 == 0:
 		g.changed.Replaced++
-	case i.Size%3 == 0 && g.unnamed:
-		g.changed.Unnamed++
+	case i.Size%3 == 0 && g.unfit:
+		g.changed.Unfit++
 	case i.Size%3 == 0:
 		g.changed.Gone++
 	default:
@@ -210,7 +210,7 @@ func TestChangeFails(t *testing.T) {
 		}
 	})
 	t.Run("names", func(t *testing.T) {
-		g := &changes{room: 4, unnamed: true}
+		g := &changes{room: 4, unfit: true}
 		counts, err := checked(t, cached(100), filter.Options{}, g, limits.Options{}, Hooks{})
 		want := "items left as they were, whose keys no command of memcached can have (binary ones of more than 186 bytes): 23"
 		if err == nil || err.Error() != want || counts.Left() != 23 || counts.Part != 1 {

@@ -131,5 +131,9 @@ func (f *Filter) Prefix() string {
 
 // Conditions say which of the conditions are about what a client may change without another CAS unique.
 func (f *Filter) Conditions() walk.Conditions {
-	return walk.Conditions{Life: f.options.MinTTL > 0 || f.options.NeverExpires, Use: f.options.OlderThan > 0}
+	same := walk.Conditions{Life: f.options.MinTTL > 0 || f.options.NeverExpires, Use: f.options.OlderThan > 0}
+	if same.Life || same.Use {
+		same.Hold = f.Wants
+	}
+	return same
 }

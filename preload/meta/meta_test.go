@@ -64,11 +64,11 @@ func TestWriterBuffer(t *testing.T) {
 	calls := 0
 	w := NewWriter(func(Text) error {
 		calls++
-		return errKey
+		return errUnfit
 	})
 	w.Set([]byte("a"), large, Set{})
 	w.Set([]byte("a"), large, Set{})
-	if err := w.End(); err != errKey || calls != 1 {
+	if err := w.End(); err != errUnfit || calls != 1 {
 		t.Errorf("%v after %d calls", err, calls)
 	}
 }

@@ -40,8 +40,8 @@ const (
 // bufferSize is about how many bytes of commands are sent at once.
 const bufferSize = 64 << 10
 
-// errKey is an error of the library: rows whose keys do not fit are rejected before.
-var errKey = errors.New("a key that no command can have")
+// errUnfit is an error of the library: rows whose keys do not fit are rejected before.
+var errUnfit = errors.New("a key that no command can have")
 
 // A Writer collects commands and sends them. After the first error, which End returns, it sends nothing.
 type Writer struct {
@@ -171,7 +171,7 @@ func (w *Writer) End() error {
 func (w *Writer) fail(from int) {
 	w.buffer = w.buffer[:from]
 	if w.err == nil {
-		w.err = errKey
+		w.err = errUnfit
 	}
 }
 

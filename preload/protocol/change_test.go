@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/walk"
 )
 
@@ -27,23 +28,23 @@ func TestChanges(t *testing.T) {
 	}{
 		{
 			name: "delete", kind: walk.Delete, sent: deletes, answers: "HD\r\nEX \r\nNF\r\nHD\r\nMN\r\n",
-			want: walk.Changed{Changed: 2, Replaced: 1, Gone: 1, Unnamed: 1},
+			want: walk.Changed{Changed: 2, Replaced: 1, Gone: 1, Unfit: 1},
 		},
 		{
 			name: "invalidate", kind: walk.Invalidate, sent: "md a I C7\r\nmd Ygo= b I C8\r\nmd c I C0\r\nmd d I C18446744073709551615\r\nmn\r\n", answers: "HD\r\nHD\r\nHD\r\nHD\r\nMN\r\n",
-			want: walk.Changed{Changed: 4, Unnamed: 1},
+			want: walk.Changed{Changed: 4, Unfit: 1},
 		},
 		{
 			name: "another answer", kind: walk.Delete, sent: deletes, answers: "HD\r\nSERVER_ERROR out of luck\r\n",
-			want: walk.Changed{Changed: 1, Unnamed: 1}, err: "SERVER_ERROR out of luck",
+			want: walk.Changed{Changed: 1, Unfit: 1}, err: "SERVER_ERROR out of luck",
 		},
 		{
 			name: "an end too few", kind: walk.Delete, sent: deletes, answers: "HD\r\nHD\r\n",
-			want: walk.Changed{Changed: 2, Unnamed: 1}, err: errClosed.Error(),
+			want: walk.Changed{Changed: 2, Unfit: 1}, err: errClosed.Error(),
 		},
 		{
 			name: "an answer too many", kind: walk.Delete, sent: deletes, answers: "HD\r\nHD\r\nHD\r\nHD\r\nHD\r\n",
-			want: walk.Changed{Changed: 4, Unnamed: 1}, err: "HD",
+			want: walk.Changed{Changed: 4, Unfit: 1}, err: "HD",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -66,6 +67,39 @@ func TestChanges(t *testing.T) {
 				t.Errorf("%+v, want %+v; %d are left", changed, tt.want, g.Len())
 			}
 		})
+	}
+}
+
+// Items for which the conditions do not hold any more stay as they are, whatever their CAS uniques.
+func TestChangesHold(t *testing.T) {
+	t.Parallel()
+	const n = 7
+	var asked, items strings.Builder
+	for i := range n {
+		fmt.Fprintf(&asked, "me %d\r\n", i)
+	}
+	for _, line := range []string{
+		"ME 0 exp=-1 la=10 cas=1 fetch=no cls=1 size=60",                                                      // as it was
+		"ME 1 exp=100 la=10 cas=1 fetch=no cls=1 size=60", "ME 2 exp=-100 la=10 cas=1 fetch=no cls=1 size=60", // before 1.6.24
+		"EN", "ME 4 exp=-1 la=10 cas=2 fetch=no cls=1 size=60", "ME 5 exp=-1 la=9 cas=1 fetch=no cls=1 size=60", "ME 6 exp=-1 la=10 cas=1 fetch=yes cls=1 size=60",
+	} {
+		items.WriteString(line + "\r\n")
+	}
+	s := listens(t, "1.6.45", dialogue{asked.String() + "mn\r\n|md 0 C1\r\nmn\r\n", items.String() + "MN\r\n|HD\r\nMN\r\n"})
+	wanted, err := filter.New(filter.Options{NeverExpires: true, OlderThan: 10, MinSize: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := s.Changes(walk.Delete, wanted.Conditions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	for i := range n {
+		g.Add(&walk.Item{Key: fmt.Append(nil, i), CAS: 1, TTL: -1, Idle: 10, Size: 5}, 0)
+	}
+	if changed, err := g.Apply(); err != nil || changed != (walk.Changed{Changed: 1, Replaced: 5, Gone: 1}) {
+		t.Errorf("%+v, %v", changed, err)
 	}
 }
 

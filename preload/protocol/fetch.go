@@ -176,17 +176,18 @@ func (c *conn) tellGone(items []*walk.Item) error {
 		if err != nil {
 			return err
 		}
-		i.Class, i.Total = known.Class, known.Size
+		i.Class, i.Total = known.Class, known.Total
 		if i.Size == 0 {
-			i.Size = max(known.Size-slabs.ItemOverhead-len(i.Key), 0) // about that of its value, until it is known
+			i.Size = max(known.Total-slabs.ItemOverhead-len(i.Key), 0) // about that of its value, until it is known
 		}
 	}
 	return c.noop()
 }
 
-// debugged reads an answer to "me": ME KEY and words such as cls=1 (proto_text.c: process_meta_command). The Size is that of
-// all of the item.
+// debugged reads an answer to "me": ME KEY exp=-1 la=1 cas=2 fetch=no cls=1 size=64 (proto_text.c: process_meta_command).
+// The time until an item expires is negative before 1.6.24, so that one of a second cannot be told from for ever.
 func debugged(line []byte) (i walk.Item, err error) {
+	i.TTL = -1
 	words := bytes.Fields(line)
 	if len(words) < 2 || string(words[0]) != "ME" {
 		return i, unexpected(line)
@@ -195,12 +196,23 @@ func debugged(line []byte) (i walk.Item, err error) {
 		name, value, _ := bytes.Cut(word, []byte("="))
 		var n uint64
 		switch string(name) {
+		case "exp":
+			i.TTL, err = strconv.ParseInt(string(value), 10, 64)
+			if i.TTL < -1 {
+				i.TTL = -i.TTL
+			}
+		case "la":
+			i.Idle, err = strconv.ParseInt(string(value), 10, 64)
+		case "cas":
+			i.CAS, err = strconv.ParseUint(string(value), 10, 64)
+		case "fetch":
+			i.Fetched = string(value) == "yes"
 		case "cls":
 			n, err = strconv.ParseUint(string(value), 10, 8)
 			i.Class = int(n)
 		case "size":
 			n, err = strconv.ParseUint(string(value), 10, 31)
-			i.Size = int(n)
+			i.Total = int(n)
 		}
 		if err != nil {
 			return i, unexpected(line)

@@ -15,7 +15,7 @@ type Changed struct {
 	Changed  uint64
 	Replaced uint64 // a client has stored another, or changed it so that the conditions may not hold any more
 	Gone     uint64 // the item does not exist any more
-	Unnamed  uint64 // no command can have the key, and the item was not changed
+	Unfit    uint64 // no command can have the key (meta.Fits), and the item was not changed
 }
 
 // Changes change items that a walk has met, each only if it is still the one that was met. They are for one goroutine.
@@ -31,8 +31,11 @@ type Changes interface {
 	Close()
 }
 
-// Conditions say what of an item, besides its CAS unique, must be as it was met: for conditions on it held.
+// Conditions say what of an item, besides its CAS unique, must be as it was met: for conditions on it held. By protocol
+// memcached compares nothing else: there it is asked once more just before, and Hold decides.
 type Conditions struct {
 	Life bool // when it expires
 	Use  bool // when it was stored, and that it was not read since
+	// Hold reports whether the conditions hold for an item; nil if neither Life nor Use is meant.
+	Hold func(*Item) bool
 }
