@@ -11,6 +11,7 @@ import (
 
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/slabs"
+	"memcached-backdoor/preload/stats"
 )
 
 // stats are a group of memcached's statistics.
@@ -34,7 +35,7 @@ func TestSlabClasses(t *testing.T) {
 			t.Run(strings.Join(args, " "), func(t *testing.T) {
 				t.Parallel()
 				server := start(t, h.program, append([]string{"-vv"}, args...)...)
-				m, err := slabs.New(slabs.Stats{General: server.stats(""), Settings: server.stats("settings"), Slabs: server.stats("slabs")})
+				m, err := slabs.New(&stats.Answers{General: server.stats(""), Settings: server.stats("settings"), Slabs: server.stats("slabs")})
 				if err != nil {
 					t.Fatal(err)
 				}

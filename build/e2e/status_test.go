@@ -83,6 +83,15 @@ func TestFigures(t *testing.T) {
 		if n := s.stat("", "total_connections") - before; n != 1 {
 			t.Errorf("a status that was not to ask memcached has made %d connections", n-1)
 		}
+		// All that a status has of memcached is asked for once.
+		before = s.stat("", "total_connections")
+		reply, err := call(s.door, door.Request{Op: door.OpStatus, Stats: 10_000, Slabs: true})
+		if err != nil || reply.Status.Stats == nil || reply.Status.Slabs == nil || len(reply.Status.Slabs.Classes) == 0 {
+			t.Errorf("%+v, %v", reply.Status, err)
+		}
+		if n := s.stat("", "total_connections") - before; n != 2 {
+			t.Errorf("a status has made %d connections", n-1)
+		}
 		s.lives()
 	})
 }
@@ -206,11 +215,11 @@ func TestNoFigures(t *testing.T) {
 		defer s.kill()
 		wait(t, "the fixtures", func() error {
 			began := time.Now()
-			reply, err := call(s.door, door.Request{Op: door.OpStatus, Stats: 10_000})
+			reply, err := call(s.door, door.Request{Op: door.OpStatus, Stats: 10_000, Slabs: true})
 			if err != nil || reply.Status.Fixtures == nil || reply.Status.Fixtures.Rows == 0 {
 				return fmt.Errorf("%+v, %v", reply.Status, err)
 			}
-			if took := time.Since(began); reply.Status.StatsReason != "memcached takes no connections until the fixtures are loaded" || took > 5*time.Second {
+			if took := time.Since(began); reply.Status.StatsReason != "memcached takes no connections until the fixtures are loaded" || reply.Status.Slabs.Unknown != reply.Status.StatsReason || took > 5*time.Second {
 				t.Errorf("after %v: %+v", took, reply.Status)
 			}
 			return nil

@@ -95,8 +95,8 @@ type Request struct {
 	// Progress asks for progress messages. Without it exactly one reply comes.
 	Progress bool `json:"progress,omitempty" op:"load dump delete touch hot"`
 
-	// Stats asks for memcached's own statistics, too, and is how long memcached may take for them, in milliseconds; 0:
-	// they are not asked for, and the status does not depend on memcached's threads.
+	// Stats asks for memcached's own statistics, too, and is how long memcached may take for them, in milliseconds, though
+	// not longer than 10 s; 0: they are not asked for, and, without Slabs, the status does not depend on memcached's threads.
 	Stats uint32 `json:"stats,omitempty" op:"status"`
 }
 

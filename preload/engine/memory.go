@@ -26,35 +26,19 @@ func (e *Engine) Memory(store batch.Store, sample *load.Sample) (*slabs.Memory, 
 	return m, nil
 }
 
-// Ask asks memcached for its statistics by protocol; it may take limit for each answer. The error may have several lines.
-func (e *Engine) Ask(limit time.Duration) (*stats.Answers, error) {
-	return protocol.Ask(e.listening, limit)
+// Ask asks memcached for its statistics by protocol; it may take limit for them. gone, if it is not nil, is called while
+// it waits; its error ends that. The error may have several lines.
+func (e *Engine) Ask(limit time.Duration, gone func() error) (*stats.Answers, error) {
+	return protocol.Ask(e.listening, limit, gone)
 }
 
-func (e *Engine) memory() (*slabs.Memory, slabs.Stats, error) {
-	stats, err := e.stats()
+func (e *Engine) memory() (*slabs.Memory, *stats.Answers, error) {
+	answers, err := e.Ask(protocol.AnswerLimit, nil)
 	if err != nil {
-		return nil, slabs.Stats{}, err
+		return nil, nil, err
 	}
-	m, err := slabs.New(stats)
-	return m, stats, err
-}
-
-// Slabs asks memcached by protocol for the slab classes that it uses.
-func (e *Engine) Slabs() (*slabs.Usage, error) {
-	stats, err := e.stats()
-	if err != nil {
-		return nil, err
-	}
-	return slabs.NewUsage(stats)
-}
-
-func (e *Engine) stats() (slabs.Stats, error) {
-	answers, err := e.Ask(protocol.AnswerLimit)
-	if err != nil {
-		return slabs.Stats{}, err
-	}
-	return slabs.Stats{General: answers.General, Settings: answers.Settings, Slabs: answers.Slabs}, nil
+	m, err := slabs.New(answers)
+	return m, answers, err
 }
 
 // addRows adds all rows that a sample's loads have stored, or would have. Those that are in the cache have their chunks
@@ -108,12 +92,12 @@ func (e *Engine) Gone(store batch.Store, sample *load.Sample, stored uint64) *Go
 func (e *Engine) Needed(store batch.Store, sample *load.Sample, g *load.Gone, stored uint64) *Gone {
 	part := float64(g.Missing) / float64(g.Looked)
 	gone := &Gone{Rows: uint64(math.Round(float64(stored) * part)), Exact: g.All && g.Looked == stored}
-	m, stats, err := e.memory()
+	m, answers, err := e.memory()
 	if err != nil {
 		gone.Unknown = err.Error()
 		return gone
 	}
-	if stats.General["evictions"] == "0" {
+	if answers.General["evictions"] == "0" {
 		gone.Unknown = "memcached has evicted nothing: they were deleted or flushed, or have expired"
 		return gone
 	}

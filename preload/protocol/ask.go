@@ -16,14 +16,14 @@ import (
 const questions = "stats\r\nstats settings\r\nstats slabs\r\nstats items\r\nversion\r\n"
 
 // Ask asks this process's memcached for its statistics, over a connection of its own to one of the addresses. memcached
-// may take limit for each answer.
-func Ask(addresses []Address, limit time.Duration) (*stats.Answers, error) {
+// may take limit for all of them. gone, if it is not nil, is called while it waits; its error ends that.
+func Ask(addresses []Address, limit time.Duration, gone func() error) (*stats.Answers, error) {
 	if len(addresses) == 0 {
 		return nil, errNowhere
 	}
 	var reasons []error
 	for _, at := range addresses {
-		answers, err := askAt(at, limit)
+		answers, err := askAt(at, limit, gone)
 		if err == nil {
 			return answers, nil
 		}
@@ -31,12 +31,15 @@ func Ask(addresses []Address, limit time.Duration) (*stats.Answers, error) {
 		if errors.Is(err, errSilent) {
 			break // the same threads serve all addresses
 		}
+		if gone != nil && gone() != nil {
+			break
+		}
 	}
 	return nil, errors.Join(reasons...)
 }
 
-func askAt(at Address, limit time.Duration) (*stats.Answers, error) {
-	c, err := connect(at, limit)
+func askAt(at Address, limit time.Duration, gone func() error) (*stats.Answers, error) {
+	c, err := (&conn{limit: limit, total: true, gone: gone}).connect(at)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,10 @@ package protocol
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,7 +45,7 @@ func TestAskSilent(t *testing.T) {
 	second := listenFor(t, "second", func(conn net.Conn) { asked <- struct{}{}; conn.Close() })
 	closing := listenFor(t, "closing", func(conn net.Conn) { conn.Close() })
 
-	_, err := Ask([]Address{closing, silent, second}, 50*time.Millisecond)
+	_, err := Ask([]Address{closing, silent, second}, 50*time.Millisecond, nil)
 	if !errors.Is(err, errSilent) || !strings.Contains(err.Error(), `closing": it closes the connection`) || !strings.Contains(err.Error(), `silent": no answer within 50ms`) {
 		t.Errorf("%v", err)
 	}
@@ -54,6 +56,34 @@ func TestAskSilent(t *testing.T) {
 	}
 	if n := connections.Load(); n != had {
 		t.Errorf("%d connections are left", n-had)
+	}
+}
+
+// The limit is for all answers together, and a client that has gone ends it.
+func TestAskLimit(t *testing.T) {
+	t.Parallel()
+	slow := listenFor(t, "slow", func(conn net.Conn) {
+		for range 4 {
+			time.Sleep(60 * time.Millisecond)
+			fmt.Fprintf(conn, "STAT pid %d\r\nEND\r\n", os.Getpid())
+		}
+	})
+	if a, err := Ask([]Address{slow}, 10*time.Second, nil); err != nil || a.General["pid"] == "" {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if a, err := Ask([]Address{slow}, 150*time.Millisecond, nil); !errors.Is(err, errSilent) {
+		t.Errorf("%+v, %v", a, err)
+	}
+	silent := listenFor(t, "silent", func(conn net.Conn) { io.Copy(io.Discard, conn) })
+	gone, calls := errors.New("gone"), 0
+	a, err := Ask([]Address{silent, slow}, time.Second, func() error {
+		if calls++; calls == 1 {
+			return nil
+		}
+		return gone
+	})
+	if !errors.Is(err, gone) || calls > 3 {
+		t.Errorf("%+v, %v after %d calls", a, err, calls)
 	}
 }
 
@@ -69,7 +99,7 @@ func TestAskAnother(t *testing.T) {
 			conn.Write([]byte(answer))
 			io.Copy(io.Discard, conn)
 		})
-		if _, err := Ask([]Address{at}, AnswerLimit); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Ask([]Address{at}, AnswerLimit, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: %v, want %s", answer, err, want)
 		}
 	}

@@ -34,7 +34,11 @@ var (
 type conn struct {
 	fd    int
 	in    []byte        // answers that were read and not used
-	limit time.Duration // how long memcached may take for an answer
+	limit time.Duration // how long memcached may take for an answer; if total, for all together
+
+	total  bool
+	waited time.Duration // for this answer; if total, for all so far
+	gone   func() error  // if not nil, looked for while it waits: its error ends that
 
 	// What memcached stated of itself when it was greeted.
 	itemSizeMax uint64 // bytes (-I)
@@ -51,6 +55,11 @@ var connections atomic.Int64
 
 // connect connects; it waits for limit at most.
 func connect(at Address, limit time.Duration) (*conn, error) {
+	return (&conn{limit: limit}).connect(at)
+}
+
+// connect connects a new conn, which it returns.
+func (c *conn) connect(at Address) (*conn, error) {
 	family, to := unix.AF_UNIX, at.Sockaddr
 	switch a := at.Sockaddr.(type) { // unix.Connect writes into what it gets, and others connect to the same address
 	case *unix.SockaddrInet4:
@@ -67,7 +76,7 @@ func connect(at Address, limit time.Duration) (*conn, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	c := &conn{fd: fd, limit: limit}
+	c.fd = fd
 	connections.Add(1)
 	err = unix.Connect(fd, to)
 	if err == unix.EINPROGRESS {
@@ -103,9 +112,20 @@ func (c *conn) close() {
 // poll waits for one of the events.
 func (c *conn) poll(events int16) (int16, error) {
 	set := []unix.PollFd{{Fd: int32(c.fd), Events: events}}
-	for range answerParts {
-		if n, err := poll.Wait(set, nil, c.limit/answerParts); err != nil || n > 0 {
+	if !c.total {
+		c.waited = 0
+	}
+	for part := c.limit / answerParts; c.waited < c.limit; {
+		began := time.Now()
+		n, err := poll.Wait(set, nil, min(part, c.limit-c.waited))
+		c.waited += min(time.Since(began), part)
+		if err != nil || n > 0 {
 			return set[0].Revents, err
+		}
+		if c.gone != nil {
+			if err := c.gone(); err != nil {
+				return 0, err
+			}
 		}
 	}
 	return 0, fmt.Errorf("%w within %v", errSilent, c.limit)

@@ -16,7 +16,7 @@ func (s *Server) answer(call *door.Call) {
 	placed := false
 	call.Admit = func(request door.Request) (err error) {
 		s.places.speak(call)
-		if request.Op != door.OpStatus || request.Slabs { // which takes a connection to memcached
+		if request.Op != door.OpStatus {
 			err = s.places.enter()
 			placed = err == nil
 		}
@@ -61,7 +61,7 @@ func (s *Server) dispatch(call *door.Call) (err error) {
 	}
 	fault.BeforeAnswer()
 	if request.Op == door.OpStatus {
-		return call.Finish(door.Reply{Status: s.statusOf(request)})
+		return call.Finish(door.Reply{Status: s.statusOf(call, request)})
 	}
 	if err := s.awaitFixtures(call, request.Detach); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 // silentMax is how many calls without a request there may be.
 const silentMax = 16
 
-// places are the places of calls. A status takes none: it is answered also when all are taken.
+// places are the places of calls. A status is answered also when all are taken: it takes one only while it asks memcached.
 type places struct {
 	limit int // how many there are
 

@@ -12,10 +12,8 @@ import (
 
 	"memcached-backdoor/preload/batch"
 	"memcached-backdoor/preload/clip"
+	"memcached-backdoor/preload/stats"
 )
-
-// Stats are memcached's statistics, by name: "stats", "stats settings", "stats slabs".
-type Stats struct{ General, Settings, Slabs map[string]string }
 
 const (
 	// header is the size of an item's header, and of that of a chunk of a large item (memcached.h: sizeof(item),
@@ -62,18 +60,18 @@ func (c *Class) Pages() uint64 {
 
 // New computes the classes as memcached does (slabs.c: slabs_init), and compares them with
 // those of its statistics. The error is ErrUnknown, wrapped with the reason.
-func New(stats Stats) (*Memory, error) {
-	factor, err := strconv.ParseFloat(stats.Settings["growth_factor"], 64)
+func New(a *stats.Answers) (*Memory, error) {
+	factor, err := strconv.ParseFloat(a.Settings["growth_factor"], 64)
 	if err != nil || factor <= 1 {
-		return nil, fmt.Errorf("%w: it says that the growth factor is %s", ErrUnknown, clip.Quote(stats.Settings["growth_factor"]))
+		return nil, fmt.Errorf("%w: it says that the growth factor is %s", ErrUnknown, clip.Quote(a.Settings["growth_factor"]))
 	}
 	var number [5]uint64
 	for i, of := range []struct {
 		from map[string]string
 		name string
 	}{
-		{stats.Settings, "chunk_size"}, {stats.Settings, "slab_chunk_max"}, {stats.Settings, "maxbytes"},
-		{stats.Slabs, "total_malloced"}, {stats.General, "slab_global_page_pool"},
+		{a.Settings, "chunk_size"}, {a.Settings, "slab_chunk_max"}, {a.Settings, "maxbytes"},
+		{a.Slabs, "total_malloced"}, {a.General, "slab_global_page_pool"},
 	} {
 		if number[i], err = strconv.ParseUint(of.from[of.name], 10, 63); err != nil && i < 4 {
 			return nil, fmt.Errorf("%w: it says that the %s is %s", ErrUnknown, of.name, clip.Quote(of.from[of.name]))
@@ -93,7 +91,7 @@ func New(stats Stats) (*Memory, error) {
 		size = uint64(float64(size) * factor)
 	}
 	m.Classes = append(m.Classes, Class{ID: len(m.Classes) + 1, Size: largest})
-	return m, m.compare(stats.Slabs)
+	return m, m.compare(a.Slabs)
 }
 
 // compare compares the classes in use with those that memcached shows, and takes over how many chunks these have free.

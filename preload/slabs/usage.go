@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"memcached-backdoor/preload/clip"
+	"memcached-backdoor/preload/stats"
 )
 
 // Usage is memcached's memory as its statistics show it.
@@ -18,7 +19,7 @@ type Usage struct {
 }
 
 // NewUsage reads the statistics. The error is ErrUnknown, wrapped with the reason.
-func NewUsage(stats Stats) (*Usage, error) {
+func NewUsage(a *stats.Answers) (*Usage, error) {
 	var u Usage
 	read := func(from map[string]string, name string, to *uint64) (err error) {
 		if *to, err = strconv.ParseUint(from[name], 10, 63); err != nil {
@@ -26,17 +27,17 @@ func NewUsage(stats Stats) (*Usage, error) {
 		}
 		return nil
 	}
-	if err := cmp.Or(read(stats.Settings, "maxbytes", &u.Limit), read(stats.Settings, "slab_chunk_max", &u.ChunkMax)); err != nil {
+	if err := cmp.Or(read(a.Settings, "maxbytes", &u.Limit), read(a.Settings, "slab_chunk_max", &u.ChunkMax)); err != nil {
 		return nil, err
 	}
 	for id := 1; id <= classesMax; id++ {
 		of := func(name string) string { return fmt.Sprintf("%d:%s", id, name) }
-		if _, ok := stats.Slabs[of("chunk_size")]; !ok {
+		if _, ok := a.Slabs[of("chunk_size")]; !ok {
 			continue
 		}
 		c := Class{ID: id}
-		if err := cmp.Or(read(stats.Slabs, of("chunk_size"), &c.Size), read(stats.Slabs, of("total_pages"), &c.Has),
-			read(stats.Slabs, of("used_chunks"), &c.Items), read(stats.Slabs, of("free_chunks"), &c.Free)); err != nil {
+		if err := cmp.Or(read(a.Slabs, of("chunk_size"), &c.Size), read(a.Slabs, of("total_pages"), &c.Has),
+			read(a.Slabs, of("used_chunks"), &c.Items), read(a.Slabs, of("free_chunks"), &c.Free)); err != nil {
 			return nil, err
 		}
 		u.Classes = append(u.Classes, c)

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"reflect"
 	"testing"
+
+	"memcached-backdoor/preload/stats"
 )
 
 // The classes are those of the statistics, in the order of their sizes; a number that is none is named.
@@ -15,7 +17,7 @@ func TestUsage(t *testing.T) {
 		"63:chunk_size": "96", "63:total_pages": "1", "63:used_chunks": "0", "63:free_chunks": "1",
 		"active_slabs": "2",
 	}
-	u, err := NewUsage(Stats{Settings: settings, Slabs: shown})
+	u, err := NewUsage(&stats.Answers{Settings: settings, Slabs: shown})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,11 +31,11 @@ func TestUsage(t *testing.T) {
 		}
 		wrong := maps.Clone(shown)
 		wrong[name] = "-1"
-		if _, err := NewUsage(Stats{Settings: settings, Slabs: wrong}); !errors.Is(err, ErrUnknown) {
+		if _, err := NewUsage(&stats.Answers{Settings: settings, Slabs: wrong}); !errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := NewUsage(Stats{Slabs: shown}); !errors.Is(err, ErrUnknown) {
+	if _, err := NewUsage(&stats.Answers{Slabs: shown}); !errors.Is(err, ErrUnknown) {
 		t.Error(err)
 	}
 }
