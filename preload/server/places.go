@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"memcached-backdoor/preload/door"
-	"memcached-backdoor/preload/engine"
 	"memcached-backdoor/preload/startup"
 )
 
@@ -104,15 +103,12 @@ func (p *places) calls() int {
 }
 
 // callsAtOnce is how many calls the reserved descriptors are enough for: at least 4 and at most 128 (startup/fd.c).
-func callsAtOnce(e *engine.Engine) int {
-	return min(max(startup.DescriptorsForCalls()/descriptorsPerCall(e), 4), 128)
+func callsAtOnce() int {
+	return min(max(startup.DescriptorsForCalls()/descriptorsPerCall, 4), 128)
 }
 
-// descriptorsPerCall is how many descriptors a load has at most: the call, its input, an eventfd and two files for
-// rejects, and by protocol both ends of a connection.
-func descriptorsPerCall(e *engine.Engine) int {
-	if e.Reason() == nil {
-		return 5
-	}
-	return 7
-}
+// descriptorsPerCall is how many descriptors a call has at most. A load by protocol has the call, its input, an eventfd, two
+// files for rejects, and both ends of a connection; natively an invalidation of listed keys has as many: the call, the list,
+// an eventfd, and two connections while one takes the place of another. A native dump of listed keys has 6, with a
+// connection for values in extstore.
+const descriptorsPerCall = 7

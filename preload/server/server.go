@@ -63,7 +63,7 @@ func Serve(socket int, program Program, version string) {
 		Program: program.File, Path: program.Path, Bias: program.Bias,
 		WorkersReason: startup.WorkersReason(), Say: startup.Say,
 	})
-	s.places = newPlaces(callsAtOnce(s.engine))
+	s.places = newPlaces(callsAtOnce())
 	if line := s.engine.Announcement(); line != "" {
 		startup.Say("%s", line)
 	}
