@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
 )
 
 // change has the client change items, and holds it to its account.
@@ -228,6 +229,39 @@ func TestDeleteListed(t *testing.T) {
 					t.Errorf("the second time: %+v", c)
 				}
 			})
+		}
+	})
+}
+
+// A line of the list that is no key ends a call, which tells what it has done before that, if anything.
+func TestBadKeyList(t *testing.T) {
+	eachShape(t, func(t *testing.T, h shape) {
+		s := start(t, h.program)
+		// Nothing is done before the first keys are read, some thousand bytes.
+		for lines, some := range map[string]bool{"a\n%zz\n": false, strings.Repeat("a\nnone\nb\n", 10_000) + "%zz\n": true} {
+			s.store(map[string]entry{"a": {value: "1"}, "b": {value: "2"}})
+			open := func(path string) *os.File {
+				f, err := os.OpenFile(path, os.O_RDWR, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { f.Close() })
+				return f
+			}
+			keys := func() *os.File { return open(written(t, "keys", []byte(lines))) }
+			dumped, _ := call(s.door, door.Request{Op: door.OpDump, Keys: true, Items: door.Items{Format: dump.Details}}, open(written(t, "dump", nil)), keys())
+			deleted, _ := call(s.door, door.Request{Op: door.OpDelete, Keys: true}, keys())
+			for _, reply := range []door.Reply{dumped, deleted} {
+				if e := reply.Error; e == nil || e.Code != door.CodeRequest || !strings.Contains(e.Message, fmt.Sprintf("line %d of the keys", strings.Count(lines, "\n"))) {
+					t.Fatalf("%.20q: %+v", lines, reply)
+				}
+			}
+			if d := dumped.Error.Dump; (d != nil) != some || some && (d.Items == 0 || d.Gone == 0) {
+				t.Errorf("%.20q: %+v", lines, d)
+			}
+			if c := deleted.Error.Changed; (c != nil) != some || some && (c.Changed != 2 || c.Gone == 0) {
+				t.Errorf("%.20q: %+v", lines, c)
+			}
 		}
 	})
 }

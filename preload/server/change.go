@@ -59,7 +59,9 @@ func (s *Server) change(call *door.Call, request door.Request) error {
 	}
 	if err != nil {
 		failed := asError(err)
-		failed.Changed = outcome
+		if counts.Items > 0 {
+			failed.Changed = outcome
+		}
 		return call.Fail(failed)
 	}
 	return call.Finish(door.Reply{Changed: outcome})

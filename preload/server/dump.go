@@ -47,10 +47,10 @@ func (s *Server) dump(call *door.Call, request door.Request) error {
 	return call.Finish(door.Reply{Dump: outcome})
 }
 
-// dumpFailure makes a call's error of that of a dump, with what the dump had done.
+// dumpFailure makes a call's error of that of a dump, with what the dump had done, if it had met an item or its key.
 func dumpFailure(err error, outcome *door.Dump) *door.Error {
 	e := asError(err)
-	if e.Code != door.CodeRequest {
+	if outcome.Items+outcome.Gone > 0 {
 		e.Dump = outcome
 	}
 	if _, ok := errors.AsType[*dump.WriteError](err); ok {
