@@ -11,6 +11,7 @@
 //     between; the options of record, limits, dump, filter, change and hot are those of a request, and option has their errors.
 //   - cache is the native engine (C and Go on memcached's workers), host finds memcached's functions in its program,
 //     protocol and meta are the engine by protocol, slabs estimates memory, stats reads memcached's statistics.
+//   - unstored has the reasons for which a load does not store a good row.
 //   - hot finds the keys with the most requests in memcached's log, which protocol reads.
 //   - entry, poll, descriptor, pages, version, clip: where the loader enters, waiting for descriptors, memory that C sees, the release,
 //     texts in messages.

@@ -1,4 +1,4 @@
-// Package limits has the limits that a user sets to a load: how fast it goes, and how many rows it may reject.
+// Package limits has the limits that a user sets to what a call does: how fast it goes, and how many rows a load may reject.
 package limits
 
 import (
@@ -11,9 +11,9 @@ import (
 
 // Options are the limits; the zero value has none. Their JSON is that of a request (package door).
 type Options struct {
-	// Rate is how many rows are stored per second at most; 0: no limit.
+	// Rate is how many rows are stored, or items changed, per second at most; 0: no limit.
 	Rate uint64 `json:"rate,omitempty"`
-	// Gentle lets the load take about a tenth of one worker's time at most.
+	// Gentle lets the call take about a tenth of one worker's time at most.
 	Gentle bool `json:"gentle,omitempty"`
 	// MaxErrors is how many rows may be rejected before the load ends, as ParseMaxErrors reads it.
 	MaxErrors string `json:"max_errors,omitempty"`

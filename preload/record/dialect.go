@@ -2,8 +2,9 @@ package record
 
 import (
 	"fmt"
-	"memcached-backdoor/preload/option"
 	"strings"
+
+	"memcached-backdoor/preload/option"
 )
 
 // A dialect says how a row is written: what MySQL calls FIELDS TERMINATED BY, ENCLOSED BY and ESCAPED BY.

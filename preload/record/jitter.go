@@ -1,10 +1,11 @@
 package record
 
 import (
-	"memcached-backdoor/preload/clip"
-	"memcached-backdoor/preload/option"
 	"strconv"
 	"strings"
+
+	"memcached-backdoor/preload/clip"
+	"memcached-backdoor/preload/option"
 )
 
 // checkJitter checks and parses TTLJitter.

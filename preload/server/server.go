@@ -1,5 +1,5 @@
-// Package server answers the door's calls: it loads, dumps, reports and resumes. It loads the fixtures at
-// the start and saves the cache at the end.
+// Package server answers the door's calls: it loads, resumes, dumps, deletes, touches, finds hot keys and reports. It loads
+// the fixtures at the start and saves the cache at the end.
 package server
 
 import (
