@@ -1,10 +1,11 @@
 /*
- * A walk through all items, on one of memcached's workers.
+ * A walk through all items, or through those of listed keys, on one of memcached's workers.
  *
  * The keys in a bucket are copied while its lock is held.  Then each item is read with memcached's
  * own item_get, which knows whether it has expired or was flushed, and keeps it while its bytes are
- * copied.  Small items that are known to be live are copied under the lock.  Between two slices no
- * lock is held, and between two submissions no item.
+ * copied.  Small items that are known to be live are copied under the lock.  The items of listed
+ * keys are all read with item_get.  Between two slices no lock is held, and between two submissions
+ * no item.
  *
  * The table may grow meanwhile: a bucket's items are then in the buckets of the new table whose
  * numbers have the same lower bits.  So the walk counts the buckets of the table at the beginning,
@@ -15,12 +16,12 @@
 #include "abi.h"
 #include "chains.h"
 #include "clock.h"
+#include "entry.h"
 #include "locks.h"
 #include "table.h"
 
 #include <limits.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* How many buckets are walked through at most in a slice, after which the submission is finished,
@@ -36,74 +37,8 @@ bool backdoor_can_walk(void) {
     return locks_located() && table_located() && mc_functions.maintenance_lock != 0;
 }
 
-/* An item's client flags (memcached.h: FLAGS_CONV). */
-static uint64_t flags_of(const item *it) {
-    const char *suffix = mc_key((item *)it) + it->nkey + 1;
-    uint64_t wide;
-    uint32_t narrow;
-    switch (mc_data((item *)it) - suffix) {
-    case 0:
-        return 0;
-    case sizeof wide:
-        if (!mc_functions.old_layout) {
-            memcpy(&wide, suffix, sizeof wide);
-            return wide;
-        }
-        break;
-    case sizeof narrow:
-        memcpy(&narrow, suffix, sizeof narrow);
-        return narrow;
-    }
-    return strtoul(suffix, NULL, 10); /* to 1.5.14: " flags length\r\n" */
-}
-
 static bool has_prefix(const struct backdoor_walk *walk, item *it) {
     return it->nkey >= walk->nprefix && memcmp(mc_key(it), walk->prefix, walk->nprefix) == 0;
-}
-
-/* The bytes of an item in the buffer, with its value or without. */
-static uint32_t entry_size(const item *it, bool value) {
-    uint64_t size =
-        sizeof(struct backdoor_item) + it->nkey + (value ? (uint32_t)it->nbytes - 2 : 0);
-    return (uint32_t)((size + 7) & ~UINT64_C(7));
-}
-
-/* Seconds until a live item expires: 0 at least, for memcached's clock may be behind now. */
-static int64_t ttl_of(const item *it, int64_t now) {
-    if (it->exptime == 0) {
-        return -1;
-    }
-    return it->exptime > now ? (int64_t)it->exptime - now : 0;
-}
-
-/* Seconds since an item's time: 0 at least, for memcached's clock may be ahead of now. */
-static int64_t idle_of(const item *it, int64_t now) {
-    return it->time < now ? now - (int64_t)it->time : 0;
-}
-
-/* Writes an item's header and key to the buffer, which has room for size bytes. */
-static struct backdoor_item *put_item(const struct backdoor_walk *walk, item *it, uint32_t size) {
-    struct backdoor_item *to = (struct backdoor_item *)(walk->data + walk->filled);
-    *to = (struct backdoor_item){
-        .size = size,
-        .nvalue = (uint32_t)it->nbytes - 2,
-        .flags = flags_of(it),
-        .cas = mc_cas(it),
-        .ttl = ttl_of(it, walk->now),
-        .idle = idle_of(it, walk->now),
-        .exptime = it->exptime,
-        .time = it->time,
-        .nkey = it->nkey,
-        .slabs_clsid = it->slabs_clsid & 63,
-        .besides = (uint16_t)(mc_data(it) - (char *)it - it->nkey + 2),
-        .external = (mc_flags(it) & ITEM_HDR) != 0,
-        .extstore = (mc_flags(it) & ITEM_HDR) != 0,
-        .stale = mc_functions.has_stale && (mc_flags(it) & ITEM_STALE),
-        .won = mc_functions.has_stale && (mc_flags(it) & ITEM_TOKEN_SENT),
-        .fetched = (mc_flags(it) & ITEM_FETCHED) != 0,
-    };
-    memcpy(to + 1, mc_key(it), it->nkey);
-    return to;
 }
 
 /*
@@ -134,7 +69,7 @@ static bool copy_small(struct backdoor_walk *walk, item *it) {
         size > walk->room - walk->filled || !is_live(walk, it)) {
         return false;
     }
-    struct backdoor_item *to = put_item(walk, it, size);
+    struct backdoor_item *to = entry_put(walk, it, size);
     if (walk->values) {
         memcpy((char *)(to + 1) + to->nkey, mc_data(it), to->nvalue);
     }
@@ -208,27 +143,13 @@ static bool collect_buckets(struct backdoor_walk *walk, void **table, uint64_t b
     return true;
 }
 
-/* Writes that a key has no item.  Returns false if there is no room for it. */
-static bool put_gone(struct backdoor_walk *walk, const char *key, uint8_t nkey) {
-    uint32_t size = (uint32_t)((sizeof(struct backdoor_item) + nkey + 7) & ~UINT64_C(7));
-    if (size > walk->room - walk->filled) {
-        walk->needed = size;
-        return false;
-    }
-    struct backdoor_item *to = (struct backdoor_item *)(walk->data + walk->filled);
-    *to = (struct backdoor_item){.size = size, .nkey = nkey, .gone = true};
-    memcpy(to + 1, key, nkey);
-    walk->filled += size;
-    return true;
-}
-
 /* Gets the next key's item.  Returns false if there is no room for it. */
 static bool begin_item(struct backdoor_walk *walk, struct backdoor_worker *worker) {
     const char *key = walk->keys + walk->keys_done;
     uint8_t nkey = (uint8_t)*key++;
     item *it = mc_item_get(key, nkey, worker);
     if (it == NULL) {
-        if (walk->listed && !put_gone(walk, key, nkey)) {
+        if (walk->listed && !entry_put_gone(walk, key, nkey)) {
             return false;
         }
         walk->keys_done += 1u + nkey;
@@ -242,7 +163,7 @@ static bool begin_item(struct backdoor_walk *walk, struct backdoor_worker *worke
         mc_item_remove(it);
         return false;
     }
-    put_item(walk, it, size);
+    entry_put(walk, it, size);
     walk->it = it;
     walk->copied = 0;
     walk->chunk = (mc_flags(it) & ITEM_CHUNKED) && !external ? (item_chunk *)mc_data(it) : NULL;
