@@ -304,15 +304,13 @@ func (s *remoteSink) settle() error {
 
 // invalidate makes an item stale that has a CAS unique, and calls done then.
 func (s *remoteSink) invalidate(key []byte, cas uint64, done func()) {
-	if !host.DeletesByCAS(s.conn.Version) {
-		cas = 0
-	}
+	compare := cas != 0 && host.DeletesByCAS(s.conn.Version)
 	s.pipe.Do(func(a *remote.Answer) error {
 		if a.Code() == "HD" {
 			done()
 		}
 		return oneOf(a, "HD", "EX", "NF")
-	}, func(w *meta.Writer) { w.Invalidate(key, cas, 0) })
+	}, func(w *meta.Writer) { w.Invalidate(key, compare, cas, 0) })
 }
 
 func oneOf(a *remote.Answer, codes ...string) error {

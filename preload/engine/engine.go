@@ -149,7 +149,7 @@ func (e *Engine) Source() (Source, error) {
 		}
 		return s, none
 	}
-	s.Source, s.Fetch, s.Kind = listed{store, s.Reason}, store.Fetch, Protocol
+	s.Source, s.Fetch, s.Kind = byCommands{store, s.Reason}, store.Fetch, Protocol
 	return s, nil
 }
 
@@ -186,17 +186,18 @@ func (e *Engine) Changer(kind walk.Change, same walk.Conditions) (Changer, error
 // marksItself is the reason for which items are not invalidated natively.
 const marksItself = "memcached itself marks items as stale, by its command md"
 
-// listed is the protocol engine, which reads items by memcached's list of keys.
-type listed struct {
+// byCommands is the protocol engine as a source: it says why the items are not read natively, if they cannot be read by
+// protocol either.
+type byCommands struct {
 	*protocol.Store
 	reason string // if the items cannot be read natively
 }
 
-func (l listed) Walk(o walk.Options) (walk.Walker, error) {
+func (b byCommands) Walk(o walk.Options) (walk.Walker, error) {
 	defer cache.HoldGrowth()() // a native load may begin, when memcached's functions are proven, and ask for it
-	w, err := l.Store.Walk(o)
+	w, err := b.Store.Walk(o)
 	if none, ok := errors.AsType[*protocol.Unlisted](err); ok {
-		return nil, &Unavailable{Reason: l.reason + norByProtocol + none.Message, Hint: none.Hint}
+		return nil, &Unavailable{Reason: b.reason + norByProtocol + none.Message, Hint: none.Hint}
 	}
 	return w, err
 }

@@ -64,11 +64,6 @@ func (w *Writer) DeleteSame(key []byte, cas uint64) {
 	w.command("md ", key, constant(strconv.AppendUint([]byte(" C"), cas, 10)))
 }
 
-// InvalidateSame makes an item stale if it has that CAS unique, 0 too. The item gets the next one.
-func (w *Writer) InvalidateSame(key []byte, cas uint64) {
-	w.command("md ", key, constant(strconv.AppendUint([]byte(" I C"), cas, 10)))
-}
-
 // Debug asks for a line about an item (me), which does not count as a use. From 1.6.40 on
 // memcached sees the flag b only if another word follows it (proto_text.c: process_meta_command): there
 // it is twice.
@@ -80,12 +75,12 @@ func (w *Writer) Debug(key []byte) {
 	}
 }
 
-// Invalidate makes an item stale (md with the flag I); if compare is not 0, only one with that CAS unique. The item
+// Invalidate makes an item stale (md with the flag I); with compare only if it has the CAS unique cas, 0 too. The item
 // gets the CAS unique keep, or, if that is 0, the next one.
-func (w *Writer) Invalidate(key []byte, compare, keep uint64) {
+func (w *Writer) Invalidate(key []byte, compare bool, cas, keep uint64) {
 	flags := []byte(" I")
-	if compare != 0 {
-		flags = strconv.AppendUint(append(flags, " C"...), compare, 10)
+	if compare {
+		flags = strconv.AppendUint(append(flags, " C"...), cas, 10)
 	}
 	if keep != 0 {
 		flags = strconv.AppendUint(append(flags, " E"...), keep, 10)

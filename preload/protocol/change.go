@@ -83,7 +83,7 @@ func (g *changes) Apply() (changed walk.Changed, err error) {
 	w := meta.NewWriter(g.conn.send)
 	for i := range items {
 		if key, cas := items[i].Key, items[i].CAS; g.kind == walk.Invalidate {
-			w.InvalidateSame(key, cas)
+			w.Invalidate(key, true, cas, 0)
 		} else {
 			w.DeleteSame(key, cas)
 		}

@@ -13,14 +13,11 @@ import (
 // has stored in the moment since would be stale, too, and be made anew once more. From
 // 1.6.27 on the item keeps its CAS unique; before, it gets the next one, as by any "md" with this flag.
 func (c *conn) invalidate(w *meta.Writer, key []byte, cas uint64) {
-	var compare, keep uint64
-	if c.deletesCAS {
-		compare = cas
-	}
+	var keep uint64
 	if c.hasCAS {
 		keep = cas
 	}
-	w.Invalidate(key, compare, keep)
+	w.Invalidate(key, c.deletesCAS && cas != 0, cas, keep)
 }
 
 // invalidated reads memcached's answer to that: HD it is done, EX the item is another, NF it is gone.

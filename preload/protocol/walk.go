@@ -141,7 +141,7 @@ func (w *walker) Next(each func(*walk.Item) error) error {
 	bytesOf := 0
 	for len(items) < fetched && bytesOf < fetchedBytes && w.lines.Scan() {
 		w.read += int64(len(w.lines.Bytes())) + 1
-		i, err := listed(w.lines.Bytes())
+		i, err := parseLine(w.lines.Bytes())
 		if err != nil {
 			return err
 		}
@@ -239,8 +239,8 @@ func (l *lister) Part() float64 { return 0 }
 // Close does nothing.
 func (l *lister) Close() {}
 
-// listed reads a line of the list: key=KEY exp=DATE la=DATE cls=CLASS size=BYTES and more.
-func listed(line []byte) (*walk.Item, error) {
+// parseLine reads a line of the list: key=KEY exp=DATE la=DATE cls=CLASS size=BYTES and more.
+func parseLine(line []byte) (*walk.Item, error) {
 	i := &walk.Item{External: true} // if no command can ask for it, the list is all that is known
 	for _, word := range bytes.Fields(line) {
 		name, value, _ := bytes.Cut(word, []byte("="))

@@ -126,7 +126,7 @@ func TestAskable(t *testing.T) {
 }
 
 // Lines of memcached's lists of keys, of all versions.
-func TestListed(t *testing.T) {
+func TestParseLine(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
 		"key=a exp=-1 la=1 cas=2 fetch=no cls=1 size=64":                                      "a",
@@ -138,7 +138,7 @@ func TestListed(t *testing.T) {
 		"key=%zz exp=-1":   "",
 		"key=a exp=-1 la=": "",
 	} {
-		i, err := listed([]byte(line))
+		i, err := parseLine([]byte(line))
 		if want == "" {
 			if err == nil {
 				t.Errorf("%q: %+v", line, i)

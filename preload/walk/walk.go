@@ -43,7 +43,7 @@ type Item struct {
 // Options are those of a walk.
 type Options struct {
 	Prefix   string // of the keys; 250 bytes at most
-	Keys     Keys   // not nil: only the items of these keys, in their order, and Prefix has no meaning
+	Keys     Keys   // not nil: only the items of these keys, in their order: Prefix, which saves a walk items that are not wanted, saves nothing then
 	KeysOnly bool   // no values
 	// ClientGone, if not nil, is called while the walk waits to begin. It returns an error if the client has gone; the
 	// error ends the walk.
