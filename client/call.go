@@ -197,6 +197,25 @@ func (l *loading) cancel(conn *door.Conn, answers <-chan answer[door.Reply]) (*d
 	return nil, errNoOutcome
 }
 
+// awaitOrCancel waits for the end of a call, shows its progress, and returns what judge does. A signal cancels the call: then the
+// error is errInterrupted, and the reply has counts if they came in time.
+func (c *caller) awaitOrCancel(conn *door.Conn, op string, lost error, show func(door.Reply)) (door.Reply, error) {
+	answers := answersOf(conn)
+	a, ended := c.await(conn, answers, show)
+	c.shown.clear()
+	switch {
+	case ended == nil:
+		return judge(a, op, lost)
+	case !errors.Is(ended, errInterrupted):
+		return door.Reply{}, ended
+	}
+	var reply door.Reply
+	if a, ok := c.canceled(conn, answers); ok {
+		reply, _ = judge(a, op, lost) // a call that failed meanwhile has counts, too
+	}
+	return reply, errInterrupted
+}
+
 // canceled cancels a call and waits for its last answer, until cancelLimit or another signal.
 func (c *caller) canceled(conn *door.Conn, answers <-chan answer[door.Reply]) (a answer[door.Reply], ok bool) {
 	if conn.Cancel() != nil {

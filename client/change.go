@@ -208,12 +208,12 @@ func (c *changeCall) call(dryRun bool) (*door.Changed, error) {
 	var keys []*os.File
 	var failed <-chan error
 	if c.keys != "" {
-		file, reading, err := openKeys(c.keys)
+		list, err := orInterrupted(c.signals, func() (*keyList, error) { return openKeys(c.keys) })
 		if err != nil {
 			return nil, err
 		}
-		defer file.Close()
-		keys, failed = []*os.File{file}, reading
+		defer list.file.Close()
+		keys, failed = []*os.File{list.file}, list.failed
 	}
 	conn, err := c.dial()
 	if err != nil {
@@ -228,25 +228,14 @@ func (c *changeCall) call(dryRun bool) (*door.Changed, error) {
 	s := &source{name: "the cache"}
 	show := func(r door.Reply) {
 		if g := r.Changed; g != nil {
-			if g.Part > 0 {
-				s.rows = uint64(float64(g.Items) / g.Part)
-			}
+			s.walked(g.Items, g.Part)
 			c.shown.show(s, &door.Load{Rows: g.Items - g.Left, Stored: g.Changed, Skipped: g.Spared + g.Gone, Seconds: g.Seconds})
 		}
 	}
-	answers := answersOf(conn)
-	a, ended := c.await(conn, answers, show)
-	c.shown.clear()
-	switch {
-	case errors.Is(ended, errInterrupted):
-		if a, ok := c.canceled(conn, answers); ok && a.value.Changed != nil {
-			return a.value.Changed, errInterrupted
-		}
+	reply, err := c.awaitOrCancel(conn, c.request.Op, errLostChange, show)
+	if errors.Is(err, errInterrupted) && reply.Changed == nil {
 		return nil, errNoOutcome
-	case ended != nil:
-		return nil, ended
 	}
-	reply, err := judge(a, c.request.Op, errLostChange)
 	if err == nil && reply.Changed.Canceled {
 		err = errChangeCanceled
 	}

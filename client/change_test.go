@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"memcached-backdoor/preload/change"
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/walk"
@@ -254,5 +256,70 @@ func TestChangeJSON(t *testing.T) {
 				t.Errorf("%s: %s%s", p.ProcessState, &p.out, &p.errOut)
 			}
 		})
+	}
+}
+
+// A list whose first bytes do not come can be interrupted.
+func TestDeleteKeysInterrupted(t *testing.T) {
+	path := serve(t, func(*door.Call, door.Request) { t.Error("the door was called") })
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, path, nil, "delete", "--keys", fifo)
+	p.reaches(unix.SYS_OPENAT)
+	p.signal(syscall.SIGINT)
+	p.ends(130, "", "")
+
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	p = start(t, path, func(c *exec.Cmd) { c.Stdin = r }, "touch", "--ttl", "60", "--keys", "-")
+	p.reaches(unix.SYS_PPOLL)
+	p.signal(syscall.SIGTERM)
+	p.ends(130, "", "")
+}
+
+// A person at a terminal is told that keys are read there.
+func TestDeleteKeysTerminal(t *testing.T) {
+	path, left, _ := changeable(t, "a=1", "b=2")
+	master, slave := pty(t)
+	p := start(t, path, func(c *exec.Cmd) { c.Stdin = slave }, "delete", "--keys", "-")
+	if _, err := master.WriteString("a\n\x04"); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Wait()
+	if says := p.errOut.String(); says != "reading keys from the terminal; end them with ^D at the beginning of a line\n" || left.keys() != "b" {
+		t.Errorf("%s: %q, %s is left", p.ProcessState, says, left.keys())
+	}
+}
+
+// What a call had done that failed when it was interrupted is said, too.
+func TestInterruptedFails(t *testing.T) {
+	for command, answer := range map[string]door.Error{
+		"delete --prefix a --yes":       {Changed: &door.Changed{Items: 3, Changed: 2, Left: 1}},
+		"touch --ttl 9 --match * --yes": {Changed: &door.Changed{Items: 3, Changed: 2, Left: 1}},
+		"dump":                          {Dump: &door.Dump{Items: 3, Written: 2, Unwritten: 1}},
+	} {
+		called := make(chan struct{}, 2)
+		path := serve(t, func(c *door.Call, r door.Request) {
+			called <- struct{}{}
+			if _, err := c.Wait(false, -1, -1); err != nil {
+				t.Errorf("Wait: %v", err)
+			}
+			answer.Code, answer.Message = door.CodeInternal, "it fails"
+			c.Fail(&answer)
+		})
+		p := start(t, path, nil, append(strings.Fields(command), "--json", "--progress", "none")...)
+		take(t, called)
+		p.signal(os.Interrupt)
+		_ = p.Wait()
+		said := p.out.String() + p.errOut.String()
+		if p.ProcessState.ExitCode() != 130 || !strings.Contains(said, `"items": 3`) || !strings.Contains(said, `"interrupted": true`) {
+			t.Errorf("%s: %s: %s", command, p.ProcessState, said)
+		}
 	}
 }

@@ -88,11 +88,8 @@ func (c *copying) follow(conn *door.Conn, taken <-chan answer[*door.Load]) (ends
 	for dumped != nil || taken != nil {
 		select {
 		case a := <-dumped:
-			if d := a.value.Dump; a.err == nil && a.value.Type == door.TypeProgress && d != nil {
-				if d.Part > 0 {
-					s.rows = uint64(float64(d.Items) / d.Part)
-					c.shown.show(s, &door.Load{Rows: d.Items - d.Unwritten, Stored: d.Written, Skipped: d.Filtered, Rejected: d.Lost, Bytes: d.Bytes, Seconds: d.Seconds})
-				}
+			if a.err == nil && a.value.Type == door.TypeProgress {
+				showDump(c.shown, s, a.value.Dump)
 				continue
 			}
 			reply, err := judge(a, door.OpDump, errLostDump)

@@ -243,3 +243,9 @@ func TestNotes(t *testing.T) {
 		t.Errorf("a digest takes %d bytes", size)
 	}
 }
+
+// The hint of a bad condition is that of the condition.
+func TestDiffRegex(t *testing.T) {
+	runWith(t, "/nowhere", "", "diff", "--regex", "(", "dump").ends(80, "",
+		"error: the regular expression \"(\": missing closing ): \"(\"\nhint: the syntax is that of RE2\n")
+}

@@ -97,31 +97,20 @@ func (d *dumping) call(to *target) (*door.Dump, error) {
 		return nil, err
 	}
 	to.sent()
-	// A dump's size is not known, but the part of the cache that was walked through is.
 	s := &source{name: to.called()}
-	show := func(r door.Reply) {
-		if c := r.Dump; c != nil && c.Part > 0 {
-			s.rows = uint64(float64(c.Items) / c.Part)
-			d.shown.show(s, &door.Load{Rows: c.Items - c.Unwritten, Stored: c.Written, Skipped: c.Filtered, Rejected: c.Lost, Bytes: c.Bytes, Seconds: c.Seconds})
-		}
-	}
-	answers := answersOf(conn)
-	a, ended := d.await(conn, answers, show)
-	d.shown.clear()
-	switch {
-	case errors.Is(ended, errInterrupted):
-		if a, ok := d.canceled(conn, answers); ok && a.value.Dump != nil {
-			return a.value.Dump, errInterrupted
-		}
-		return nil, errInterrupted
-	case ended != nil:
-		return nil, ended
-	}
-	reply, err := judge(a, door.OpDump, errLostDump)
+	reply, err := d.awaitOrCancel(conn, door.OpDump, errLostDump, func(r door.Reply) { showDump(d.shown, s, r.Dump) })
 	if err == nil && reply.Dump.Canceled {
 		err = errDumpCanceled
 	}
 	return reply.Dump, err
+}
+
+// showDump shows the progress of a dump, if the part of the cache that was walked through is known.
+func showDump(shown progress, s *source, d *door.Dump) {
+	if d != nil && d.Part > 0 {
+		s.walked(d.Items, d.Part)
+		shown.show(s, &door.Load{Rows: d.Items - d.Unwritten, Stored: d.Written, Skipped: d.Filtered, Rejected: d.Lost, Bytes: d.Bytes, Seconds: d.Seconds})
+	}
 }
 
 // dumpDocument is what --json prints of a dump.

@@ -15,26 +15,34 @@ import (
 	"memcached-backdoor/preload/walk"
 )
 
-// openKeys opens a list of keys, and makes a file of it that memcached reads: one a line, percent-encoded. The list has
-// one a line, as dump --keys-only writes them, or is a dump, or a list of items. The caller closes the file; failed
-// receives the error of reading the list, or nil, when all is read.
-func openKeys(name string) (file *os.File, failed <-chan error, err error) {
+// A keyList is a list of keys as memcached reads it.
+type keyList struct {
+	file   *os.File   // one key a line, percent-encoded
+	failed chan error // receives the error of reading the list, or nil, when all is read
+}
+
+// openKeys opens a list of keys, which has one a line, as dump --keys-only writes them, or is a dump, or a list of items. It
+// waits for the list's first bytes. The caller closes the file.
+func openKeys(name string) (*keyList, error) {
 	s, err := openSource(name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	if _, err := readsTerminal(s.file, "keys", "them"); err != nil {
+		return nil, err
 	}
 	if s.packed, err = unpack.Look(s.file); err != nil {
-		return nil, nil, fileError(s.name, err)
+		return nil, fileError(s.name, err)
 	}
 	plain, err := unpack.NewReader(s.packed, s.file)
 	if err != nil {
-		return nil, nil, unpackError(s.name, err)
+		return nil, unpackError(s.name, err)
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	done := make(chan error, 1)
+	list := &keyList{r, make(chan error, 1)}
 	go func() {
 		defer plain.Close()
 		out := bufio.NewWriter(w)
@@ -43,27 +51,31 @@ func openKeys(name string) (file *os.File, failed <-chan error, err error) {
 		if err != nil {
 			err = fmt.Errorf("%s: %w", s.name, err)
 		}
-		done <- err // before the end, which lets memcached answer
+		list.failed <- err // before the end, which lets memcached answer
 		w.Close()
 	}()
-	return r, done, nil
+	return list, nil
 }
 
 // copyKeys writes the keys of a list, percent-encoded, one a line. A line of the list that has a space is of a dump or
 // of a list of items: a key has none.
 func copyKeys(w io.Writer, list *bufio.Reader) error {
-	if head, _ := list.Peek(len("ms ")); string(head) == "ms " {
+	switch head, err := list.Peek(len("ms ")); {
+	case string(head) == "ms ":
 		return copyDumped(w, list)
+	case errors.Is(err, io.EOF): // which a terminal says only once
+		list = bufio.NewReader(bytes.NewReader(head))
 	}
 	var encoded []byte
 	for n := 1; ; n++ {
 		line, err := list.ReadSlice('\n')
+		last := errors.Is(err, io.EOF)
 		switch {
-		case errors.Is(err, io.EOF) && len(line) == 0:
+		case last && len(line) == 0:
 			return nil
 		case errors.Is(err, bufio.ErrBufferFull):
 			return fmt.Errorf("line %d is longer than any key", n)
-		case err != nil && !errors.Is(err, io.EOF):
+		case err != nil && !last:
 			return err
 		}
 		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")) // a file of Windows; a key has its \r encoded
@@ -73,7 +85,7 @@ func copyKeys(w io.Writer, list *bufio.Reader) error {
 				"one key a line, of 1 to 250 bytes, percent-encoded if it has a space, a control byte or a %; dump --keys-only writes them so"}
 		}
 		encoded = append(walk.AppendEncoded(encoded[:0], key), '\n')
-		if _, err := w.Write(encoded); err != nil {
+		if _, err := w.Write(encoded); err != nil || last {
 			return err
 		}
 	}

@@ -91,7 +91,7 @@ func newParser(line *commandLine) (*kong.Kong, error) {
 // status.
 func report(err error, command string) int {
 	status, message, hint := explain(err)
-	if _, ok := errors.AsType[usageError](err); ok {
+	if _, ok := errors.AsType[usageError](err); ok && hint == "" {
 		hint = fmt.Sprintf(`"%s --help" shows how it is used`, strings.TrimSpace(programName()+" "+command))
 	}
 	if message != "" {

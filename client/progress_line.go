@@ -94,7 +94,7 @@ func (p *progressLine) fields() []string {
 			fields = append(fields, "ETA "+clock(left))
 		}
 		fields = append(fields, fmt.Sprintf("%.0f %ss/s", speed(counts.Rows, first.Rows), p.unit))
-		if p.source.rows == 0 {
+		if p.source.rows == 0 && counts.Bytes > 0 { // a change of items reads none
 			fields = append(fields, fmt.Sprintf("%.1f MB/s", speed(counts.Bytes, first.Bytes)/1e6))
 		}
 	}

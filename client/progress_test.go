@@ -259,7 +259,8 @@ func TestFields(t *testing.T) {
 	}{
 		{"first", big, []door.Load{{Rows: 100, Bytes: 1e6, Seconds: 0.2}}, "100 rows, 0%, ETA 1:19, 500 rows/s, 5.0 MB/s, 0:00 elapsed"},
 		{"pipe", piped, []door.Load{{Rows: 1, Bytes: 1e6, Seconds: 0.5}}, "1 row, 2 rows/s, 2.0 MB/s, 0:00 elapsed"},
-		{"nothing yet", big, []door.Load{{Seconds: 0.2}}, "0 rows, 0%, 0 rows/s, 0.0 MB/s, 0:00 elapsed"},
+		{"nothing yet", big, []door.Load{{Seconds: 0.2}}, "0 rows, 0%, 0 rows/s, 0:00 elapsed"},
+		{"listed keys", &source{name: "the cache"}, []door.Load{{Rows: 10, Seconds: 1}}, "10 rows, 10 rows/s, 0:01 elapsed"},
 		{"no time", big, []door.Load{{Rows: 1}}, "1 row, 0%, 0:00 elapsed"},
 		{
 			"slower", big,

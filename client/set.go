@@ -88,8 +88,8 @@ func readValue(f *os.File, most uint64) (*value, error) {
 		}
 		v.size = max(info.Size()-at, 0)
 	} else {
-		if terminal, err := isTerminal(f); err == nil && terminal {
-			fmt.Fprintln(os.Stderr, "reading the value from the terminal; end it with ^D at the beginning of a line")
+		if _, err := readsTerminal(f, "the value", "it"); err != nil {
+			return nil, err
 		}
 		if v, err = keepValue(f, int64(most)+1); err != nil {
 			return nil, err

@@ -106,6 +106,14 @@ func (s *source) size(done uint64) (size uint64, known bool) {
 	return uint64(max(info.Size()-s.start-int64(done), 0)), true
 }
 
+// walked estimates the number of the cache's items by those of the part, from 0 to 1, that was walked through; 0: it is not
+// known.
+func (s *source) walked(items uint64, part float64) {
+	if part > 0 {
+		s.rows = uint64(float64(items) / part)
+	}
+}
+
 // progress is the counts with the bytes of the source as they are, of which size is the number.
 func (s *source) progress(counts *door.Load) *door.Load {
 	if s.packed == unpack.None {
@@ -145,12 +153,11 @@ func unpackError(name string, err error) error {
 // process in its foreground may read it, and memcached is in none. The client reads
 // it, and packed bytes, and passes a pipe instead. It waits for the first bytes.
 func (s *source) prepare() error {
-	terminal, err := isTerminal(s.file)
+	terminal, err := readsTerminal(s.file, "rows", "them")
 	if err != nil {
 		return err
 	}
 	if terminal {
-		fmt.Fprintln(os.Stderr, "reading rows from the terminal; end them with ^D at the beginning of a line")
 		return s.copy(func(w io.Writer) error { _, err := io.Copy(w, s.from); return err })
 	}
 	if s.packed, err = unpack.Look(s.file); err != nil {
@@ -254,5 +261,14 @@ func isTerminal(f *os.File) (bool, error) {
 		_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 		terminal = err == nil
 	})
+	return terminal, err
+}
+
+// readsTerminal reports whether the client reads a terminal, and says so there: what it reads, and which pronoun that has.
+func readsTerminal(f *os.File, what, pronoun string) (bool, error) {
+	terminal, err := isTerminal(f)
+	if terminal {
+		fmt.Fprintf(os.Stderr, "reading %s from the terminal; end %s with ^D at the beginning of a line\n", what, pronoun)
+	}
 	return terminal, err
 }

@@ -68,7 +68,7 @@ func New(o Options) (*Filter, error) {
 
 // compile compiles a regular expression that is not too large. The error is an [*option.Error].
 func compile(expr string) (*regexp.Regexp, error) {
-	tooLarge := option.Errorf("name the keys in a list (--keys)", "the regular expression %s is too large", clip.Quote(expr))
+	tooLarge := option.Errorf("a prefix or a pattern costs less (--prefix, --match)", "the regular expression %s is too large", clip.Quote(expr))
 	if len(expr) > regexBytes {
 		return nil, tooLarge
 	}
