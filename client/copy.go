@@ -56,13 +56,19 @@ func (c *copyCommand) Run(line *commandLine) error {
 	if !c.NoVerify {
 		copying.verified = newVerification(c)
 	}
-	if _, err := copying.status(); err != nil { // the source comes first: a target may be far away
+	status, err := copying.status() // the source comes first: a target may be far away
+	if err != nil {
 		return err
 	}
 	if copying.to, err = orInterrupted(signals, func() (sink, error) { return c.sink(signals, config) }); err != nil {
 		return err
 	}
 	defer copying.to.close()
+	if itself, err := orInterrupted(signals, func() (bool, error) { return copying.to.is(&copying.caller, status) }); err != nil {
+		return err
+	} else if itself {
+		return errItself
+	}
 	counts, err := copying.copy()
 	if counts == nil {
 		return err
@@ -115,12 +121,13 @@ func (c *copyCommand) sink(signals <-chan os.Signal, config *tls.Config) (sink, 
 		if config != nil {
 			return nil, usageError{errors.New("--tls is for an address with a port: a unix socket has no TLS")}
 		}
-		conn, err := door.Dial(c.To)
+		to := caller{door: c.To, signals: signals, shown: noProgress{}}
+		conn, err := to.dial()
 		if err == nil {
-			return c.doorSink(signals, conn), nil
+			return c.doorSink(to, conn), nil
 		}
 		if info, _ := os.Stat(c.To); !errors.Is(err, door.ErrNotDoor) || info == nil || info.Mode().Type() != os.ModeSocket {
-			return nil, fmt.Errorf("--to %w", err)
+			return nil, targetError(err)
 		}
 		address.Network = "unix"
 	} else if _, port, err := net.SplitHostPort(c.To); err != nil || port == "" {
@@ -135,13 +142,23 @@ func (c *copyCommand) sink(signals <-chan os.Signal, config *tls.Config) (sink, 
 var errItself = usageError{errors.New("--to is the memcached that is copied")}
 
 // doorSink is a target of which a door is open.
-func (c *copyCommand) doorSink(signals <-chan os.Signal, conn *door.Conn) sink {
-	s := &doorSink{conn: conn, request: door.Request{
+func (c *copyCommand) doorSink(to caller, conn *door.Conn) sink {
+	return &doorSink{caller: to, conn: conn, request: door.Request{
 		Version: door.Protocol, Op: door.OpLoad,
 		Rows: door.Rows{Format: record.Dump, Mode: record.Mode(c.Mode)}, Limits: c.limits(),
 	}}
-	s.caller = caller{door: c.To, signals: signals, shown: noProgress{}}
-	return s
+}
+
+// targetError is an error of a door's path that --to names. Its status is not that of a missing door: that is the source's.
+func targetError(err error) error {
+	if interrupted(err) {
+		return err
+	}
+	_, message, hint := explain(err)
+	if errors.Is(err, door.ErrNoDoor) || errors.Is(err, door.ErrNotDoor) {
+		hint = "--to names the target: its door, its own unix socket, or its address, such as cache2:11211"
+	}
+	return hintError{errors.New("--to " + message), hint}
 }
 
 func (c *copyCommand) limits() limits.Options {

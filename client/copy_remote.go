@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,8 @@ import (
 	"memcached-backdoor/client/remote"
 	"memcached-backdoor/preload/clip"
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
+	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/host"
 	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/meta"
@@ -75,9 +78,36 @@ func (s *remoteSink) name() string {
 }
 
 func (s *remoteSink) waits() string { return "" }
-func (s *remoteSink) peer() int32   { return s.conn.Peer() }
 func (s *remoteSink) stop()         { s.stopped.Store(true) }
 func (s *remoteSink) close()        { s.pipe.Close() }
+
+// is compares the processes, and if their numbers are the same, which they are in two containers, too, it looks in the source
+// for an item that is new to the target.
+func (s *remoteSink) is(source *caller, status *door.Status) (found bool, err error) {
+	if s.conn.PID != status.PID {
+		return false, nil
+	}
+	key := []byte("memcached-backdoor:" + rand.Text())
+	s.pipe.Do(func(a *remote.Answer) error { return oneOf(a, "HD") }, func(w *meta.Writer) { w.Set(key, nil, meta.Set{TTL: 60}) })
+	if err := s.pipe.Sync(); err != nil {
+		return false, remoteError(s.address, err)
+	}
+	keys, err := inMemory("keys", append(bytes.Clone(key), '\n'))
+	if err != nil {
+		return false, err
+	}
+	defer keys.Close()
+	d := dumping{caller: *source, request: dumpRequest(dump.Details, filter.Options{}), keys: []*os.File{keys}}
+	d.request.Keys, d.request.KeysOnly, d.shown = true, true, noProgress{}
+	if _, err := d.list(func(i *dump.Listed) { found = found || !i.Gone }); err != nil {
+		return false, err
+	}
+	s.pipe.Do(func(a *remote.Answer) error { return oneOf(a, "HD", "NF") }, func(w *meta.Writer) { w.Delete(key) })
+	if err := s.pipe.Sync(); err != nil {
+		return false, remoteError(s.address, err)
+	}
+	return found, nil
+}
 
 func (s *remoteSink) take(dump *os.File, v *verification) (<-chan answer[*door.Load], error) {
 	began := time.Now()

@@ -20,8 +20,8 @@ type sink interface {
 	verify(v *verification, source *dumping) error
 	// waits is what the target must do before the copy continues; "": it works, or has a limit.
 	waits() string
-	// peer is its process; 0: unknown.
-	peer() int32
+	// is reports whether it is the memcached that is copied, which has a status.
+	is(source *caller, status *door.Status) (bool, error)
 	// name is what it is, for a person.
 	name() string
 	// close ends it, whatever it does.
@@ -43,9 +43,6 @@ func (c *copying) copy() (*copyCounts, error) {
 		return nil, err
 	}
 	defer conn.Close()
-	if pid := c.to.peer(); pid > 0 && pid == conn.Peer() {
-		return nil, errItself
-	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -172,9 +169,19 @@ type doorSink struct {
 
 func (s *doorSink) name() string  { return "the door " + s.door }
 func (s *doorSink) waits() string { return awaited(s.conn) }
-func (s *doorSink) peer() int32   { return s.conn.Peer() }
 func (s *doorSink) stop()         { _ = s.conn.Cancel() }
 func (s *doorSink) close()        { s.conn.Close() }
+
+// is compares the processes that have opened the doors.
+func (s *doorSink) is(source *caller, _ *door.Status) (bool, error) {
+	conn, err := source.dial()
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	pid := conn.Peer()
+	return pid > 0 && pid == s.conn.Peer(), nil
+}
 
 func (s *doorSink) take(dump *os.File, v *verification) (<-chan answer[*door.Load], error) {
 	if v != nil {

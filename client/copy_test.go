@@ -1,11 +1,19 @@
 package main
 
 import (
+	"encoding/json"
+	"net"
+	"os/exec"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
 
+	"memcached-backdoor/client/remote"
+	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
 	"memcached-backdoor/preload/record"
+	"memcached-backdoor/preload/walk"
 )
 
 // What the target has of an item is judged by what the source has now, by the item's date and by the mode.
@@ -47,5 +55,75 @@ func TestVerification(t *testing.T) {
 		if v.Wrong = nil; !reflect.DeepEqual(v.verifyCounts, test.want) {
 			t.Errorf("%s: %+v, want %+v", name, v.verifyCounts, test.want)
 		}
+	}
+}
+
+// copiedFrom serves a door with a cache that is copied. The status has the number of a process.
+func (c cache) copiedFrom(t *testing.T, pid int, before func(*door.Call, door.Request)) (path string) {
+	t.Helper()
+	return serve(t, func(call *door.Call, request door.Request) {
+		before(call, request)
+		if request.Op == door.OpStatus {
+			call.Finish(door.Reply{Status: &door.Status{PID: pid}})
+			return
+		}
+		var items walk.Source = c
+		if request.Keys {
+			items = keyed{c, call.KeyList()}
+		}
+		counts, err := dump.Dump(items, filtered(request), call.Output, request.Items, dump.Hooks{})
+		if err != nil {
+			t.Error(err)
+		}
+		call.Finish(door.Reply{Dump: &door.Dump{Items: counts.Items, Written: counts.Written, Filtered: counts.Filtered, Gone: counts.Gone, Engine: door.EngineNative}})
+	})
+}
+
+// plainMemcached starts a memcached without the library, and returns its own socket.
+func plainMemcached(t *testing.T) (pid int, socket string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "memcached")
+	c := exec.Command(filepath.Join(testDir, "..", "build", "hosts", "stock", "memcached"), "-u", "root", "-s", socket)
+	if err := c.Start(); err != nil {
+		t.Fatalf("%v; run `make hosts`", err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		conn, err := net.Dial("unix", socket)
+		if err == nil {
+			conn.Close()
+			return c.Process.Pid, socket
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// In two containers two memcacheds can have processes of the same number: one is copied into the other, and nothing else
+// is left there.
+func TestCopySameNumber(t *testing.T) {
+	pid, socket := plainMemcached(t)
+	asked := 0
+	path := cache{kept("a", "1"), kept("b", "2")}.copiedFrom(t, pid, func(_ *door.Call, r door.Request) {
+		if r.Keys {
+			asked++
+		}
+	})
+	p := start(t, path, nil, "--json", "copy", "--to", socket)
+	if err := p.Wait(); err != nil {
+		t.Fatalf("%v: %s%s", err, &p.out, &p.errOut)
+	}
+	var got copyCounts
+	if err := json.Unmarshal(p.out.Bytes(), &got); err != nil || got.Copied != 2 || got.Verified.Same != 2 || asked != 1 {
+		t.Errorf("%v, asked %d times: %s", err, asked, &p.out)
+	}
+	conn, err := remote.Dial(remote.Address{Network: "unix", Address: socket, Limit: remote.DefaultLimit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if conn.PID != pid {
+		t.Errorf("process %d, want %d", conn.PID, pid)
 	}
 }

@@ -32,7 +32,9 @@ func (d *dumping) list(each func(*dump.Listed)) (*door.Dump, error) {
 			if err != nil || i.Parse(line[:len(line)-1]) != nil {
 				return errListed
 			}
-			listed++
+			if !i.Gone { // of keys that were asked for
+				listed++
+			}
 			each(&i)
 		}
 	})

@@ -140,7 +140,14 @@ func TestCopyRefused(t *testing.T) {
 	s := start(t, stock(t))
 	s.fill(10)
 	passwords := written(t, "passwords", []byte("user:password\n"))
-	withPassword := start0(t, "-Y", passwords)
+	withPassword := startPlain(t, "-Y", passwords)
+	network := newServer(t, stock(t))
+	port := freePort(t)
+	network.socket = fmt.Sprint("127.0.0.1:", port)
+	network.listen = []string{"-l", network.socket, "-U", "0"}
+	network.start()
+	network.waitDoor()
+	network.fill(10)
 	closed := filepath.Join(directoryOf(t, "closed"), "socket")
 	l, err := net.Listen("unix", closed)
 	if err != nil {
@@ -148,6 +155,7 @@ func TestCopyRefused(t *testing.T) {
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	l.Close()
+	const hint = "hint: --to names the target"
 	for _, test := range []struct {
 		to, says string
 		args     []string
@@ -156,9 +164,9 @@ func TestCopyRefused(t *testing.T) {
 		{withPassword, "it wants a password (memcached -Y)", nil, 1},
 		{s.door, "--to is the memcached that is copied", nil, 80},
 		{s.socket, "--to is the memcached that is copied", nil, 80},
-		{"/no/such/door", "--to /no/such/door: no such door", nil, 10},
-		{closed, "nobody answers at the door", nil, 10},
-		{"/etc/hostname", "--to /etc/hostname: not a door", nil, 10},
+		{"/no/such/door", "--to /no/such/door: no such door\n" + hint, nil, 1},
+		{closed, "nobody answers at the door", nil, 1},
+		{"/etc/hostname", "--to /etc/hostname: not a door\n" + hint, nil, 1},
 		{"cache2", "neither the path of a socket nor an address with a port", nil, 80},
 		{"127.0.0.1:1", "127.0.0.1:1: connect: connection refused", nil, 1},
 		{"no such host.invalid:1", "no such host", nil, 1},
@@ -171,14 +179,24 @@ func TestCopyRefused(t *testing.T) {
 			t.Errorf("--to %s %q: status %d, %s%s", test.to, test.args, status, out, errs)
 		}
 	}
-	if n := s.stat("", "curr_items"); n != 10 {
-		t.Errorf("%d items", n)
+	for _, to := range []string{network.socket, fmt.Sprint("localhost:", port), network.door} {
+		if out, errs, status := network.client(nil, "copy", "--to", to); status != 80 || out != "" || !strings.Contains(errs, "--to is the memcached that is copied") {
+			t.Errorf("--to %s: status %d, %s%s", to, status, out, errs)
+		}
 	}
-	s.lives()
+	if got := s.copies(0, network.socket); got.Copied != 10 {
+		t.Errorf("%+v", got)
+	}
+	for _, s := range []*server{s, network} {
+		if n := s.stat("", "curr_items"); n != 10 {
+			t.Errorf("%d items", n)
+		}
+		s.lives()
+	}
 }
 
-// start0 starts a memcached without the library, and returns its socket.
-func start0(t *testing.T, args ...string) (socket string) {
+// startPlain starts a memcached without the library, and returns its socket.
+func startPlain(t *testing.T, args ...string) (socket string) {
 	t.Helper()
 	to := newServer(t, stock(t), args...)
 	to.preload = ""

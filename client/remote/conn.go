@@ -51,6 +51,8 @@ var (
 type Conn struct {
 	// Version is memcached's own, such as 1.6.38.
 	Version string
+	// PID is the number of its process where that runs, as it says itself; 0: it does not.
+	PID int
 
 	conn  net.Conn
 	in    *bufio.Reader
@@ -145,7 +147,7 @@ func (c *Conn) greet(encrypted bool) error {
 	case string(line) != "MN":
 		return fmt.Errorf("it is no memcached: it answers %s", clip.Quote(line))
 	}
-	return c.setClock()
+	return c.learn()
 }
 
 // greetError is an error before the first answer.
@@ -162,9 +164,9 @@ func greetError(err error, encrypted bool) error {
 	return &Error{err, hint}
 }
 
-// setClock learns what time it is for memcached, with which it compares dates: its clock starts as that of its machine,
-// and does not follow when that is set (memcached.c: clock_handler).
-func (c *Conn) setClock() error {
+// learn learns memcached's process, and what time it is for memcached, with which it compares dates: its clock starts as
+// that of its machine, and does not follow when that is set (memcached.c: clock_handler).
+func (c *Conn) learn() error {
 	if err := c.send(meta.Commands("stats\r\n")); err != nil {
 		return err
 	}
@@ -172,6 +174,9 @@ func (c *Conn) setClock() error {
 		line, err := c.line()
 		if err != nil {
 			return err
+		}
+		if text, ok := bytes.CutPrefix(line, []byte("STAT pid ")); ok {
+			c.PID, _ = strconv.Atoi(string(text))
 		}
 		if text, ok := bytes.CutPrefix(line, []byte("STAT time ")); ok {
 			if now, err := strconv.ParseInt(string(text), 10, 64); err == nil {
@@ -197,20 +202,6 @@ func (c *Conn) Exptime(date int64) int64 {
 		return left
 	}
 	return date + c.ahead
-}
-
-// Peer is the process at the other end of a unix socket; 0: unknown.
-func (c *Conn) Peer() (pid int32) {
-	if u, ok := c.conn.(*net.UnixConn); ok {
-		if raw, err := u.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) {
-				if cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED); err == nil {
-					pid = cred.Pid
-				}
-			})
-		}
-	}
-	return pid
 }
 
 // Close closes the connection, also while another goroutine reads or writes.
