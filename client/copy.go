@@ -74,8 +74,9 @@ func (c *copyCommand) Run(line *commandLine) error {
 		return err
 	}
 	if err == nil && copying.verified != nil {
-		err = copying.verify()
-		counts.Verified = &copying.verified.verifyCounts
+		if err = copying.verify(); !abandoned(err) { // else what reads may still count
+			counts.Verified = &copying.verified.verifyCounts
+		}
 	}
 	return counts.print(line.JSON, err)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -15,15 +16,14 @@ import (
 // it is given back.
 func (s *remoteSink) verify(v *verification, source *dumping) error {
 	var tokens []markedItem
-	var failed error
-	err := source.each(func(i *item) {
+	compare := func(i *item) {
 		n := v.meet(i)
 		if n == nil || s.pipe.Err() != nil {
 			return
 		}
 		key := bytes.Clone(i.key)
 		if !meta.Fits(key) {
-			failed = s.pipe.Sync() // the counts are the reader's
+			_ = s.pipe.Sync() // the counts are the reader's; the Pipe keeps its error
 			v.judge(key, n, absent, "")
 			return
 		}
@@ -46,18 +46,37 @@ func (s *remoteSink) verify(v *verification, source *dumping) error {
 			}
 			return nil
 		}, func(w *meta.Writer) { w.Get(key, " v u f t c") })
-	})
-	if abandoned(err) {
-		return err // what reads the source may still use the Pipe
 	}
-	if failed = s.pipe.Sync(); failed == nil {
+	read := make(chan struct{})
+	to, err := pipeTarget(func(r io.Reader) error {
+		defer close(read)
+		return readItems(untilStopped{s, r}, itemMax, compare).err
+	})
+	if err != nil {
+		return err
+	}
+	err = source.all(to)
+	giveBack := func() (bool, error) {
+		<-read // the Pipe is for one goroutine
+		if err := s.pipe.Sync(); err != nil {
+			return false, err
+		}
 		for _, t := range tokens {
 			s.invalidate(t.key, t.cas, func() {})
 		}
-		failed = s.pipe.Sync()
+		return true, s.pipe.Sync()
 	}
-	if failed != nil {
-		return remoteError(s.address, failed)
+	if abandoned(err) {
+		s.stop()
+		select { // as far as the target and the source's pipe allow
+		case <-ask(giveBack):
+		case <-source.signals:
+		case <-time.After(cancelLimit):
+		}
+		return err
+	}
+	if _, err := giveBack(); err != nil {
+		return remoteError(s.address, err)
 	}
 	if err != nil {
 		return fmt.Errorf("the source: %w", err)

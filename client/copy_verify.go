@@ -15,7 +15,7 @@ import (
 // They are about keys; what was copied twice, since a client stored it anew meanwhile, counts once.
 type verifyCounts struct {
 	Done    bool   `json:"done"`
-	Copied  uint64 `json:"copied"`  // items that the target was sent
+	Copied  uint64 `json:"copied"`  // items that came from the source, also those that the target or its protocol rejects
 	Same    uint64 `json:"same"`    // in the source, as it is now, and in the target
 	Changed uint64 `json:"changed"` // in the source since they were copied: the target may have the old ones
 	Gone    uint64 `json:"gone"`    // from the source since they were copied
@@ -25,8 +25,8 @@ type verifyCounts struct {
 	Missing   uint64 `json:"missing"`   // at the target: evicted or deleted there, or rejected
 	Different uint64 `json:"different"` // at the target
 
-	New   uint64 `json:"new"`   // in the source since; known if the keys decide which items are copied
-	Extra uint64 `json:"extra"` // more items at the target; known if it has a door
+	New   *uint64 `json:"new,omitempty"`   // in the source since; nil: conditions decide that are not about keys
+	Extra *uint64 `json:"extra,omitempty"` // more items at the target; nil: it has no door
 
 	Wrong   []wrongItem `json:"wrong,omitempty"` // the first that are missing or different
 	Seconds float64     `json:"seconds"`
@@ -50,7 +50,6 @@ type verification struct {
 	digests // of what was copied
 	mode    record.Mode
 	keys    keying
-	allNew  bool               // items that are new in the source would have been copied
 	read    chan error         // of reading what was copied
 	how     map[*digest]string // of some different items: how they differ
 	verifyCounts
@@ -64,10 +63,11 @@ const (
 )
 
 func newVerification(c *copyCommand) *verification {
-	return &verification{
-		digests: newDigests(), mode: record.Mode(c.Mode), keys: c.keying, allNew: c.filter() == c.keying.filter(),
-		how: map[*digest]string{},
+	v := &verification{digests: newDigests(), mode: record.Mode(c.Mode), keys: c.keying, how: map[*digest]string{}}
+	if c.filter() == c.keying.filter() { // items that are new in the source would have been copied
+		v.New = new(uint64)
 	}
+	return v
 }
 
 // watch returns what has the same bytes as the dump, of which the items are added.
@@ -132,8 +132,8 @@ func (v *verification) meet(i *item) *digest {
 	n := v.find(i.key)
 	switch {
 	case n == nil:
-		if v.allNew {
-			v.New++
+		if v.New != nil {
+			*v.New++
 		}
 		return nil
 	case n.met:
@@ -178,11 +178,12 @@ func (v *verification) wrong(sign byte, key []byte, how string) {
 
 // verify reads the target first: what differs there, and is in the source afterwards as it was copied, is wrong.
 func (s *doorSink) verify(v *verification, source *dumping) error {
+	v.Extra = new(uint64)
 	target := &dumping{caller: s.caller, request: dumpRequest(dump.MS, v.keys.filter())}
 	err := target.each(func(i *item) {
 		n := v.find(i.key)
 		if n == nil {
-			v.Extra++
+			*v.Extra++
 			return
 		}
 		n.standing = present
@@ -213,6 +214,11 @@ func (d *dumping) each(f func(*item)) error {
 	if err != nil {
 		return err
 	}
+	return d.all(to)
+}
+
+// all dumps every item with its value.
+func (d *dumping) all(to *target) error {
 	counts, err := d.dump(to)
 	if err == nil && counts.Lost > 0 {
 		err = fmt.Errorf("the values of %s could not be read", door.Count(counts.Lost, "item"))
@@ -244,11 +250,11 @@ func (c *verifyCounts) summary(rejected uint64) string {
 		s += ")"
 	}
 	s += fmt.Sprintf(", %d different there", c.Different)
-	if c.New > 0 {
-		s += fmt.Sprintf("; %d new in the source", c.New)
+	if c.New != nil && *c.New > 0 {
+		s += fmt.Sprintf("; %d new in the source", *c.New)
 	}
-	if c.Extra > 0 {
-		s += fmt.Sprintf("; %d more in the target", c.Extra)
+	if c.Extra != nil && *c.Extra > 0 {
+		s += fmt.Sprintf("; %d more in the target", *c.Extra)
 	}
 	return fmt.Sprintf("%s (%.2f s)", s, c.Seconds)
 }
