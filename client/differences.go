@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,8 +52,8 @@ func (d *differences) add(sign byte, key []byte, what string) {
 		d.out.WriteByte('\n')
 		return
 	}
-	text, err := json.Marshal(differenceOf(sign, key, what))
-	if err != nil {
+	var text bytes.Buffer
+	if err := newEncoder(&text).Encode(differenceOf(sign, key, what)); err != nil {
 		panic(err) // it has only strings
 	}
 	if d.begun {
@@ -63,7 +62,7 @@ func (d *differences) add(sign byte, key []byte, what string) {
 		d.out.WriteString("{\n  \"differences\": [\n    ")
 	}
 	d.begun = true
-	d.out.Write(text)
+	d.out.Write(bytes.TrimSuffix(text.Bytes(), []byte("\n"))) // a comma may follow
 }
 
 // diffDocument is what follows the array.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"memcached-backdoor/preload/door"
+	"memcached-backdoor/preload/dump"
 )
 
 // listing serves a door that writes a text, as the format Details has it, and answers.
@@ -157,6 +160,50 @@ func TestIsBinary(t *testing.T) {
 	for value, want := range map[string]bool{"": false, "a\tb\r\n": false, "ж": false, "\x00": true, "\x1b": true, "\x7f": true, "\u0085": true, "\xff": true} {
 		if got := isBinary([]byte(value)); got != want {
 			t.Errorf("%q: %t", value, got)
+		}
+	}
+}
+
+// No character of a value, nor of a key, reaches a terminal as a control character in JSON, and JSON has them all.
+func TestJSONControls(t *testing.T) {
+	text := ""
+	for r := rune(0); r < 0x180; r++ {
+		text += string(r)
+	}
+	text += "\u2028\U0001f600<&>"
+	for name, print := range map[string]func(io.Writer) error{
+		"document": func(out io.Writer) error { return printJSONTo(out, map[string]string{"key": text}) },
+		"get": func(out io.Writer) error {
+			r, w, err := os.Pipe()
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			g := getting{out: w, values: true}
+			err = g.print(&dump.Listed{Key: []byte("key")}, []byte(text))
+			w.Close()
+			_, copied := io.Copy(out, r)
+			return errors.Join(err, copied)
+		},
+		"diff": func(out io.Writer) error {
+			d := newDifferences(out, true)
+			d.add('+', []byte(text), "")
+			return d.end(&diffCounts{}, true, nil)
+		},
+	} {
+		var out bytes.Buffer
+		if err := print(&out); err != nil {
+			t.Fatal(err)
+		}
+		if isBinary(out.Bytes()) {
+			t.Errorf("%s: %q has control characters", name, out.Bytes())
+		}
+		var got any
+		if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+			t.Errorf("%s: %v: %s", name, err, &out)
+		}
+		if has := fmt.Sprint(got); !strings.Contains(has, text) {
+			t.Errorf("%s: %q has another text", name, has)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -181,9 +180,7 @@ func (g *getting) print(i *dump.Listed, value []byte) error {
 	if g.asJSON {
 		text.WriteString(g.before())
 	}
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(g.got(i, value, time.Now().Unix())); err != nil {
+	if err := newEncoder(&text).Encode(g.got(i, value, time.Now().Unix())); err != nil {
 		return err
 	}
 	if g.asJSON {

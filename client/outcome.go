@@ -227,8 +227,38 @@ func size(bytes uint64) string {
 func printJSON(v any) error { return printJSONTo(os.Stdout, v) }
 
 func printJSONTo(out io.Writer, v any) error {
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
+	enc := newEncoder(out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
+}
+
+// newEncoder makes an encoder whose output is for a terminal, too.
+func newEncoder(out io.Writer) *json.Encoder {
+	enc := json.NewEncoder(controlEscaper{out})
+	enc.SetEscapeHTML(false)
+	return enc
+}
+
+// controlEscaper writes JSON, and escapes the control characters from U+007F to U+009F, which package encoding/json leaves
+// as they are (RFC 8259, section 7), and a terminal obeys.
+type controlEscaper struct{ out io.Writer }
+
+// Write writes one value of JSON, in which such a character can only be in a string.
+func (e controlEscaper) Write(value []byte) (int, error) {
+	escaped := make([]byte, 0, len(value))
+	for at := 0; at < len(value); at++ {
+		switch b := value[at]; {
+		case b == 0x7f:
+			escaped = append(escaped, `\u007f`...)
+		case b == 0xc2 && at+1 < len(value) && value[at+1] < 0xa0: // U+0080 to U+009F in UTF-8
+			at++
+			escaped = fmt.Appendf(escaped, `\u%04x`, value[at])
+		default:
+			escaped = append(escaped, b)
+		}
+	}
+	if _, err := e.out.Write(escaped); err != nil {
+		return 0, err
+	}
+	return len(value), nil
 }

@@ -39,7 +39,7 @@ func newProgress(how, unit string, several bool) (progress, error) {
 		if err != nil {
 			return noProgress{}, nil // standard error is closed
 		}
-		return &progressEvents{json.NewEncoder(os.NewFile(uintptr(fd), "standard error"))}, nil
+		return &progressEvents{newEncoder(os.NewFile(uintptr(fd), "standard error"))}, nil
 	case "none":
 		return noProgress{}, nil
 	}

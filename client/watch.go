@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -74,7 +73,7 @@ type watched struct {
 // shows returns how a status is shown, and what is to be done at the end.
 func (c *statusCommand) shows(asJSON bool) (show func(*door.Status, *rates) error, end func(), _ error) {
 	if asJSON {
-		lines := json.NewEncoder(os.Stdout)
+		lines := newEncoder(os.Stdout)
 		lines.SetEscapeHTML(false)
 		return func(s *door.Status, r *rates) error { return lines.Encode(watched{s, r}) }, func() {}, nil
 	}
