@@ -111,10 +111,10 @@ func (r *cacheReport) shownPrefixes() (all []shownGroup) {
 	return all
 }
 
-// sub takes a part of its items away.
+// sub takes a part of its items away. That can have more than the whole, of which some may be in the rest.
 func (g *prefixGroup) sub(o *prefixGroup) {
-	g.keys -= o.keys
-	g.bytes -= o.bytes
-	g.memory -= o.memory
-	g.never -= o.never
+	g.keys -= min(g.keys, o.keys)
+	g.bytes -= min(g.bytes, o.bytes)
+	g.memory -= min(g.memory, o.memory)
+	g.never -= min(g.never, o.never)
 }

@@ -108,15 +108,8 @@ func (r *cacheReport) facts(counts *door.Dump) []fact {
 // notes say what a reader must know of the figures.
 func (r *cacheReport) notes(counts *door.Dump) (notes []string) {
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
-	var only []string
-	if r.of.Prefix != "" {
-		only = append(only, fmt.Sprintf("begin with %q", r.of.Prefix))
-	}
-	if r.of.Match != "" {
-		only = append(only, fmt.Sprintf("match %q", r.of.Match))
-	}
-	if len(only) > 0 {
-		note("Only items whose keys %s.", strings.Join(only, " and "))
+	if only := conditionsOf(r.of.filter()); len(only) > 0 {
+		note("Only items %s.", strings.Join(only, ", "))
 	}
 	if n := counts.Lost; n > 0 {
 		note("%s could not be read.", door.Count(n, "item"))

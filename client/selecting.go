@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/dump"
@@ -76,4 +77,25 @@ func (k *keying) selects() (func(key []byte) bool, error) {
 		return nil, hintError{usageError{err}, e.Hint}
 	}
 	return func(key []byte) bool { return f.Wants(&walk.Item{Key: key}) }, nil
+}
+
+// conditionsOf says in words which items are selected; none: all are.
+func conditionsOf(o filter.Options) (words []string) {
+	for _, condition := range []struct {
+		holds bool
+		words string
+	}{
+		{o.Prefix != "", fmt.Sprintf("whose keys begin with %q", o.Prefix)},
+		{o.Match != "", fmt.Sprintf("whose keys match %q", o.Match)},
+		{o.Regex != "", fmt.Sprintf("whose keys match the regular expression %q", o.Regex)},
+		{o.MinSize > 0, fmt.Sprintf("whose values have %s at least", door.Count(o.MinSize, "byte"))},
+		{o.OlderThan > 0, "that were not stored or read for " + span(o.OlderThan)},
+		{o.MinTTL > 0, "that do not expire within " + span(o.MinTTL)},
+		{o.NeverExpires, "that never expire"},
+	} {
+		if condition.holds {
+			words = append(words, condition.words)
+		}
+	}
+	return words
 }
