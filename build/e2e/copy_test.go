@@ -273,7 +273,7 @@ func TestCopySmallTarget(t *testing.T) {
 	})
 }
 
-// A side that dies or is stopped ends the copy with its error, and what was done is said; so does ^C.
+// A side that dies ends the copy with its error, and what was done is said; so does ^C.
 func TestCopyEnds(t *testing.T) {
 	eachShape(t, func(t *testing.T, h shape) {
 		s := start(t, h.program, "-m", "256")
