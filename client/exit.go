@@ -106,7 +106,7 @@ var (
 	// errInterrupted ends a call that a signal stopped.
 	errInterrupted = errors.New("interrupted")
 
-	// errNoOutcome ends a load that a signal stopped and whose counts did not come
+	// errNoOutcome ends a load, delete or touch that a signal stopped and whose counts did not come
 	// in time.
 	errNoOutcome = errors.New("interrupted; memcached did not say what it had done by then")
 

@@ -43,7 +43,7 @@ func memoryLine(f *door.Stats) string {
 	}
 	s := size(*f.Bytes)
 	if f.Limit != nil && *f.Limit > 0 {
-		s += fmt.Sprintf(" of %s (%s)", size(*f.Limit), share(*f.Bytes, *f.Limit))
+		s += fmt.Sprintf(" of %s (%s)", size(*f.Limit), percent(*f.Bytes, *f.Limit))
 	}
 	if f.Pages != nil {
 		s += fmt.Sprintf(", %s in pages", size(*f.Pages))
@@ -59,7 +59,7 @@ func hitsLine(f *door.Stats) string {
 		return "nothing was asked for yet"
 	}
 	gets := *f.Hits + *f.Misses
-	return fmt.Sprintf("%s of %s", share(*f.Hits, gets), door.Count(gets, "get"))
+	return fmt.Sprintf("%s of %s", percent(*f.Hits, gets), door.Count(gets, "get"))
 }
 
 func oldestLine(f *door.Stats) string {
@@ -81,23 +81,12 @@ func tableLine(f *door.Stats) string {
 	if f.Items == nil || f.Buckets == nil {
 		return ""
 	}
-	s := fmt.Sprintf("%s in %s (%s)", door.Count(*f.Items, "item"), door.Count(*f.Buckets, "bucket"), share(*f.Items, *f.Buckets))
+	s := fmt.Sprintf("%s in %s (%s)", door.Count(*f.Items, "item"), door.Count(*f.Buckets, "bucket"), percent(*f.Items, *f.Buckets))
 	if f.Growing != nil && *f.Growing {
 		s += ", growing"
 	}
 	return s
 }
-
-// percentage is a part of a whole, 1; what is not the whole is not 100%.
-func percentage(part float64) string {
-	if part < 1 {
-		part = min(part, 0.999)
-	}
-	return fmt.Sprintf("%.1f%%", part*100)
-}
-
-// share is n of a whole, which is not 0.
-func share(n, whole uint64) string { return percentage(float64(n) / float64(whole)) }
 
 // rates is what has happened between two statuses, each second. What is not known is nil.
 type rates struct {
@@ -148,7 +137,7 @@ func (r *rates) text() string {
 	}
 	add(r.Gets, "gets/s")
 	if r.HitRate != nil {
-		fields = append(fields, percentage(*r.HitRate)+" hits")
+		fields = append(fields, percentOf(*r.HitRate)+" hits")
 	}
 	add(r.Sets, "sets/s")
 	add(r.Evictions, "evictions/s")

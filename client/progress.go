@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// progress shows the progress of a load. Its methods are called by one goroutine, for one
+// progress shows the progress of a load, or of a walk through the cache. Its methods are called by one goroutine, for one
 // source after the other.
 type progress interface {
 	// show is called with the counts so far.
@@ -29,7 +29,7 @@ func (noProgress) show(*source, *door.Load)   {}
 func (noProgress) clear()                     {}
 func (noProgress) result(*source, *door.Load) {}
 
-// newProgress returns the progress for a value of --progress. The line counts in units, "row" or "item"; with several
+// newProgress returns the progress for a value of --progress. The line counts in units, such as "row" or "item"; with several
 // sources it names each.
 func newProgress(how, unit string, several bool) (progress, error) {
 	switch how {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"memcached-backdoor/client/unpack"
 	"memcached-backdoor/preload/descriptor"
@@ -128,24 +127,12 @@ func fit(fields []string, columns int) string {
 			}
 			return r
 		}, field)
-		if columns -= cells(field); columns < 0 {
+		if columns -= columnsOf(field); columns < 0 {
 			break
 		}
 		line += field
 	}
 	return line
-}
-
-// cells is an upper bound of the columns of a text.
-func cells(text string) int {
-	n := 0
-	for _, r := range text {
-		n++
-		if r >= utf8.RuneSelf {
-			n++
-		}
-	}
-	return n
 }
 
 // width is the number of the terminal's columns.

@@ -289,7 +289,7 @@ func TestFields(t *testing.T) {
 func TestFit(t *testing.T) {
 	fields := []string{"12 rows", "34%", "ü"}
 	for columns, want := range map[int]string{
-		0: "", 6: "", 7: "12 rows", 11: "12 rows", 12: "12 rows, 34%", 15: "12 rows, 34%", 16: "12 rows, 34%, ü", 80: "12 rows, 34%, ü",
+		0: "", 6: "", 7: "12 rows", 11: "12 rows", 12: "12 rows, 34%", 14: "12 rows, 34%", 15: "12 rows, 34%, ü", 80: "12 rows, 34%, ü",
 	} {
 		if got := fit(fields, columns); got != want {
 			t.Errorf("%d columns: %q, want %q", columns, got, want)

@@ -69,7 +69,7 @@ func TestFigures(t *testing.T) {
 		{"none stated", door.Status{Stats: &door.Stats{}}, ""},
 		{"all", door.Status{Stats: new(figured())}, `items: 1000
 memory: 57.0 MB of 67.1 MB (84.9%), 67.1 MB in pages
-hit rate: 99.9% of 20000 gets
+hit rate: >99.9% of 20000 gets
 evictions: 12
 oldest item: 1d4h
 connections: 9 of 1024

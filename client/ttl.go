@@ -77,12 +77,18 @@ func percent(part, whole uint64) string {
 	if whole == 0 {
 		return "-"
 	}
-	switch p := 100 * float64(part) / float64(whole); {
-	case part == 0 || part == whole:
+	return percentOf(float64(part) / float64(whole))
+}
+
+// percentOf is a part of 1, or more than that: a hash table can have more items than buckets. What is not all, or not nothing,
+// does not read as such.
+func percentOf(part float64) string {
+	switch p := 100 * part; {
+	case p == 0 || p == 100:
 		return fmt.Sprintf("%.0f%%", p)
 	case p < 0.1:
 		return "<0.1%"
-	case p > 99.9:
+	case p > 99.9 && p < 100:
 		return ">99.9%"
 	default:
 		return fmt.Sprintf("%.1f%%", p)

@@ -74,7 +74,6 @@ type watched struct {
 func (c *statusCommand) shows(asJSON bool) (show func(*door.Status, *rates) error, end func(), _ error) {
 	if asJSON {
 		lines := newEncoder(os.Stdout)
-		lines.SetEscapeHTML(false)
 		return func(s *door.Status, r *rates) error { return lines.Encode(watched{s, r}) }, func() {}, nil
 	}
 	terminal, err := isTerminal(os.Stdout)
@@ -170,11 +169,11 @@ func cutLine(line string, columns int) string {
 		}
 		return r
 	}, line)
-	if cells(line) <= columns {
+	if columnsOf(line) <= columns {
 		return line
 	}
 	const more = " …"
-	for cells(line+more) > columns {
+	for columnsOf(line+more) > columns {
 		at := strings.LastIndexByte(line, ' ')
 		if at < 0 {
 			return ""
