@@ -31,22 +31,9 @@ type changing struct {
 	Yes    bool `group:"Items:" help:"Do not ask, also if all items are meant."`
 	DryRun bool `group:"Output:" help:"Change nothing: count the items, and show some of their keys."`
 
-	Rate   itemRate `group:"Pace:" placeholder:"ITEMS" help:"The most items to change per second."`
-	Gentle bool     `group:"Pace:" help:"Take at most a tenth of the time of one of memcached's threads for the changes; reading the items comes in addition."`
+	Rate   rate `group:"Pace:" placeholder:"ITEMS" help:"The most items to change per second."`
+	Gentle bool `group:"Pace:" help:"Take at most a tenth of the time of one of memcached's threads for the changes; reading the items comes in addition."`
 	watching
-}
-
-// itemRate is a number of items a second, from 1; 0: no --rate.
-type itemRate uint64
-
-// UnmarshalText reads a number from 1.
-func (r *itemRate) UnmarshalText(text []byte) error {
-	n, err := parseCount(text)
-	if err != nil {
-		return fmt.Errorf("%q is not a number of items a second: 1 or more", text)
-	}
-	*r = itemRate(n)
-	return nil
 }
 
 // Run deletes items, or invalidates them, and accounts for them.

@@ -103,9 +103,9 @@ type marking struct {
 type storing struct {
 	Mode mode `group:"Rows:" placeholder:"MODE" complete:"set,add,replace" help:"Which rows are stored: set, every one; add, new keys only; replace, existing keys only. Default: set, or what the rows of the format memcached say."`
 
-	Rate   rowRate `group:"Pace:" placeholder:"ROWS" help:"The most rows to store per second."`
-	Gentle bool    `group:"Pace:" help:"Take at most a tenth of the time of one of memcached's threads."`
-	Detach bool    `group:"Pace:" help:"Let memcached finish even if the client ends first."`
+	Rate   rate `group:"Pace:" placeholder:"ROWS" help:"The most rows to store per second."`
+	Gentle bool `group:"Pace:" help:"Take at most a tenth of the time of one of memcached's threads."`
+	Detach bool `group:"Pace:" help:"Let memcached finish even if the client ends first."`
 
 	DryRun bool `group:"Output:" help:"Do everything but store: show the first rows as they would be stored, and what memory all would need."`
 	watching
@@ -167,16 +167,16 @@ func (c *character) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// rowRate is a number of rows a second, from 1; 0: no --rate.
-type rowRate uint64
+// rate is a number of rows or items a second, from 1; 0: no --rate.
+type rate uint64
 
 // UnmarshalText reads a number from 1.
-func (r *rowRate) UnmarshalText(text []byte) error {
+func (r *rate) UnmarshalText(text []byte) error {
 	n, err := parseCount(text)
 	if err != nil {
-		return fmt.Errorf("%q is not a number of rows a second: 1 or more", text)
+		return fmt.Errorf("%q is not a number of rows or items a second: 1 or more", text)
 	}
-	*r = rowRate(n)
+	*r = rate(n)
 	return nil
 }
 

@@ -23,8 +23,8 @@ type copyCommand struct {
 	selecting
 	Mode mode `group:"Items:" placeholder:"MODE" complete:"set,add,replace" help:"Which items are stored: set, every one; add, those whose keys are new to the target; replace, those whose keys it has. Default: set."`
 
-	Rate   itemRate `group:"Pace:" placeholder:"ITEMS" help:"The most items to store per second."`
-	Gentle bool     `group:"Pace:" help:"Take at most a tenth of the time of one of the target's threads; reading the items comes in addition."`
+	Rate   rate `group:"Pace:" placeholder:"ITEMS" help:"The most items to store per second."`
+	Gentle bool `group:"Pace:" help:"Take at most a tenth of the time of one of the target's threads; reading the items comes in addition."`
 
 	NoVerify bool `group:"Output:" help:"Do not read both again at the end, and not compare."`
 	watching

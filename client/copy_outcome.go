@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
 
 	"memcached-backdoor/preload/door"
 )
@@ -82,12 +80,7 @@ func (c *copyCounts) list(w io.Writer) {
 	if uint64(len(c.Rejects)) == c.Rejected && c.Skipped == 0 {
 		return
 	}
-	reasons := slices.SortedFunc(maps.Keys(c.Reasons), func(a, b string) int {
-		return cmp.Or(cmp.Compare(c.Reasons[b], c.Reasons[a]), cmp.Compare(a, b))
-	})
-	for _, reason := range reasons {
-		fmt.Fprintf(w, "%s: %s\n", door.Count(c.Reasons[reason], "item"), reason)
-	}
+	listReasons(w, c.Reasons, "item")
 }
 
 // summary is the line that accounts for every item.

@@ -189,11 +189,15 @@ func (o *outcome) listRejects(w io.Writer) {
 	if o.total.Rejected <= listed && o.total.Skipped == 0 {
 		return
 	}
-	reasons := slices.SortedFunc(maps.Keys(o.total.Reasons), func(a, b string) int {
-		return cmp.Or(cmp.Compare(o.total.Reasons[b], o.total.Reasons[a]), cmp.Compare(a, b))
-	})
-	for _, reason := range reasons {
-		fmt.Fprintf(w, "%s: %s\n", door.Count(o.total.Reasons[reason], o.unit), reason)
+	listReasons(w, o.total.Reasons, o.unit)
+}
+
+// listReasons prints how many units, rows or items, have each reason, the most frequent first.
+func listReasons(w io.Writer, reasons map[string]uint64, unit string) {
+	for _, reason := range slices.SortedFunc(maps.Keys(reasons), func(a, b string) int {
+		return cmp.Or(cmp.Compare(reasons[b], reasons[a]), cmp.Compare(a, b))
+	}) {
+		fmt.Fprintf(w, "%s: %s\n", door.Count(reasons[reason], unit), reason)
 	}
 }
 
