@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,7 @@ type cache struct {
 	began time.Time
 	err   error // of Watch
 
+	mu              sync.Mutex // a watch is drained while the rest is asked for
 	served, dropped uint64
 	watches, open   int
 	watched         time.Duration
@@ -39,7 +41,7 @@ type cache struct {
 func (c *cache) Stores() bool    { return false }
 func (c *cache) RateMax() uint64 { return 500_000 }
 
-// serve makes the requests since the last time.
+// serve makes the requests since the last time. The caller holds mu.
 func (c *cache) serve() {
 	now := time.Now()
 	for step := c.until; step.Before(now); {
@@ -66,11 +68,15 @@ func (c *cache) serve() {
 }
 
 func (c *cache) Served() (Served, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.serve()
 	return Served{Requests: c.served, Dropped: c.dropped}, nil
 }
 
 func (c *cache) Watch() (Watch, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.serve()
 	if c.err != nil {
 		return nil, c.err
@@ -82,6 +88,8 @@ func (c *cache) Watch() (Watch, error) {
 }
 
 func (c *cache) Read() ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.serve()
 	lines := c.log
 	c.log = nil
@@ -94,8 +102,18 @@ func (c *cache) Read() ([]byte, error) {
 	return lines, nil
 }
 
-func (c *cache) End() error { c.ending = true; return nil }
-func (c *cache) Close()     { c.open = 0 }
+func (c *cache) End() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ending = true
+	return nil
+}
+
+func (c *cache) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = 0
+}
 
 // find runs Find in a bubble.
 func find(t *testing.T, c *cache, o Options, hooks Hooks) (r *Result, err error) {
@@ -107,8 +125,8 @@ func find(t *testing.T, c *cache, o Options, hooks Hooks) (r *Result, err error)
 			hooks.Pause = func(d time.Duration) error { time.Sleep(d); return nil }
 		}
 		r, err = Find(c, o, hooks)
-		synctest.Wait()
 		time.Sleep(time.Second) // a watch is drained meanwhile
+		synctest.Wait()
 		if c.open != 0 {
 			t.Error("a watch is not closed")
 		}
