@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,9 +21,10 @@ import (
 // A Log is this process's memcached, for its log of requests (protocol.txt: "watch").
 type Log struct {
 	at      Address
-	control *conn // asks for statistics
-	stores  bool  // the log of stores is safe to read
-	closes  bool  // a watch may be closed at any time
+	limit   time.Duration // how long memcached may take for an answer
+	control *conn         // asks for statistics
+	stores  bool          // the log of stores is safe to read
+	closes  bool          // a watch may be closed at any time
 	buffer  []byte
 }
 
@@ -46,7 +48,7 @@ func OpenLog(addresses []Address) (*Log, error) {
 	}
 	var reasons []error
 	for _, at := range addresses {
-		l := &Log{at: at}
+		l := &Log{at: at, limit: AnswerLimit}
 		err := l.open()
 		if err == nil {
 			return l, nil
@@ -57,7 +59,7 @@ func OpenLog(addresses []Address) (*Log, error) {
 }
 
 func (l *Log) open() error {
-	c, err := connect(l.at, AnswerLimit)
+	c, err := connect(l.at, l.limit)
 	if err != nil {
 		return err
 	}
@@ -143,24 +145,26 @@ func (l *Log) Served() (hot.Served, error) {
 // A watch is a connection to which memcached writes its log.
 type watch struct {
 	*conn
-	half  int  // what of the connection End shuts down (shutdown(2))
-	rest  int  // bytes at the end of in that are the beginning of a line
-	begun bool // memcached's answer was read
-	ended bool // by end
+	half  int    // what of the connection End shuts down (shutdown(2))
+	rest  int    // bytes at the end of in that are the beginning of a line
+	begun bool   // memcached's answer was read
+	first []byte // lines that came with the answer, for the next Read
+	ended bool   // by end
 }
 
 // watchBytes is how many bytes of the log are read at once at most: memcached keeps as many of it (-o watcher_logbuf_size).
 const watchBytes = 256 << 10
 
-// Watch begins to read the log. Only one watch at a time is read.
+// Watch begins to read the log. Only one watch at a time is read. It waits for memcached's answer, which the logger's thread sends within a
+// second (logger.c: MAX_LOGGER_SLEEP). A watch that comes with an error has no answer yet, and has to be ended as any other.
 func (l *Log) Watch() (hot.Watch, error) {
-	c, err := connect(l.at, AnswerLimit)
+	c, err := connect(l.at, l.limit)
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := l.at.Sockaddr.(*unix.SockaddrUnix); !ok { // another process may listen there by now
-		_, _, err = c.introduce()
-	}
+	// A memcached that takes no more connections now gets no "watch", which it would begin when nobody reads it. And another process may
+	// listen at a port by now.
+	_, _, err = c.introduce()
 	if err == nil {
 		if l.stores {
 			err = c.send(meta.Commands("watch fetchers mutations\r\n"))
@@ -180,12 +184,25 @@ func (l *Log) Watch() (hot.Watch, error) {
 	if l.closes {
 		w.half = unix.SHUT_RDWR
 	}
+	for !w.begun {
+		if _, err := w.poll(unix.POLLIN); err != nil {
+			return w, err
+		}
+		if w.first, err = w.Read(); err != nil {
+			c.close()
+			return nil, err
+		}
+	}
 	return w, nil
 }
 
 // Read returns the lines that are there, which are valid until the next call. After End the error is io.EOF when memcached has closed
 // its end.
 func (w *watch) Read() ([]byte, error) {
+	if lines := w.first; len(lines) > 0 {
+		w.first = nil
+		return lines, nil
+	}
 	whole := w.in[:cap(w.in)]
 	n := copy(whole, w.in[len(w.in)-w.rest:])
 	w.in = whole[:n]

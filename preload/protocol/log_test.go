@@ -104,6 +104,41 @@ func TestServed(t *testing.T) {
 	}
 }
 
+// hear reads what memcached is to get, and answers.
+func hear(t *testing.T, conn int, want, answer string) {
+	t.Helper()
+	text := make([]byte, len(want))
+	for n := 0; n < len(want); {
+		m, err := unix.Read(conn, text[n:])
+		if m <= 0 || err != nil {
+			t.Errorf("memcached got %q and %v, want %q", text[:n], err, want)
+			return
+		}
+		n += m
+	}
+	if string(text) != want {
+		t.Errorf("memcached got %q, want %q", text, want)
+	}
+	_, _ = unix.Write(conn, []byte(answer))
+}
+
+// watched begins a watch, and returns memcached's end of it, too. memcached closes it after an answer that is not OK; after none it is silent.
+func watched(t *testing.T, l *Log, take func() int, command, answer string) (w hot.Watch, conn int, err error) {
+	t.Helper()
+	conns := make(chan int)
+	go func() {
+		conn := take()
+		hear(t, conn, "stats\r\nstats settings\r\nversion\r\n", introduced("1.6.38", ""))
+		hear(t, conn, command, answer)
+		if answer != "" && !strings.HasPrefix(answer, "OK\r\n") {
+			_ = unix.Shutdown(conn, unix.SHUT_WR)
+		}
+		conns <- conn
+	}()
+	w, err = l.Watch()
+	return w, <-conns, err
+}
+
 // readAll reads a watch until its error.
 func readAll(w hot.Watch) (lines string, err error) {
 	for {
@@ -120,15 +155,13 @@ func readAll(w hot.Watch) (lines string, err error) {
 func TestWatchEnds(t *testing.T) {
 	t.Parallel()
 	at, take := logs(t)
-	w, err := (&Log{at: at}).Watch()
+	w, conn, err := watched(t, &Log{at: at, limit: AnswerLimit}, take, "watch fetchers\r\n", "OK\r\na 0\nb ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	conn := take()
-	text := make([]byte, 100)
-	if n, err := unix.Read(conn, text); err != nil || string(text[:n]) != "watch fetchers\r\n" {
-		t.Fatalf("%q, %v", text[:n], err)
+	if lines, err := w.Read(); err != nil || string(lines) != "a 0\n" {
+		t.Fatalf("%q, %v", lines, err)
 	}
 	if lines, err := w.Read(); err != nil || len(lines) > 0 {
 		t.Fatalf("%q, %v", lines, err)
@@ -136,16 +169,17 @@ func TestWatchEnds(t *testing.T) {
 	if err := w.End(); err != nil {
 		t.Fatal(err)
 	}
+	text := make([]byte, 100)
 	if n, err := unix.Read(conn, text); err != nil || n != 0 {
 		t.Errorf("%q, %v", text[:n], err)
 	}
-	for _, part := range []string{"OK\r", "\na", " 1\nb 2\nc", " 3\n"} {
+	for _, part := range []string{"0\na", " 1\nb 2\nc", " 3\n"} {
 		if err := unix.Sendto(conn, []byte(part), unix.MSG_NOSIGNAL, nil); err != nil {
 			t.Errorf("the connection is closed: %v", err)
 		}
 	}
 	unix.Close(conn)
-	if lines, err := readAll(w); err != io.EOF || lines != "a 1\nb 2\nc 3\n" {
+	if lines, err := readAll(w); err != io.EOF || lines != "b 0\na 1\nb 2\nc 3\n" {
 		t.Errorf("%q, %v", lines, err)
 	}
 }
@@ -156,29 +190,48 @@ func TestWatchFails(t *testing.T) {
 	for answer, want := range map[string]error{
 		"CLIENT_ERROR watch commands not allowed\r\n":    unwatched,
 		"WATCHER_TOO_MANY log watcher limit reached\r\n": overbooked,
-		"OK\r\n":                           errClosed,
-		"":                                 errClosed,
-		"OK\r\na\n":                        errClosed,
+		"OK\r":                             errClosed,
 		"CLIENT_ERROR unauthenticated\r\n": errors.New(`it answers "CLIENT_ERROR unauthenticated"`),
 		strings.Repeat("x", 2*maxLine):     errors.New("it answers " + clip.Quote(strings.Repeat("x", maxLine))),
 	} {
 		at, take := logs(t)
-		w, err := (&Log{at: at, stores: true}).Watch()
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn := take()
-		text := make([]byte, 100)
-		if n, err := unix.Read(conn, text); err != nil || string(text[:n]) != "watch fetchers mutations\r\n" {
-			t.Fatalf("%q, %v", text[:n], err)
-		}
-		if _, err := unix.Write(conn, []byte(answer)); err != nil {
-			t.Fatal(err)
-		}
+		w, conn, err := watched(t, &Log{at: at, limit: AnswerLimit, stores: true}, take, "watch fetchers mutations\r\n", answer)
 		unix.Close(conn)
-		if _, err := readAll(w); !errors.Is(err, want) && (err == nil || err.Error() != want.Error()) {
-			t.Errorf("%.40q: %.400v, want %v", answer, err, want)
+		if w != nil || !errors.Is(err, want) && (err == nil || err.Error() != want.Error()) {
+			t.Errorf("%.40q: %v, %.400v, want %v", answer, w, err, want)
 		}
-		w.Close()
 	}
+	at, take := logs(t)
+	w, conn, err := watched(t, &Log{at: at, limit: AnswerLimit}, take, "watch fetchers\r\n", "OK\r\na\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	unix.Close(conn)
+	if lines, err := readAll(w); !errors.Is(err, errClosed) || lines != "a\n" {
+		t.Errorf("%q, %v", lines, err)
+	}
+}
+
+// A memcached that does not take the connection, or has no answer, is no silent end: the reason comes after some time. It is asked for no log
+// before it has answered, and a watch that it may still begin is left to be ended.
+func TestWatchSilent(t *testing.T) {
+	t.Parallel()
+	at, take := logs(t)
+	l := &Log{at: at, limit: 500 * time.Millisecond}
+	if w, err := l.Watch(); w != nil || !errors.Is(err, errSilent) {
+		t.Errorf("%v, %v", w, err)
+	}
+	conn := take()
+	text := make([]byte, 100)
+	if n, err := unix.Read(conn, text); err != nil || strings.Contains(string(text[:n]), "watch") {
+		t.Errorf("memcached got %q, %v", text[:n], err)
+	}
+	unix.Close(conn)
+	w, conn, err := watched(t, l, take, "watch fetchers\r\n", "")
+	defer unix.Close(conn)
+	if w == nil || !errors.Is(err, errSilent) {
+		t.Fatalf("%v, %v", w, err)
+	}
+	w.Close()
 }
