@@ -260,8 +260,8 @@ func (c *hotCommand) notes(h *door.HotKeys) (notes []string) {
 			"warning: memcached dropped much of its log: the figures are scaled up, but a key of a busy connection can be too low in them",
 			"hint: memcached's -o worker_logbuf_size and watcher_logbuf_size make room for more")
 	}
-	if h.Loaded {
-		notes = append(notes, "warning: a load stored rows meanwhile, which memcached's statistics do not count: the figures of others are too low")
+	if h.Paused > h.Seconds/10 {
+		notes = append(notes, fmt.Sprintf("warning: for %.1f s of the time nothing was looked at: a load, a dump or a change ran, which memcached logs as if clients had asked", h.Paused))
 	}
 	if !h.Stores && c.By != "requests" && h.Requests > 0 {
 		notes = append(notes, "hint: before memcached 1.6.42 its log of stores is not safe to read: a set counts as a lookup, as a miss if the key was not there, with the bytes of the value before")

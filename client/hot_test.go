@@ -49,8 +49,9 @@ func TestHot(t *testing.T) {
 			"      42.3  999%        42.3  \"\\x00\\xff\"\n" +
 			"       1.0   10%         1.0  (none)\n" + summary,
 			"hint: before memcached 1.6.42 its log of stores is not safe to read: a set counts as a lookup, as a miss if the key was not there, with the bytes of the value before\n"},
-		{"", func(h *door.HotKeys) { h.Keys, h.Requests, h.Loaded = nil, 0, true }, "0 shown of 0 requests in 10.0 s (0/s): 20000 seen, 1 line of the log dropped\n",
-			"warning: a load stored rows meanwhile, which memcached's statistics do not count: the figures of others are too low\n"},
+		{"", func(h *door.HotKeys) { h.Keys, h.Requests, h.Paused = nil, 0, 2.55 }, "0 shown of 0 requests in 10.0 s (0/s): 20000 seen, 1 line of the log dropped\n",
+			"warning: for 2.5 s of the time nothing was looked at: a load, a dump or a change ran, which memcached logs as if clients had asked\n"},
+		{"", func(h *door.HotKeys) { h.Keys, h.Paused = nil, 0.9 }, "0 shown of 123880 requests in 10.0 s (12388/s): 20000 seen, 1 line of the log dropped\n", ""},
 		{"", func(h *door.HotKeys) { h.Keys, h.Dropped = nil, 5000 }, "0 shown of 123880 requests in 10.0 s (12388/s): 20000 seen, 5000 lines of the log dropped\n",
 			"warning: memcached dropped much of its log: the figures are scaled up, but a key of a busy connection can be too low in them\n" +
 				"hint: memcached's -o worker_logbuf_size and watcher_logbuf_size make room for more\n"},

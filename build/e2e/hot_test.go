@@ -325,6 +325,36 @@ func TestHotOnce(t *testing.T) {
 	})
 }
 
+// What a native load, dump or change looks up is in memcached's log as if clients had asked. Nothing is looked at meanwhile, so the figures
+// are those of clients; and each job begins, and ends, as without.
+func TestHotBesideJobs(t *testing.T) {
+	t.Parallel()
+	s := start(t, stock(t), "-m", "256")
+	defer s.asking("get user:1\r\n", 1, time.Millisecond)()
+	s.fill(10_000, "--key", "filled:{n}", "--size", "5000")
+	var stopped atomic.Bool
+	var running sync.WaitGroup
+	running.Go(func() {
+		for !stopped.Load() {
+			for _, job := range [][]string{
+				{"dump", os.DevNull}, {"fill", "--count", "100000", "--key", "made:{n}"}, {"delete", "--prefix", "made:", "--yes"}, {"touch", "--prefix", "filled:", "--ttl", "1h", "--yes"},
+			} {
+				if out, errOut, status := s.client(nil, job...); status != 0 {
+					t.Errorf("%q: status %d: %s%s", job, status, out, errOut)
+				}
+				time.Sleep(100 * time.Millisecond) // clients are looked at in between
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+	})
+	d := s.hot("--duration", "3s")
+	stopped.Store(true)
+	running.Wait()
+	if len(d.Keys) != 1 || d.Keys[0].Key != "user:1" || !near(d.Keys[0].Requests, float64(d.Requests)/d.Seconds, 0.1) || d.Paused == 0 || d.Paused > d.Seconds {
+		t.Errorf("%+v", d)
+	}
+}
+
 // Watches end under load, with a full buffer: before 1.6.45 memcached uses a watcher that it has freed if its connection fails then.
 func TestHotUnderLoad(t *testing.T) {
 	t.Parallel()

@@ -27,14 +27,15 @@ type HotKeys struct {
 	// Unsized says that the log does not state the sizes of values.
 	Unsized bool `json:"unsized,omitempty"`
 
-	// Loaded says that a load stored rows meanwhile: natively, these are in the log, and not in the statistics, so the figures are too low.
-	Loaded bool `json:"loaded,omitempty"`
-
 	// Canceled says that it ended early: the client had gone.
 	Canceled bool `json:"canceled"`
 
 	// Seconds is how long it took.
 	Seconds float64 `json:"seconds"`
+
+	// Paused is for how many seconds of it nothing was looked at: a load, dump or change ran natively, which is in the log, and not in
+	// the statistics.
+	Paused float64 `json:"paused"`
 }
 
 // HotKey is a key, or a prefix, with its figures per second.

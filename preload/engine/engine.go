@@ -126,6 +126,12 @@ type Source struct {
 	Reason string // if it is not the native engine
 }
 
+// Uncounted reports whether memcached logs what is read here as if a client had asked for it, and does not count it (items.c: do_item_get).
+func (s Source) Uncounted() bool {
+	_, native := s.Source.(*cache.Cache)
+	return native
+}
+
 // Source returns what items are read from: memcached's hash table, or, if that cannot be walked, memcached's
 // protocol. The error is an [*Unavailable].
 func (e *Engine) Source() (Source, error) {

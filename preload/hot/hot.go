@@ -39,6 +39,7 @@ type search struct {
 	options Options
 	hooks   Hooks
 	log     Log
+	turns   *Turns
 	began   time.Time
 	until   time.Time
 	tick    time.Duration // until the next read of the log
@@ -48,12 +49,19 @@ type search struct {
 	pending pending
 }
 
-// Find reads the log for a time and returns what was found, also with an error. An [*option.Error] is found before it begins.
-func Find(log Log, o Options, hooks Hooks) (*Result, error) {
+// Find reads the log for a time and returns what was found, also with an error. An [*option.Error] or [ErrSearching] is found before it
+// begins.
+func Find(log Log, turns *Turns, o Options, hooks Hooks) (*Result, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	s := &search{options: o, hooks: hooks, log: log, tick: tickLeast, sketch: newSketch(counters, o.By), pending: newPending(log.Stores())}
+	if err := turns.search(); err != nil {
+		return nil, err
+	}
+	defer turns.searched()
+	s := &search{
+		options: o, hooks: hooks, log: log, turns: turns, tick: tickLeast, sketch: newSketch(counters, o.By), pending: newPending(log.Stores()),
+	}
 	s.began = time.Now()
 	s.ended = s.began
 	err := s.begin()
@@ -116,53 +124,71 @@ func (s *search) keepsUp() error {
 
 var errUnsized = option.Errorf("rank by requests or misses", "memcached's log states the sizes of values from 1.6.11 on")
 
-// burst reads some lines of the log, and waits until the next ones are due.
+// burst reads some lines of the log, and waits until the next ones are due. While there is a job, it only waits.
 func (s *search) burst() error {
-	w, err := s.log.Watch()
-	if err != nil {
+	if !s.turns.watch() {
+		began := time.Now()
+		err := s.pause(time.Second / burstsPerSecond)
+		s.paused += time.Since(began)
 		return err
 	}
-	quota := min(max(s.options.Sample/burstsPerSecond, burstLeast), burstMost)
-	paced, folded := s.now(), s.now()
-	ended := false
-	for {
-		lines, err := w.Read()
-		if err == io.EOF {
-			w.Close()
-			break
-		}
-		if err != nil {
-			w.Close()
-			return err
-		}
-		s.adapt(s.count(lines))
-		// While fewer lines come than are to be read, a burst does not end.
-		if !ended && s.made()-paced.lines >= quota && s.early(paced) > 0 {
-			if err := w.End(); err != nil {
-				w.Close()
-				return err
-			}
-			ended = true
-		}
-		if s.made()-folded.lines >= burstMost || time.Since(folded.at) >= foldEvery {
-			if err := s.fold(false); err != nil {
-				s.leave(w, ended)
-				return err
-			}
-			if folded = s.now(); !ended {
-				paced = folded
-			}
-		}
-		if err := s.hooks.Pause(s.tick); err != nil || time.Now().After(s.until) {
-			s.leave(w, ended)
-			return err
-		}
+	paced, over, err := s.watch()
+	if err != nil || !over {
+		return err
 	}
 	if err := s.fold(false); err != nil {
 		return err
 	}
 	// The pauses differ, so that they do not keep step with a client.
 	return s.pause(time.Duration(2 * rand.Float64() * float64(s.early(paced))))
+}
+
+// watch reads the lines of a burst that is paced from a moment on. It is over if its watch has ended before the search.
+func (s *search) watch() (paced moment, over bool, err error) {
+	var w Watch
+	closed := false
+	defer func() { s.leave(w, closed) }()
+	if w, err = s.log.Watch(); err != nil {
+		return paced, false, err
+	}
+	quota := min(max(s.options.Sample/burstsPerSecond, burstLeast), burstMost)
+	paced = s.now()
+	folded := paced
+	ended := false
+	for {
+		lines, err := w.Read()
+		if err != nil {
+			closed = true
+			if err == io.EOF {
+				err = nil
+			}
+			return paced, true, err
+		}
+		job, mixed := s.turns.now()
+		if mixed {
+			s.adapt(s.pass(lines))
+		} else {
+			s.adapt(s.count(lines))
+		}
+		// While fewer lines come than are to be read, a burst does not end.
+		if !ended && (job || s.made()-paced.lines >= quota && s.early(paced) > 0) {
+			if err := w.End(); err != nil {
+				return paced, false, err
+			}
+			ended = true
+		}
+		if s.made()-folded.lines >= burstMost || time.Since(folded.at) >= foldEvery {
+			if err := s.fold(false); err != nil {
+				return paced, false, err
+			}
+			if folded = s.now(); !ended {
+				paced = folded
+			}
+		}
+		if err := s.hooks.Pause(s.tick); err != nil || time.Now().After(s.until) {
+			return paced, false, err
+		}
+	}
 }
 
 // adapt makes the ticks longer or shorter after one with n lines.
@@ -206,24 +232,42 @@ func (s *search) pause(d time.Duration) error {
 	}
 }
 
-// leave ends a watch without waiting for its end.
-func (s *search) leave(w Watch, ended bool) {
-	if !ended {
-		_ = w.End()
+// leave ends what the burst has of its watch: nil if it has not begun. It does not wait for memcached to end it.
+func (s *search) leave(w Watch, closed bool) {
+	switch {
+	case w == nil:
+		s.turns.unwatch()
+	case closed:
+		w.Close()
+		s.turns.unwatch()
+	default:
+		_ = w.End() // once more, if it was ended
+		go drain(w, s.turns)
 	}
-	go drain(w)
 }
 
 // drain reads a watch until its end.
-func drain(w Watch) {
+func drain(w Watch, turns *Turns) {
 	defer func() { _ = recover() }() // a fault here must not end memcached
+	defer turns.unwatch()
 	defer w.Close()
-	for {
-		if _, err := w.Read(); err != nil {
+	for tick := tickLeast; ; time.Sleep(tick) {
+		lines, err := w.Read()
+		if err != nil {
 			return
 		}
-		time.Sleep(tickLeast)
+		if tick = min(2*tick, tickMost); len(lines) > 0 {
+			tick = tickLeast
+		}
 	}
+}
+
+// pass passes over lines of the log that may be those of a job, and returns how many there were.
+func (s *search) pass(lines []byte) uint64 {
+	n := uint64(bytes.Count(lines, []byte("\n")))
+	s.lines += n
+	s.pending.others += n
+	return n
 }
 
 // count counts lines of the log, and returns how many there were.

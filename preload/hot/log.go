@@ -14,7 +14,8 @@ type Log interface {
 	RateMax() uint64
 	// Stores reports whether the log has stores, too.
 	Stores() bool
-	// Watch begins to read the log. memcached logs until the watch has ended.
+	// Watch begins to read the log. memcached logs until the watch has ended. With an error there may be a watch, too: it is to be
+	// ended as any other.
 	Watch() (Watch, error)
 }
 

@@ -17,6 +17,7 @@ type Result struct {
 	Others   uint64  // lines of something else
 	Dropped  uint64  // lines for which memcached had no room
 	Seconds  float64 // how long it took
+	Paused   float64 // seconds of it in which no line was read: a job ran
 	Unsized  bool    // the log does not state the sizes of values
 }
 
@@ -35,6 +36,7 @@ type result struct {
 	rate        float64   // requests in a second, between last and the time before
 	lines       uint64    // of the log that were read
 	skipped     uint64    // lines that memcached has not sent
+	paused      time.Duration
 
 	folded uint64  // requests that memcached has served until the last fold
 	scaled float64 // the sum of all estimates; folded if each fold had requests
@@ -47,7 +49,7 @@ func (s *search) summary() Result {
 		Requests: s.last.Requests - min(s.first.Requests, s.last.Requests),
 		Lines:    s.lines, Seen: s.pending.seen, Own: s.pending.own, Others: s.pending.others,
 		Dropped: s.skipped + s.last.Dropped - min(s.first.Dropped, s.last.Dropped),
-		Seconds: time.Since(s.began).Seconds(), Unsized: s.pending.unsized,
+		Seconds: time.Since(s.began).Seconds(), Paused: s.paused.Seconds(), Unsized: s.pending.unsized,
 	}
 }
 

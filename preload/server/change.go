@@ -34,6 +34,9 @@ func (s *Server) change(call *door.Call, request door.Request) error {
 	if source.Changes != nil {
 		defer source.Changes.Close()
 	}
+	if source.Uncounted() {
+		defer s.turns.Job()()
+	}
 	began := time.Now()
 	report := func(c *change.Counts) *door.Changed {
 		return &door.Changed{

@@ -21,6 +21,9 @@ func (s *Server) dump(call *door.Call, request door.Request) error {
 	if err != nil {
 		return call.Fail(asError(err))
 	}
+	if source.Uncounted() {
+		defer s.turns.Job()()
+	}
 	began := time.Now()
 	report := func(c *dump.Counts) *door.Dump {
 		return &door.Dump{

@@ -33,6 +33,9 @@ func optionsOf(call *door.Call, request door.Request) load.Options {
 
 // load loads the rows of a call, and answers it.
 func (s *Server) load(call *door.Call, request door.Request, target engine.Target) error {
+	if target.Kind == engine.Native && !request.DryRun {
+		defer s.turns.Job()()
+	}
 	var store batch.Store = target
 	options := optionsOf(call, request)
 	var err error

@@ -13,6 +13,7 @@ import (
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/engine"
 	"memcached-backdoor/preload/host"
+	"memcached-backdoor/preload/hot"
 	"memcached-backdoor/preload/option"
 	"memcached-backdoor/preload/poll"
 	"memcached-backdoor/preload/startup"
@@ -25,7 +26,7 @@ type Server struct {
 	opened      time.Time
 	places      places
 	interrupted interruptedLoads
-	searching   sync.Mutex // held while the log of requests is read: two that do would cost twice as much
+	turns       hot.Turns // of those who read memcached's log, and of those who write to it
 
 	fixtures       startup.Fixtures
 	fixturesLoaded chan struct{} // closed when they are
