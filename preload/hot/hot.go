@@ -26,7 +26,7 @@ const (
 	foldAfter = 100
 	// foldEvery is the time after which a burst that is not over is scaled up so far.
 	foldEvery = 500 * time.Millisecond
-	// rateAfter is the time over which the rate of requests is measured before the first burst.
+	// rateAfter is the least time over which a rate is measured.
 	rateAfter = 50 * time.Millisecond
 	// tickLeast and tickMost are the time between two reads of the log, and tickLines about how many lines it is to have: memcached
 	// keeps 256 KB, some 2500 lines, and to wake up for each of them would cost more than to read them.
@@ -63,7 +63,6 @@ func Find(log Log, turns *Turns, o Options, hooks Hooks) (*Result, error) {
 		options: o, hooks: hooks, log: log, turns: turns, tick: tickLeast, sketch: newSketch(counters, o.By), pending: newPending(log.Stores()),
 	}
 	s.began = time.Now()
-	s.ended = s.began
 	err := s.begin()
 	if err != nil {
 		return s.report(), err
@@ -79,43 +78,52 @@ func Find(log Log, turns *Turns, o Options, hooks Hooks) (*Result, error) {
 	return s.report(), err
 }
 
-// begin measures the rate of requests before the first burst.
+// begin measures the rate of lines before the first burst.
 func (s *search) begin() error {
-	before, err := s.log.Served()
-	if err != nil {
+	if err := s.ask(); err != nil {
 		return err
 	}
-	asked := time.Now()
+	s.first, s.began = s.last, s.ended
 	if err := s.hooks.Pause(rateAfter); err != nil {
 		return err
 	}
-	if s.first, err = s.log.Served(); err != nil {
+	if err := s.ask(); err != nil {
 		return err
 	}
-	s.began = time.Now()
+	s.first, s.began = s.last, s.ended
 	s.until = s.began.Add(time.Duration(s.options.Duration * float64(time.Second)))
-	s.last, s.ended = s.first, s.began
-	s.rate = rateOf(before, s.first, s.began.Sub(asked))
 	return nil
 }
 
-// rateOf is how many requests were served in a second.
-func rateOf(before, after Served, took time.Duration) float64 {
-	if took <= 0 {
-		return 0
+// ask asks for the counters, and measures the rate of lines since the last time that it did so, if that is long enough ago to say
+// something: what the clients of one tick ask for can be much more or less.
+func (s *search) ask() error {
+	served, err := s.log.Served()
+	if err != nil {
+		return err
 	}
-	return float64(after.Requests-min(before.Requests, after.Requests)) / took.Seconds()
+	s.last, s.ended = served, time.Now()
+	if took := s.ended.Sub(s.measured); took >= rateAfter {
+		s.rate = float64(s.last.Lines-min(s.lined, s.last.Lines)) / took.Seconds()
+		s.measured, s.lined = s.ended, s.last.Lines
+	}
+	return nil
 }
 
-// A TooBusy says that memcached serves more requests in a second than its log can keep up with.
+// A TooBusy says that memcached's log would have more lines in a second than it can keep up with.
 type TooBusy struct{ Rate, Most float64 }
 
 func (b *TooBusy) Error() string {
-	return fmt.Sprintf("memcached serves %.0f requests/s, more than %.0f: its log could not keep up with them", b.Rate, b.Most)
+	return fmt.Sprintf("its clients make %.0f lines/s, and it could not keep up with more than %.0f", b.Rate, b.Most)
 }
 
-// keepsUp returns an error if memcached has served too many requests for its log between the last two times that it was asked.
+// keepsUp returns an error if memcached serves too many requests for its log.
 func (s *search) keepsUp() error {
+	if time.Since(s.ended) > foldEvery { // there was a long pause
+		if err := s.ask(); err != nil {
+			return err
+		}
+	}
 	if most := float64(s.log.RateMax()); most > 0 && s.rate > most {
 		return &TooBusy{s.rate, most}
 	}
@@ -290,15 +298,11 @@ func (s *search) count(lines []byte) uint64 {
 // fold adds the pending requests to the sums, scaled up to what memcached has served since the last time, if there are enough, or at
 // the end.
 func (s *search) fold(end bool) error {
-	served, err := s.log.Served()
-	if err != nil {
+	if err := s.ask(); err != nil {
 		return err
 	}
-	now := time.Now()
-	s.rate = rateOf(s.last, served, now.Sub(s.ended))
-	s.last, s.ended = served, now
 	if n := s.pending.requests; n > 0 && (end || n >= foldAfter) {
-		s.scale(served.Requests - min(s.folded+s.first.Requests, served.Requests))
+		s.scale(s.last.Requests - min(s.folded+s.first.Requests, s.last.Requests))
 		s.pending.clear()
 	}
 	s.progress()

@@ -25,7 +25,8 @@ type traffic []struct {
 // A cache is a memcached with traffic, in the time of a bubble.
 type cache struct {
 	traffic
-	room  int // for lines of the log; more are dropped
+	room  int    // for lines of the log; more are dropped
+	lines uint64 // that a request makes; 0: 1
 	began time.Time
 	err   error // of Watch
 
@@ -81,7 +82,7 @@ func (c *cache) Served() (Served, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.serve()
-	return Served{Requests: c.served, Dropped: c.dropped}, nil
+	return Served{Requests: c.served, Lines: c.lines * c.served, Dropped: c.dropped}, nil
 }
 
 func (c *cache) Watch() (Watch, error) {
@@ -133,6 +134,7 @@ func (c *cache) Close() {
 func find(t *testing.T, c *cache, o Options, hooks Hooks) (r *Result, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		c.lines = max(c.lines, 1)
 		c.began = time.Now()
 		c.until = c.began
 		if hooks.Pause == nil {
@@ -292,9 +294,38 @@ func TestFindTooBusy(t *testing.T) {
 	if e, ok := errors.AsType[*TooBusy](err); !ok || !near(e.Rate, 600_000) || r.Seconds > 3 || c.watches == 0 || c.watched > 500*time.Millisecond {
 		t.Errorf("%+v, %v, %d watches", r, err, c.watches)
 	}
-	c = &cache{traffic: traffic{{time.Hour, 600_000, key}}}
-	if _, err := find(t, c, Options{}, Hooks{}); !errors.As(err, new(*TooBusy)) || c.watches != 0 {
-		t.Errorf("%v, %d watches", err, c.watches)
+	for lines, rate := range map[uint64]float64{1: 600_000, 2: 300_000} {
+		c = &cache{traffic: traffic{{time.Hour, rate, key}}, lines: lines}
+		if _, err := find(t, c, Options{}, Hooks{}); !errors.As(err, new(*TooBusy)) || c.watches != 0 {
+			t.Errorf("%v, %d watches", err, c.watches)
+		}
+	}
+}
+
+// Requests that come in spikes are not too many if the log can keep up with them as a whole.
+func TestFindSpikes(t *testing.T) {
+	t.Parallel()
+	c := &cache{}
+	for i := range 3000 {
+		rate := 380_000.0
+		if i%12 < 3 {
+			rate = 700_000
+		}
+		c.traffic = append(c.traffic, traffic{{time.Duration(i+1) * time.Millisecond, rate, func() string { return "a" }}}...)
+	}
+	if r, err := find(t, c, Options{Duration: 2.9, Sample: 25_000}, Hooks{}); err != nil || len(r.Keys) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// After a long pause the rate is that of the pause, not of the burst before.
+func TestFindTooBusyAfterPause(t *testing.T) {
+	t.Parallel()
+	key := func() string { return "a" }
+	c := &cache{traffic: traffic{{10 * time.Second, 100_000, key}, {time.Hour, 900_000, key}}}
+	c.beside = c.jobs(t, 8*time.Second, 12*time.Second, 1)
+	if _, err := find(t, c, Options{Duration: 60, Sample: 10_000}, Hooks{}); !errors.As(err, new(*TooBusy)) || c.watched > 8*time.Second {
+		t.Errorf("%v, watched for %v", err, c.watched)
 	}
 }
 

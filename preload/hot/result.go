@@ -33,7 +33,9 @@ type Key struct {
 type result struct {
 	first, last Served
 	ended       time.Time // when last was asked for
-	rate        float64   // requests in a second, between last and the time before
+	measured    time.Time // when the rate was measured
+	lined       uint64    // last.Lines then
+	rate        float64   // lines that the log would have, in a second
 	lines       uint64    // of the log that were read
 	skipped     uint64    // lines that memcached has not sent
 	paused      time.Duration

@@ -101,7 +101,7 @@ func (c *conn) introduce() (stats, settings map[string]string, err error) {
 // Stores reports whether the log of stores is read, too.
 func (l *Log) Stores() bool { return l.stores }
 
-// RateMax is how many requests in a second memcached may serve when a watch begins; 0: any number. It is what its logger can keep up with:
+// RateMax is how many lines the log may have in a second when a watch begins; 0: any number. It is what memcached's logger can keep up with:
 // else it never has nothing left to write, and a watch that cannot be closed at any time does not end; see watch.End.
 func (l *Log) RateMax() uint64 {
 	if l.closes {
@@ -135,6 +135,10 @@ func (l *Log) Served() (hot.Served, error) {
 			return hot.Served{}, fmt.Errorf("it states no %s: %w", name, err)
 		}
 		s.Requests += n
+		s.Lines += n
+		if name == "cmd_set" && l.stores { // it is logged when it looks up its key, and when it has an outcome
+			s.Lines += n
+		}
 	}
 	if s.Dropped, err = strconv.ParseUint(stats["log_worker_dropped"], 10, 64); err != nil {
 		return hot.Served{}, fmt.Errorf("it states no log_worker_dropped: %w", err)

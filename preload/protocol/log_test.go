@@ -96,10 +96,16 @@ func TestServed(t *testing.T) {
 		"no number": {strings.Replace(stats, "log_worker_dropped 7", "log_worker_dropped x", 1), "no log_worker_dropped"},
 		"closed":    {"STAT cmd", "closes"},
 	} {
-		l := &Log{control: peer(t, "stats\r\n", tt.answer)}
-		served, err := l.Served()
-		if tt.err == "" && (err != nil || served != hot.Served{Requests: 511, Dropped: 7}) || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
-			t.Errorf("%s: %+v, %v", name, served, err)
+		for _, stores := range []bool{false, true} {
+			l := &Log{control: peer(t, "stats\r\n", tt.answer), stores: stores}
+			served, err := l.Served()
+			want := hot.Served{Requests: 511, Lines: 511, Dropped: 7}
+			if stores {
+				want.Lines += 2
+			}
+			if tt.err == "" && (err != nil || served != want) || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("%s: %+v, %v", name, served, err)
+			}
 		}
 	}
 }
