@@ -24,8 +24,9 @@ const (
 	burstsPerSecond = 5
 	// foldAfter is how many requests are scaled up at least with the number that memcached has served meanwhile.
 	foldAfter = 100
-	// foldEvery is the time after which a burst that is not over is scaled up so far.
-	foldEvery = 500 * time.Millisecond
+	// foldEvery is the time after which a burst that is not over is scaled up so far: often enough for the connection that asks for the
+	// counters not to be idle (package protocol: idleLimit).
+	foldEvery = 400 * time.Millisecond
 	// rateAfter is the least time over which a rate is measured.
 	rateAfter = 50 * time.Millisecond
 	// tickLeast and tickMost are the time between two reads of the log, and tickLines about how many lines it is to have: memcached

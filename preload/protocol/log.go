@@ -23,6 +23,7 @@ type Log struct {
 	at      Address
 	limit   time.Duration // how long memcached may take for an answer
 	control *conn         // asks for statistics
+	used    time.Time     // when it did so last
 	stores  bool          // the log of stores is safe to read
 	closes  bool          // a watch may be closed at any time
 	buffer  []byte
@@ -65,7 +66,8 @@ func (l *Log) open() error {
 	}
 	stats, settings, err := c.introduce()
 	if err == nil {
-		l.control, l.stores, l.closes = c, host.LogsStores(stats["version"]), host.ClosesWatchers(stats["version"])
+		l.control, l.used = c, time.Now()
+		l.stores, l.closes = host.LogsStores(stats["version"]), host.ClosesWatchers(stats["version"])
 		switch {
 		case settings["proxy_enabled"] == "yes":
 			err = proxyLog
@@ -119,8 +121,31 @@ var requestStats = []string{
 	"cmd_get", "cmd_set", "cmd_touch", "delete_hits", "delete_misses", "incr_hits", "incr_misses", "decr_hits", "decr_misses",
 }
 
+// refresh makes sure that the connection can be used: memcached may have closed it in a long pause (-o idle_timeout).
+func (l *Log) refresh() error {
+	idle := time.Since(l.used)
+	l.used = time.Now()
+	if idle < idleLimit && !l.control.stale() {
+		return nil
+	}
+	c, err := connect(l.at, l.limit)
+	if err != nil {
+		return err
+	}
+	if _, _, err := c.introduce(); err != nil {
+		c.close()
+		return err
+	}
+	l.control.close()
+	l.control = c
+	return nil
+}
+
 // Served asks for memcached's counters.
 func (l *Log) Served() (hot.Served, error) {
+	if err := l.refresh(); err != nil {
+		return hot.Served{}, err
+	}
 	if err := l.control.send(meta.Commands("stats\r\n")); err != nil {
 		return hot.Served{}, err
 	}

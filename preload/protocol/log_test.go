@@ -97,7 +97,7 @@ func TestServed(t *testing.T) {
 		"closed":    {"STAT cmd", "closes"},
 	} {
 		for _, stores := range []bool{false, true} {
-			l := &Log{control: peer(t, "stats\r\n", tt.answer), stores: stores}
+			l := &Log{control: peer(t, "stats\r\n", tt.answer), stores: stores, used: time.Now()}
 			served, err := l.Served()
 			want := hot.Served{Requests: 511, Lines: 511, Dropped: 7}
 			if stores {
@@ -107,6 +107,33 @@ func TestServed(t *testing.T) {
 				t.Errorf("%s: %+v, %v", name, served, err)
 			}
 		}
+	}
+}
+
+// A connection that memcached has closed in a pause, or may have, is made again.
+func TestServedAfterPause(t *testing.T) {
+	t.Parallel()
+	const stats = "STAT cmd_get 7\r\nSTAT cmd_set 0\r\nSTAT cmd_touch 0\r\nSTAT delete_hits 0\r\nSTAT delete_misses 0\r\nSTAT incr_hits 0\r\n" +
+		"STAT incr_misses 0\r\nSTAT decr_hits 0\r\nSTAT decr_misses 0\r\nSTAT log_worker_dropped 0\r\nEND\r\n"
+	for _, used := range []time.Time{time.Now(), time.Now().Add(-idleLimit)} {
+		at, take := logs(t)
+		l := &Log{at: at, limit: AnswerLimit, control: peer(t, "", ""), used: used}
+		old := l.control
+		if _, err := old.poll(unix.POLLIN); err != nil { // it is closed
+			t.Fatal(err)
+		}
+		heard := make(chan int)
+		go func() {
+			conn := take()
+			hear(t, conn, "stats\r\nstats settings\r\nversion\r\n", introduced("1.6.38", ""))
+			hear(t, conn, "stats\r\n", stats)
+			heard <- conn
+		}()
+		if served, err := l.Served(); err != nil || served.Requests != 7 {
+			t.Errorf("%+v, %v", served, err)
+		}
+		unix.Close(<-heard)
+		*old = *l.control // the peer closes it
 	}
 }
 
