@@ -243,7 +243,7 @@ func judge(a answer[door.Reply], op string, lost error) (door.Reply, error) {
 		return door.Reply{}, lost
 	}
 	if e, ok := errors.AsType[*door.Error](a.err); ok {
-		return door.Reply{Load: e.Load, Dump: e.Dump, Changed: e.Changed}, e
+		return door.Reply{Load: e.Load, Dump: e.Dump, Changed: e.Changed, Hot: e.Hot}, e
 	}
 	if a.err != nil {
 		return door.Reply{}, a.err

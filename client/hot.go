@@ -110,7 +110,7 @@ func (c *hotCommand) Run(line *commandLine) error {
 	return err
 }
 
-// hot makes the call. It may return what was found until a signal with an error, too.
+// hot makes the call. With an error it may return what was found until then, too.
 func (c *caller) hot(request door.Request) (*door.HotKeys, error) {
 	conn, err := c.dial()
 	if err != nil {
@@ -137,14 +137,16 @@ func (c *caller) hot(request door.Request) (*door.HotKeys, error) {
 		return nil, ended
 	}
 	reply, err := judge(a, door.OpHot, errLostHot)
-	if err != nil {
+	found := reply.Hot
+	if found == nil {
 		return nil, err
 	}
-	found := reply.Hot
 	if err := found.Check(); err != nil {
 		return nil, err
 	}
 	switch {
+	case err != nil:
+		return found, err
 	case ended != nil:
 		return found, errInterrupted
 	case found.Canceled:
@@ -274,7 +276,8 @@ type hotDocument struct {
 	By   string   `json:"by"`
 	Keys []hotKey `json:"keys"`
 	*door.HotKeys
-	Interrupted bool `json:"interrupted"`
+	Interrupted bool   `json:"interrupted"`
+	Error       string `json:"error,omitempty"`
 }
 
 // hotKey has the figures of a key, or of a prefix, per second.
@@ -286,6 +289,9 @@ type hotKey struct {
 
 func (c *hotCommand) document(h *door.HotKeys, err error) hotDocument {
 	d := hotDocument{By: c.By, Keys: []hotKey{}, HotKeys: h, Interrupted: interrupted(err)}
+	if err != nil {
+		d.Error = err.Error()
+	}
 	for _, k := range h.Keys {
 		one := hotKey{HotKey: k}
 		one.Key, one.Base64 = jsonText(k.Key)

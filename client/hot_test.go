@@ -114,6 +114,24 @@ func TestHotInterrupted(t *testing.T) {
 	}
 }
 
+// What was found before an error is shown, with the error.
+func TestHotFailedLate(t *testing.T) {
+	path := serve(t, func(c *door.Call, r door.Request) {
+		h := hottest
+		c.Fail(&door.Error{Code: door.CodeHost, Message: "too many watchers", Hint: "end one", Hot: &h})
+	})
+	p := runWith(t, path, "", "hot")
+	p.Wait()
+	if out := p.out.String(); p.ProcessState.ExitCode() != exitHost || !strings.Contains(out, "  user:1\n") || p.errOut.String() != "error: too many watchers\nhint: end one\n" {
+		t.Errorf("%s\n%s%s", p.ProcessState, out, &p.errOut)
+	}
+	p = runWith(t, path, "", "hot", "--json")
+	p.Wait()
+	if out := p.out.String(); p.ProcessState.ExitCode() != exitHost || !strings.Contains(out, `"key": "user:1"`) || !strings.Contains(out, `"error": "too many watchers"`) {
+		t.Errorf("%s\n%s%s", p.ProcessState, out, &p.errOut)
+	}
+}
+
 // Progress says how long it still takes.
 func TestHotProgress(t *testing.T) {
 	path := serve(t, func(c *door.Call, r door.Request) {

@@ -325,6 +325,60 @@ func TestHotOnce(t *testing.T) {
 	})
 }
 
+// What was found is shown, too, if an error ends the look: here others have taken all places at the log in a pause.
+func TestHotFailsLate(t *testing.T) {
+	t.Parallel()
+	s := start(t, stock(t))
+	defer s.asking(strings.Repeat("get a\r\n", 100), 100, time.Millisecond)()
+	var out, errOut string
+	status := -1
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		out, errOut, status = s.client(nil, "hot", "--sample", "1000", "--duration", "1m")
+	}()
+	wait(t, "a burst", func() error {
+		if s.stats("")["log_watchers"] != "1" {
+			return errors.New("it does not watch")
+		}
+		return nil
+	})
+	for watchers := 0; watchers < 20; {
+		conn, err := net.Dial(s.network(), s.socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, "watch evictions\r\n")
+		answer, err := bufio.NewReader(conn).ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer == "OK\r\n" {
+			watchers++
+			defer conn.Close()
+		} else { // during a burst
+			conn.Close()
+		}
+	}
+	<-ended
+	if status != 11 || !strings.Contains(out, "  a\n") || !strings.Contains(out, " lines of the log dropped\n") || !strings.HasSuffix(errOut, "as many watchers as it takes\nhint: end one of the others\n") {
+		t.Errorf("status %d: %s%s", status, out, errOut)
+	}
+}
+
+// memcached closes an idle connection, also that of a search that pauses for longer.
+func TestHotLongPauses(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, stock(t), "-o", "idle_timeout=1")
+	s.onPort("127.0.0.1", "-l", "127.0.0.1")
+	s.start()
+	s.waitDoor()
+	defer s.asking(strings.Repeat("get a\r\n", 100), 100, 10*time.Millisecond)()
+	if d := s.hot("--sample", "20", "--duration", "4s"); len(d.Keys) != 1 || !near(d.Keys[0].Requests, float64(d.Requests)/d.Seconds, 0.01) {
+		t.Errorf("%+v", d)
+	}
+}
+
 // What a native load, dump or change looks up is in memcached's log as if clients had asked. Nothing is looked at meanwhile, so the figures
 // are those of clients; and each job begins, and ends, as without.
 func TestHotBesideJobs(t *testing.T) {

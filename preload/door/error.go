@@ -28,10 +28,11 @@ type Error struct {
 	// Hint says what can be done about it; it may be empty.
 	Hint string `json:"hint,omitempty"`
 
-	// Load, Dump or Changed is what had been done before the call failed; all are nil if nothing was.
+	// Load, Dump, Changed or Hot is what had been done before the call failed; all are nil if nothing was.
 	Load    *Load    `json:"load,omitempty"`
 	Dump    *Dump    `json:"dump,omitempty"`
 	Changed *Changed `json:"changed,omitempty"`
+	Hot     *HotKeys `json:"hot,omitempty"`
 }
 
 // Error returns the message without the hint, which gets a line for itself.

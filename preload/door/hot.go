@@ -2,7 +2,7 @@ package door
 
 import "fmt"
 
-// HotKeys are the keys, or prefixes, with the most requests, bytes or misses in a time. Only the reply that ends the call has Keys.
+// HotKeys are the keys, or prefixes, with the most requests, bytes or misses in a time. Only the reply that ends the call, or its error, has Keys.
 type HotKeys struct {
 	// Keys are the first in the order that was asked for.
 	Keys []HotKey `json:"keys"`

@@ -7,6 +7,7 @@ import (
 	"memcached-backdoor/preload/door"
 	"memcached-backdoor/preload/engine"
 	"memcached-backdoor/preload/hot"
+	"memcached-backdoor/preload/option"
 )
 
 // hot finds the keys with the most requests for a call, and answers it.
@@ -36,15 +37,21 @@ func (s *Server) hot(call *door.Call, request door.Request) error {
 	if err == hot.ErrSearching {
 		return call.Fail(&door.Error{Code: door.CodeBusy, Message: err.Error(), Hint: "try again when it has ended: two would cost memcached twice as much"})
 	}
-	gone := errors.Is(err, door.ErrGone)
-	if err != nil && !gone {
-		return call.Fail(asError(engine.Unlogged(err)))
+	if errors.As(err, new(*option.Error)) {
+		return call.Fail(asError(err))
 	}
 	outcome := report(result)
-	outcome.Canceled = gone
+	outcome.Canceled = errors.Is(err, door.ErrGone)
 	outcome.Keys = make([]door.HotKey, len(result.Keys))
 	for i, k := range result.Keys {
 		outcome.Keys[i] = door.HotKey(k)
+	}
+	if err != nil && !outcome.Canceled {
+		failed := asError(engine.Unlogged(err))
+		if outcome.Lines > 0 {
+			failed.Hot = outcome
+		}
+		return call.Fail(failed)
 	}
 	return call.Finish(door.Reply{Hot: outcome})
 }
