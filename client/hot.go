@@ -16,7 +16,7 @@ import (
 )
 
 type hotCommand struct {
-	By       string      `group:"Table:" placeholder:"WHAT" default:"requests" enum:"requests,bytes,misses" help:"What the keys are ranked by: requests; bytes, of the values that were read and stored; misses, requests for a key that is not in the cache. Default: requests."`
+	By       string      `group:"Table:" placeholder:"WHAT" default:"requests" enum:"requests,bytes,misses" help:"What the keys are ranked by: requests; bytes, of the values that are there when a key is asked for; misses, requests for a key that is not in the cache. Default: requests."`
 	Limit    hotCount    `group:"Table:" placeholder:"NUMBER" default:"20" help:"The number of keys listed, up to 100. Default: 20."`
 	Duration hotDuration `group:"Table:" placeholder:"TIME" default:"10s" help:"For how long memcached's requests are looked at: seconds, or a duration such as 500ms or 2m. Default: 10s."`
 	Sample   hotSample   `group:"Table:" placeholder:"NUMBER" help:"About how many requests are looked at in a second: more make the figures more exact, and cost memcached more. Default: 5000 for each processor, which costs at most 2 % of its throughput."`
@@ -265,8 +265,8 @@ func (c *hotCommand) notes(h *door.HotKeys) (notes []string) {
 	if h.Paused > h.Seconds/10 {
 		notes = append(notes, fmt.Sprintf("warning: for %.1f s of the time nothing was looked at: a load, a dump or a change ran, which memcached logs as if clients had asked", h.Paused))
 	}
-	if !h.Stores && c.By != "requests" && h.Requests > 0 {
-		notes = append(notes, "hint: before memcached 1.6.42 its log of stores is not safe to read: a set counts as a lookup, as a miss if the key was not there, with the bytes of the value before")
+	if c.By != "requests" && h.Requests > 0 {
+		notes = append(notes, "hint: memcached's log of stores is not safe to read: a set counts as a lookup, as a miss if the key was not there, with the bytes of the value before")
 	}
 	return notes
 }

@@ -259,20 +259,15 @@ func (l *zipfLoad) since(before []float64) []float64 {
 	return now
 }
 
-// From 1.6.42 on the log of stores is read: a set is no lookup, and no miss.
-func TestHotStores(t *testing.T) {
+// memcached's log of stores is not read: the logger of 1.6.41 to 1.6.45 crashes when it has an "ms" whose value is too large.
+func TestHotTooLarge(t *testing.T) {
 	t.Parallel()
-	s := start(t, built(t, "hosts/source/1.6.45/plain/memcached"))
-	stop := s.asking(strings.Repeat("set a 0 0 10\r\n0123456789\r\ndelete a\r\n", 10), 20, time.Millisecond)
-	defer stop()
-	d := s.hot("--duration", "1s", "--by", "bytes")
-	if len(d.Keys) != 1 || !d.Stores || d.Own == 0 {
-		t.Fatalf("%+v", d)
+	s := start(t, built(t, "hosts/source/1.6.45/plain/memcached"), "-I", "2k", "-o", "slab_chunk_max=1")
+	defer s.asking(strings.Repeat("ms big 5000\r\n"+strings.Repeat("v", 5000)+"\r\nget a\r\nset b 0 0 1\r\n1\r\n", 10), 30, time.Millisecond)()
+	if d := s.hot("--duration", "1s"); d.Seen == 0 || len(d.Keys) != 3 {
+		t.Errorf("%+v", d)
 	}
-	// The value is counted when it is stored, and when it is deleted.
-	if k := d.Keys[0]; k.Misses > k.Requests/100 || !near(k.Bytes, 10*k.Requests, 0.05) || !near(k.Requests, float64(d.Requests)/d.Seconds, 0.01) {
-		t.Errorf("%+v of %d in %.2f s", k, d.Requests, d.Seconds)
-	}
+	s.lives()
 }
 
 // A memcached that shows no log, or not to this client, says why.

@@ -3,6 +3,9 @@ package door
 import "fmt"
 
 // HotKeys are the keys, or prefixes, with the most requests, bytes or misses in a time. Only the reply that ends the call, or its error, has Keys.
+//
+// memcached's log of lookups is read, that of stores is not safe to read (package protocol): a store counts as a lookup of its key, as a miss
+// if the key was not there, with the bytes of the value before.
 type HotKeys struct {
 	// Keys are the first in the order that was asked for.
 	Keys []HotKey `json:"keys"`
@@ -10,19 +13,13 @@ type HotKeys struct {
 	// Requests is how many memcached has served meanwhile, by its statistics: get, set, touch, delete, incr and their kin, by key.
 	Requests uint64 `json:"requests"`
 
-	// Lines is how many lines of memcached's log were read. Each is a request that was seen, or the lookup that a store
-	// begins with, or something else.
+	// Lines is how many lines of memcached's log were read. Each is a request that was seen, or something else.
 	Lines  uint64 `json:"lines"`
 	Seen   uint64 `json:"seen"`
-	Own    uint64 `json:"store_lookups"`
 	Others uint64 `json:"others"`
 
 	// Dropped is how many lines memcached could not keep until they were read.
 	Dropped uint64 `json:"dropped"`
-
-	// Stores says that memcached's log of stores is read, too. Without it a store counts as a lookup of its key: as a miss if the
-	// key was not there, with the bytes of the value before.
-	Stores bool `json:"stores"`
 
 	// Unsized says that the log does not state the sizes of values.
 	Unsized bool `json:"unsized,omitempty"`
@@ -49,8 +46,8 @@ type HotKey struct {
 
 // Check returns an error if the counts do not add up.
 func (h *HotKeys) Check() error {
-	if h.Lines != h.Seen+h.Own+h.Others {
-		return fmt.Errorf("the counts do not add up: %d lines read, but %d requests, %d lookups of stores and %d others", h.Lines, h.Seen, h.Own, h.Others)
+	if h.Lines != h.Seen+h.Others {
+		return fmt.Errorf("the counts do not add up: %d lines read, but %d requests and %d others", h.Lines, h.Seen, h.Others)
 	}
 	return nil
 }

@@ -70,10 +70,6 @@ func DeletesByCAS(stated string) bool {
 // watcher's connection for another's (logger.c: logger_thread_poll_watchers), and before 1.5.15 a long key overruns its buffer.
 func LogsLookups(stated string) bool { return statedAtLeast(stated, Version{1, 6, 9}) }
 
-// LogsStores reports, as HasMeta, whether its log of stores is safe to read, too ("watch mutations"): before 1.6.42 memcached crashes when it
-// logs a binary set for which it has no memory (proto_bin.c: process_bin_update).
-func LogsStores(stated string) bool { return statedAtLeast(stated, Version{1, 6, 42}) }
-
 // ClosesWatchers reports, as HasMeta, whether a watcher's connection may fail at any time: before 1.6.45 the logger uses a watcher that it has
 // freed if its buffer is full then (logger.c: logger_thread_write_entry).
 func ClosesWatchers(stated string) bool { return statedAtLeast(stated, Version{1, 6, 45}) }

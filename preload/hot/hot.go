@@ -61,7 +61,7 @@ func Find(log Log, turns *Turns, o Options, hooks Hooks) (*Result, error) {
 	}
 	defer turns.searched()
 	s := &search{
-		options: o, hooks: hooks, log: log, turns: turns, tick: tickLeast, sketch: newSketch(counters, o.By), pending: newPending(log.Stores()),
+		options: o, hooks: hooks, log: log, turns: turns, tick: tickLeast, sketch: newSketch(counters, o.By), pending: newPending(),
 	}
 	s.began = time.Now()
 	err := s.begin()
@@ -79,7 +79,7 @@ func Find(log Log, turns *Turns, o Options, hooks Hooks) (*Result, error) {
 	return s.report(), err
 }
 
-// begin measures the rate of lines before the first burst.
+// begin measures the rate of requests before the first burst.
 func (s *search) begin() error {
 	if err := s.ask(); err != nil {
 		return err
@@ -96,7 +96,7 @@ func (s *search) begin() error {
 	return nil
 }
 
-// ask asks for the counters, and measures the rate of lines since the last time that it did so, if that is long enough ago to say
+// ask asks for the counters, and measures the rate of requests since the last time that it did so, if that is long enough ago to say
 // something: what the clients of one tick ask for can be much more or less.
 func (s *search) ask() error {
 	served, err := s.log.Served()
@@ -105,17 +105,17 @@ func (s *search) ask() error {
 	}
 	s.last, s.ended = served, time.Now()
 	if took := s.ended.Sub(s.measured); took >= rateAfter {
-		s.rate = float64(s.last.Lines-min(s.lined, s.last.Lines)) / took.Seconds()
-		s.measured, s.lined = s.ended, s.last.Lines
+		s.rate = float64(s.last.Requests-min(s.served, s.last.Requests)) / took.Seconds()
+		s.measured, s.served = s.ended, s.last.Requests
 	}
 	return nil
 }
 
-// A TooBusy says that memcached's log would have more lines in a second than it can keep up with.
+// A TooBusy says that memcached serves more requests in a second than its log can keep up with.
 type TooBusy struct{ Rate, Most float64 }
 
 func (b *TooBusy) Error() string {
-	return fmt.Sprintf("its clients make %.0f lines/s, and it could not keep up with more than %.0f", b.Rate, b.Most)
+	return fmt.Sprintf("memcached serves %.0f requests/s, more than %.0f: its log could not keep up with them", b.Rate, b.Most)
 }
 
 // keepsUp returns an error if memcached serves too many requests for its log.

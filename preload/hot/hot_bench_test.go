@@ -28,7 +28,7 @@ func lookups(n int) (all [][]byte) {
 // BenchmarkCount is what a line of the log costs the library, in ns.
 func BenchmarkCount(b *testing.B) {
 	lines := lookups(200_000)
-	s := &search{options: Options{By: ByRequests}, hooks: Hooks{}, log: counted{}, sketch: newSketch(counters, ByRequests), pending: newPending(false), began: time.Now()}
+	s := &search{options: Options{By: ByRequests}, hooks: Hooks{}, log: counted{}, sketch: newSketch(counters, ByRequests), pending: newPending(), began: time.Now()}
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := 0; i < b.N; i += 1000 {

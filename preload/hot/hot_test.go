@@ -25,8 +25,7 @@ type traffic []struct {
 // A cache is a memcached with traffic, in the time of a bubble.
 type cache struct {
 	traffic
-	room  int    // for lines of the log; more are dropped
-	lines uint64 // that a request makes; 0: 1
+	room  int // for lines of the log; more are dropped
 	began time.Time
 	err   error // of Watch
 
@@ -45,7 +44,6 @@ type cache struct {
 	job             bool // logs 1 M lookups in a second, which are not counted
 }
 
-func (c *cache) Stores() bool    { return false }
 func (c *cache) RateMax() uint64 { return 500_000 }
 
 // serve makes the requests since the last time. The caller holds mu.
@@ -82,7 +80,7 @@ func (c *cache) Served() (Served, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.serve()
-	return Served{Requests: c.served, Lines: c.lines * c.served, Dropped: c.dropped}, nil
+	return Served{Requests: c.served, Dropped: c.dropped}, nil
 }
 
 func (c *cache) Watch() (Watch, error) {
@@ -134,7 +132,6 @@ func (c *cache) Close() {
 func find(t *testing.T, c *cache, o Options, hooks Hooks) (r *Result, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		c.lines = max(c.lines, 1)
 		c.began = time.Now()
 		c.until = c.began
 		if hooks.Pause == nil {
@@ -152,7 +149,7 @@ func find(t *testing.T, c *cache, o Options, hooks Hooks) (r *Result, err error)
 			t.Error("a watch is not closed")
 		}
 	})
-	if r != nil && r.Lines != r.Seen+r.Own+r.Others {
+	if r != nil && r.Lines != r.Seen+r.Others {
 		t.Errorf("%+v", r)
 	}
 	return r, err
@@ -294,11 +291,9 @@ func TestFindTooBusy(t *testing.T) {
 	if e, ok := errors.AsType[*TooBusy](err); !ok || !near(e.Rate, 600_000) || r.Seconds > 3 || c.watches == 0 || c.watched > 500*time.Millisecond {
 		t.Errorf("%+v, %v, %d watches", r, err, c.watches)
 	}
-	for lines, rate := range map[uint64]float64{1: 600_000, 2: 300_000} {
-		c = &cache{traffic: traffic{{time.Hour, rate, key}}, lines: lines}
-		if _, err := find(t, c, Options{}, Hooks{}); !errors.As(err, new(*TooBusy)) || c.watches != 0 {
-			t.Errorf("%v, %d watches", err, c.watches)
-		}
+	c = &cache{traffic: traffic{{time.Hour, 600_000, key}}}
+	if _, err := find(t, c, Options{}, Hooks{}); !errors.As(err, new(*TooBusy)) || c.watches != 0 {
+		t.Errorf("%v, %d watches", err, c.watches)
 	}
 }
 

@@ -2,7 +2,7 @@ package hot
 
 import "bytes"
 
-// A line is a line of memcached's log (logger.c: _logger_parse_ige, _logger_parse_ise).
+// A line is a line of memcached's log (logger.c: _logger_parse_ige).
 type line struct {
 	kind  kind
 	key   []byte // percent-encoded
@@ -15,13 +15,11 @@ type kind int
 const (
 	other   kind = iota
 	lookup       // a request looks for its key
-	store        // the outcome of a set or its kin, after its lookup
 	skipped      // the watcher was too slow for some lines
 )
 
 var (
 	lookupBegins  = []byte("type=item_get key=")
-	storeBegins   = []byte("type=item_store key=")
 	skippedBegins = []byte("skipped=")
 	foundBegins   = []byte("status=found ")
 )
@@ -42,20 +40,12 @@ func parse(text []byte) line {
 		}
 		text = text[at+1:]
 	}
-	l := line{kind: lookup}
 	rest, ok := bytes.CutPrefix(text, lookupBegins)
-	if !ok {
-		if rest, ok = bytes.CutPrefix(text, storeBegins); !ok {
-			return line{}
-		}
-		l.kind = store
-	}
 	at := bytes.IndexByte(rest, ' ')
-	if at <= 0 {
+	if !ok || at <= 0 {
 		return line{}
 	}
-	l.key, l.rest = rest[:at], rest[at+1:]
-	return l
+	return line{kind: lookup, key: rest[:at], rest: rest[at+1:]}
 }
 
 // found reports whether the key of a lookup is there: its status is found, and not not_found, flushed or expired.
@@ -68,14 +58,6 @@ func (l *line) size() (size int64, stated bool) {
 		return 0, false
 	}
 	return number(l.rest[at+1:])
-}
-
-// client is memcached's descriptor of the client; 0 if none is stated.
-func (l *line) client() int64 {
-	_, after, _ := bytes.Cut(l.rest, []byte(" cfd="))
-	value, _, _ := bytes.Cut(after, []byte(" "))
-	n, _ := number(value)
-	return n
 }
 
 // number reads a decimal number of at most 18 digits; strconv would copy the text.

@@ -3,7 +3,6 @@ package hot
 // Served are counters of memcached.
 type Served struct {
 	Requests uint64 // each has looked up one key
-	Lines    uint64 // of the log that these make, if it is read
 	Dropped  uint64 // lines of the log for which there was no room
 }
 
@@ -11,10 +10,8 @@ type Served struct {
 type Log interface {
 	// Served asks for the counters.
 	Served() (Served, error)
-	// RateMax is how many lines the log may have in a second when a watch begins; 0: any number.
+	// RateMax is how many requests in a second memcached may serve when a watch begins; 0: any number.
 	RateMax() uint64
-	// Stores reports whether the log has stores, too.
-	Stores() bool
 	// Watch begins to read the log. memcached logs until the watch has ended. With an error there may be a watch, too: it is to be
 	// ended as any other.
 	Watch() (Watch, error)

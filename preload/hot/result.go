@@ -11,9 +11,8 @@ import (
 type Result struct {
 	Keys     []Key
 	Requests uint64  // that memcached has served, by its statistics
-	Lines    uint64  // of the log that were read: Lines = Seen + Own + Others
+	Lines    uint64  // of the log that were read: Lines = Seen + Others
 	Seen     uint64  // requests
-	Own      uint64  // lookups that are part of a store
 	Others   uint64  // lines of something else
 	Dropped  uint64  // lines for which memcached had no room
 	Seconds  float64 // how long it took
@@ -34,8 +33,8 @@ type result struct {
 	first, last Served
 	ended       time.Time // when last was asked for
 	measured    time.Time // when the rate was measured
-	lined       uint64    // last.Lines then
-	rate        float64   // lines that the log would have, in a second
+	served      uint64    // last.Requests then
+	rate        float64   // requests in a second
 	lines       uint64    // of the log that were read
 	skipped     uint64    // lines that memcached has not sent
 	paused      time.Duration
@@ -49,7 +48,7 @@ type result struct {
 func (s *search) summary() Result {
 	return Result{
 		Requests: s.last.Requests - min(s.first.Requests, s.last.Requests),
-		Lines:    s.lines, Seen: s.pending.seen, Own: s.pending.own, Others: s.pending.others,
+		Lines:    s.lines, Seen: s.pending.seen, Others: s.pending.others,
 		Dropped: s.skipped + s.last.Dropped - min(s.first.Dropped, s.last.Dropped),
 		Seconds: time.Since(s.began).Seconds(), Paused: s.paused.Seconds(), Unsized: s.pending.unsized,
 	}

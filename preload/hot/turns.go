@@ -7,8 +7,8 @@ import (
 )
 
 // Turns keep apart what must not be in memcached's log at once: the watches of two searches, which would cost memcached twice as much; and a
-// watch and a native job of this library. What a job looks up or stores is logged as if a client had asked for it, but is not counted
-// (items.c: do_item_get; memcached.c: do_store_item). And a watch may not end while a job logs more than memcached can write (see
+// watch and a native job of this library. What a job looks up is logged as if a client had asked for it, but is not counted (items.c:
+// do_item_get); to store a row looks up its key. And a watch may not end while a job logs more than memcached can write (see
 // [Log]: RateMax). The zero value is ready. Any goroutine may call a method.
 type Turns struct {
 	mu        sync.Mutex

@@ -24,7 +24,6 @@ type Log struct {
 	limit   time.Duration // how long memcached may take for an answer
 	control *conn         // asks for statistics
 	used    time.Time     // when it did so last
-	stores  bool          // the log of stores is safe to read
 	closes  bool          // a watch may be closed at any time
 	buffer  []byte
 }
@@ -67,7 +66,7 @@ func (l *Log) open() error {
 	stats, settings, err := c.introduce()
 	if err == nil {
 		l.control, l.used = c, time.Now()
-		l.stores, l.closes = host.LogsStores(stats["version"]), host.ClosesWatchers(stats["version"])
+		l.closes = host.ClosesWatchers(stats["version"])
 		switch {
 		case settings["proxy_enabled"] == "yes":
 			err = proxyLog
@@ -100,10 +99,7 @@ func (c *conn) introduce() (stats, settings map[string]string, err error) {
 	return stats, settings, err
 }
 
-// Stores reports whether the log of stores is read, too.
-func (l *Log) Stores() bool { return l.stores }
-
-// RateMax is how many lines the log may have in a second when a watch begins; 0: any number. It is what memcached's logger can keep up with:
+// RateMax is how many requests in a second memcached may serve when a watch begins; 0: any number. It is what its logger can keep up with:
 // else it never has nothing left to write, and a watch that cannot be closed at any time does not end; see watch.End.
 func (l *Log) RateMax() uint64 {
 	if l.closes {
@@ -160,10 +156,6 @@ func (l *Log) Served() (hot.Served, error) {
 			return hot.Served{}, fmt.Errorf("it states no %s: %w", name, err)
 		}
 		s.Requests += n
-		s.Lines += n
-		if name == "cmd_set" && l.stores { // it is logged when it looks up its key, and when it has an outcome
-			s.Lines += n
-		}
 	}
 	if s.Dropped, err = strconv.ParseUint(stats["log_worker_dropped"], 10, 64); err != nil {
 		return hot.Served{}, fmt.Errorf("it states no log_worker_dropped: %w", err)
@@ -184,6 +176,12 @@ type watch struct {
 // watchBytes is how many bytes of the log are read at once at most: memcached keeps as many of it (-o watcher_logbuf_size).
 const watchBytes = 256 << 10
 
+// watchCommand asks for the log of lookups. That of stores ("mutations") is not safe to read in any version so far: memcached crashes when it logs
+// one for which there is no room. Before 1.6.42 that is a binary one for which it has no memory (proto_bin.c: process_bin_update); from 1.6.41 to
+// 1.6.45 an "ms" whose value is too large (proto_parser.c: process_mset_cmd_start, which logs a pointer as the command; logger.c:
+// _logger_parse_ise, cmd_map).
+const watchCommand = "watch fetchers\r\n"
+
 // Watch begins to read the log. Only one watch at a time is read. It waits for memcached's answer, which the logger's thread sends within a
 // second (logger.c: MAX_LOGGER_SLEEP). A watch that comes with an error has no answer yet, and has to be ended as any other.
 func (l *Log) Watch() (hot.Watch, error) {
@@ -195,11 +193,7 @@ func (l *Log) Watch() (hot.Watch, error) {
 	// listen at a port by now.
 	_, _, err = c.introduce()
 	if err == nil {
-		if l.stores {
-			err = c.send(meta.Commands("watch fetchers mutations\r\n"))
-		} else {
-			err = c.send(meta.Commands("watch fetchers\r\n"))
-		}
+		err = c.send(meta.Commands(watchCommand))
 	}
 	if err != nil {
 		c.close()

@@ -50,17 +50,16 @@ func TestOpenLog(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		version, settings string
-		stores            bool
 		err               error
 	}{
-		{"1.6.8", "", false, unsafeLog},
-		{"1.5.22", "", false, unsafeLog},
-		{"unknown", "", false, unsafeLog},
-		{"1.6.9", "", false, nil},
-		{"1.6.41", "STAT proxy_enabled no\r\n", false, nil},
-		{"1.6.42", "", true, nil},
-		{"1.7.0", "", true, nil},
-		{"1.6.45", "STAT proxy_enabled yes\r\n", false, proxyLog},
+		{"1.6.8", "", unsafeLog},
+		{"1.5.22", "", unsafeLog},
+		{"unknown", "", unsafeLog},
+		{"1.6.9", "", nil},
+		{"1.6.41", "STAT proxy_enabled no\r\n", nil},
+		{"1.6.42", "", nil},
+		{"1.7.0", "", nil},
+		{"1.6.45", "STAT proxy_enabled yes\r\n", proxyLog},
 	} {
 		at, take := logs(t)
 		go func() {
@@ -75,8 +74,8 @@ func TestOpenLog(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || l.Stores() != tt.stores {
-			t.Fatalf("%s: %+v, %v", tt.version, l, err)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.version, err)
 		}
 		l.Close()
 	}
@@ -96,16 +95,10 @@ func TestServed(t *testing.T) {
 		"no number": {strings.Replace(stats, "log_worker_dropped 7", "log_worker_dropped x", 1), "no log_worker_dropped"},
 		"closed":    {"STAT cmd", "closes"},
 	} {
-		for _, stores := range []bool{false, true} {
-			l := &Log{control: peer(t, "stats\r\n", tt.answer), stores: stores, used: time.Now()}
-			served, err := l.Served()
-			want := hot.Served{Requests: 511, Lines: 511, Dropped: 7}
-			if stores {
-				want.Lines += 2
-			}
-			if tt.err == "" && (err != nil || served != want) || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
-				t.Errorf("%s: %+v, %v", name, served, err)
-			}
+		l := &Log{control: peer(t, "stats\r\n", tt.answer), used: time.Now()}
+		served, err := l.Served()
+		if tt.err == "" && (err != nil || served != hot.Served{Requests: 511, Dropped: 7}) || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+			t.Errorf("%s: %+v, %v", name, served, err)
 		}
 	}
 }
@@ -228,7 +221,7 @@ func TestWatchFails(t *testing.T) {
 		strings.Repeat("x", 2*maxLine):     errors.New("it answers " + clip.Quote(strings.Repeat("x", maxLine))),
 	} {
 		at, take := logs(t)
-		w, conn, err := watched(t, &Log{at: at, limit: AnswerLimit, stores: true}, take, "watch fetchers mutations\r\n", answer)
+		w, conn, err := watched(t, &Log{at: at, limit: AnswerLimit}, take, "watch fetchers\r\n", answer)
 		unix.Close(conn)
 		if w != nil || !errors.Is(err, want) && (err == nil || err.Error() != want.Error()) {
 			t.Errorf("%.40q: %v, %.400v, want %v", answer, w, err, want)

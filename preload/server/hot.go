@@ -19,8 +19,8 @@ func (s *Server) hot(call *door.Call, request door.Request) error {
 	defer log.Close()
 	report := func(r *hot.Result) *door.HotKeys {
 		return &door.HotKeys{
-			Requests: r.Requests, Lines: r.Lines, Seen: r.Seen, Own: r.Own, Others: r.Others, Dropped: r.Dropped,
-			Stores: log.Stores(), Unsized: r.Unsized, Seconds: r.Seconds, Paused: r.Paused,
+			Requests: r.Requests, Lines: r.Lines, Seen: r.Seen, Others: r.Others, Dropped: r.Dropped,
+			Unsized: r.Unsized, Seconds: r.Seconds, Paused: r.Paused,
 		}
 	}
 	hooks := hot.Hooks{
