@@ -208,9 +208,9 @@ func (c *hotCommand) print(to io.Writer, h *door.HotKeys, err error) error {
 		}
 		fmt.Fprintf(w, "%s\t%s%s\t  %s\n", ranked, first, rest, last)
 	}
-	what := "key"
+	what, plural := "key", "keys"
 	if c.Prefixes {
-		what = "prefix"
+		what, plural = "prefix", "prefixes"
 	}
 	row("±", func(i int) string { return columns[i].head }, what)
 	for _, k := range h.Keys {
@@ -224,7 +224,10 @@ func (c *hotCommand) print(to io.Writer, h *door.HotKeys, err error) error {
 	if len(h.Keys) == 0 {
 		out.Reset()
 	}
-	fmt.Fprintf(&out, "%d shown of %s", len(h.Keys), hotSummary(h))
+	if len(h.Keys) == 1 {
+		plural = what
+	}
+	fmt.Fprintf(&out, "%d %s shown; %s", len(h.Keys), plural, hotSummary(h))
 	if interrupted(err) {
 		out.WriteString(", interrupted")
 	}

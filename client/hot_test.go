@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func found(t *testing.T, requests chan<- door.Request, change func(*door.HotKeys
 }
 
 func TestHot(t *testing.T) {
-	const summary = "3 shown of 123880 requests in 10.0 s (12388/s): 20000 seen, 1 line of the log dropped\n"
+	const summary = "3 %s shown; 123880 requests in 10.0 s (12388/s): 20000 seen, 1 line of the log dropped\n"
 	for _, tt := range []struct {
 		args        string
 		change      func(*door.HotKeys)
@@ -43,16 +44,16 @@ func TestHot(t *testing.T) {
 		{"", nil, "  requests/s     ±  bytes/s  misses/s  key\n" +
 			"       12346   10%   2.5 MB       0.0  user:1\n" +
 			"        42.3  999%     12 B      42.3  \"\\x00\\xff\"\n" +
-			"         1.0   10%      0 B       1.0  (none)\n" + summary, ""},
+			"         1.0   10%      0 B       1.0  (none)\n" + fmt.Sprintf(summary, "keys"), ""},
 		{"--by misses --prefixes", func(h *door.HotKeys) { h.Unsized = true }, "  misses/s     ±  requests/s  prefix\n" +
 			"       0.0     -       12346  user:1\n" +
 			"      42.3  999%        42.3  \"\\x00\\xff\"\n" +
-			"       1.0   10%         1.0  (none)\n" + summary,
+			"       1.0   10%         1.0  (none)\n" + fmt.Sprintf(summary, "prefixes"),
 			"hint: memcached's log of stores is not safe to read: a set counts as a lookup, as a miss if the key was not there, with the bytes of the value before\n"},
-		{"", func(h *door.HotKeys) { h.Keys, h.Requests, h.Paused = nil, 0, 2.55 }, "0 shown of 0 requests in 10.0 s (0/s): 20000 seen, 1 line of the log dropped\n",
+		{"", func(h *door.HotKeys) { h.Keys, h.Requests, h.Paused = nil, 0, 2.55 }, "0 keys shown; 0 requests in 10.0 s (0/s): 20000 seen, 1 line of the log dropped\n",
 			"warning: for 2.5 s of the time nothing was looked at: a load, a dump or a change ran, which memcached logs as if clients had asked\n"},
-		{"", func(h *door.HotKeys) { h.Keys, h.Paused = nil, 0.9 }, "0 shown of 123880 requests in 10.0 s (12388/s): 20000 seen, 1 line of the log dropped\n", ""},
-		{"", func(h *door.HotKeys) { h.Keys, h.Dropped = nil, 5000 }, "0 shown of 123880 requests in 10.0 s (12388/s): 20000 seen, 5000 lines of the log dropped\n",
+		{"", func(h *door.HotKeys) { h.Keys, h.Paused = nil, 0.9 }, "0 keys shown; 123880 requests in 10.0 s (12388/s): 20000 seen, 1 line of the log dropped\n", ""},
+		{"", func(h *door.HotKeys) { h.Keys, h.Dropped = nil, 5000 }, "0 keys shown; 123880 requests in 10.0 s (12388/s): 20000 seen, 5000 lines of the log dropped\n",
 			"warning: memcached dropped much of its log: the figures are scaled up, but a key of a busy connection can be too low in them\n" +
 				"hint: memcached's -o worker_logbuf_size and watcher_logbuf_size make room for more\n"},
 	} {
@@ -138,7 +139,7 @@ func TestHotProgress(t *testing.T) {
 		c.Progress(door.Reply{Hot: &door.HotKeys{Requests: 5, Seconds: 1}})
 		c.Finish(door.Reply{Hot: &door.HotKeys{Seconds: 10}})
 	})
-	runWith(t, path, "", "hot", "--progress", "json").ends(0, "0 shown of 0 requests in 10.0 s (0/s): 0 seen, 0 lines of the log dropped\n",
+	runWith(t, path, "", "hot", "--progress", "json").ends(0, "0 keys shown; 0 requests in 10.0 s (0/s): 0 seen, 0 lines of the log dropped\n",
 		`{"event":"progress","requests":5,"seen":0,"seconds":1,"left":9}`+"\n")
 }
 

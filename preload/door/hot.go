@@ -11,6 +11,7 @@ type HotKeys struct {
 	Keys []HotKey `json:"keys"`
 
 	// Requests is how many memcached has served meanwhile, by its statistics: get, set, touch, delete, incr and their kin, by key.
+	// Some meta commands count in none of them (package protocol: requestStats).
 	Requests uint64 `json:"requests"`
 
 	// Lines is how many lines of memcached's log were read. Each is a request that was seen, or something else.

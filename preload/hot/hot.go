@@ -15,7 +15,7 @@ import (
 
 const (
 	// counters are how many keys, or prefixes, are counted at once: one that has more than 1/counters of all is among them. With the
-	// longest keys they take 2 MB; more would be slower.
+	// longest keys they take 3 MB, since a byte of a key may have three in the log; more would be slower.
 	counters = 4096
 	// burstMost is how many lines a burst has at most, burstLeast if fewer are to be read: bursts are many rather than long, since what
 	// clients ask for changes from moment to moment. Each costs memcached a connection.

@@ -111,8 +111,9 @@ func (l *Log) RateMax() uint64 {
 // Close closes the connection that asks for statistics; a [hot.Watch] has its own.
 func (l *Log) Close() { l.control.close() }
 
-// requestStats are the statistics that count requests, by key: each request counts in one of them, and looks up its key once
-// (memcached.c: server_stats; proto_text.c, proto_bin.c).
+// requestStats are the statistics that count requests, by key: nearly each request looks up its key once, and counts in one of them (memcached.c:
+// server_stats; proto_text.c, proto_bin.c). In none count a set for which there is no room, "md" with I, "ma" that finds another CAS or makes its
+// number, and "me".
 var requestStats = []string{
 	"cmd_get", "cmd_set", "cmd_touch", "delete_hits", "delete_misses", "incr_hits", "incr_misses", "decr_hits", "decr_misses",
 }
