@@ -82,7 +82,8 @@ func TestHot(t *testing.T) {
 			"incr n 1\r\ndecr n 1\r\ntouch n 0\r\ngat 0 n\r\nmd gone\r\nms AP8K 1 b\r\nv\r\n",
 			150+20+10+1+1+1+3+1+1, 5*time.Millisecond)
 		d := s.hot("--duration", "1s")
-		if d.Seen == 0 || d.Seen > d.Requests*11/10 || len(d.Keys) == 0 {
+		// A request is logged before it counts: each of the 4 workers may be between the two.
+		if d.Seen == 0 || d.Seen > d.Requests+4 || len(d.Keys) == 0 {
 			t.Fatalf("%+v", d)
 		}
 		rounds := d.Keys[0].Requests / 50
@@ -431,19 +432,23 @@ func BenchmarkHot(b *testing.B) {
 		time.Sleep(time.Second)
 		return (gets() - before) / time.Since(began).Seconds()
 	}
-	var with, without []float64
-	for b.Loop() {
-		without = append(without, interval())
-		call := s.begin(door.Request{Op: door.OpHot, Hot: door.Hot{Duration: 3600}})
-		time.Sleep(300 * time.Millisecond) // it begins with a burst
-		with = append(with, interval())
-		call.Close()
-		wait(b, "the end of hot", func() error {
-			if n := s.stats("")["log_watchers"]; n != "0" {
+	watchers := func(what, want string) {
+		wait(b, what, func() error {
+			if n := s.stats("")["log_watchers"]; n != want {
 				return fmt.Errorf("%s watchers", n)
 			}
 			return nil
 		})
+	}
+	var with, without []float64
+	for b.Loop() {
+		without = append(without, interval())
+		call := s.begin(door.Request{Op: door.OpHot, Hot: door.Hot{Duration: 3600}})
+		watchers("the first burst", "1")
+		watchers("its end", "0")
+		with = append(with, interval())
+		call.Close()
+		watchers("the end of hot", "0")
 	}
 	median := func(x []float64) float64 { slices.Sort(x); return x[len(x)/2] }
 	b.ReportMetric(median(without), "requests/s")

@@ -211,8 +211,9 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// What was served while more was asked for counts for more: the lines that are read are as many at all times. What one burst stands for, in
-// which that changes, is less than a second.
+// What was served while more was asked for counts for more: the lines that are read are as many at all times. Only for the burst and the
+// pause in which that changes it is not known what was served: at most 0.4 s of a pause, twice the 0.2 s that 2000 lines are to take, 0.1 s of
+// the calm burst, and some ticks.
 func TestFindPhases(t *testing.T) {
 	t.Parallel()
 	c := &cache{traffic: traffic{
@@ -224,7 +225,7 @@ func TestFindPhases(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	for i, want := range []float64{100_000, 10_000} {
-		if k := r.Keys[i]; math.Abs(k.Requests-want) > 200_000/20 {
+		if k := r.Keys[i]; math.Abs(k.Requests-want) > 0.6*200_000/20 {
 			t.Errorf("%s: %.0f requests/s, and %.0f in truth", k.Key, k.Requests, want)
 		}
 	}
