@@ -12,8 +12,8 @@ import (
 	"memcached-backdoor/preload/door"
 )
 
-// statsLimit is how long memcached may take for its statistics, which it has within a millisecond if it is well.
-const statsLimit = time.Second
+// statsWithin is how long memcached may take for its statistics, which it has within a millisecond if it is well.
+const statsWithin = time.Second
 
 // Run asks for the status and prints it.
 func (c *statusCommand) Run(line *commandLine) error {
@@ -39,17 +39,22 @@ func (c *statusCommand) Run(line *commandLine) error {
 // statusWithStats asks for the status and memcached's statistics, for which it leaves half of --timeout. An older
 // library does not have them.
 func (c *caller) statusWithStats() (*door.Status, error) {
-	limit := statsLimit
-	if c.timeout > 0 {
-		limit = min(limit, c.timeout/2)
-	}
-	status, err := c.askStatus(door.Request{Stats: uint32(max(limit, time.Millisecond).Milliseconds())})
+	status, err := c.askStatus(door.Request{Stats: c.statsLimit()})
 	if e, ok := errors.AsType[*door.Error](err); ok && e.Code == door.CodeRequest {
 		if status, err = c.status(); err == nil {
 			status.StatsReason = e.Message
 		}
 	}
 	return status, err
+}
+
+// statsLimit is the time for the statistics, in milliseconds.
+func (c *caller) statsLimit() uint32 {
+	limit := statsWithin
+	if c.timeout > 0 {
+		limit = min(limit, c.timeout/2)
+	}
+	return uint32(max(limit, time.Millisecond).Milliseconds())
 }
 
 // status asks for the status, which does not depend on memcached's threads.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"memcached-backdoor/preload/door"
 )
@@ -97,15 +98,14 @@ func TestStatusTimeout(t *testing.T) {
 		limits <- req.Stats
 		c.Finish(door.Reply{Status: &door.Status{PID: 1}})
 	})
-	for _, test := range []struct {
-		timeout string
-		want    uint32
-	}{{"1m", 1000}, {"500ms", 250}, {"2ms", 1}} {
-		p := runWith(t, path, "", "status", "--timeout", test.timeout)
-		if got := take(t, limits); got != test.want {
-			t.Errorf("--timeout %s asks for statistics within %d ms, want %d", test.timeout, got, test.want)
+	runWith(t, path, "", "status", "--timeout", "1m").Wait()
+	if got := take(t, limits); got != 1000 {
+		t.Errorf("it asks for statistics within %d ms", got)
+	}
+	for timeout, want := range map[time.Duration]uint32{0: 1000, time.Minute: 1000, 500 * time.Millisecond: 250, 2 * time.Millisecond: 1, time.Nanosecond: 1} {
+		if got := (&caller{timeout: timeout}).statsLimit(); got != want {
+			t.Errorf("--timeout %s: %d ms, want %d", timeout, got, want)
 		}
-		p.Wait()
 	}
 }
 
