@@ -127,7 +127,7 @@ hosts-amd64 hosts-arm64: hosts-%:
 	@build/hosts-debian.sh $* $(SUITES)
 
 TEST_HOSTS = $(GO) test -count=1 -v ./preload/host -run '^TestScanIsSymbols$$' && \
-	$(GO) test -count=1 -timeout 20m -parallel 4 -v ./build/e2e -run '^(TestHosts|TestOldLibc)$$' -hosts
+	$(GO) test -count=1 -timeout 20m -parallel 4 -v ./build/e2e -run '^(TestHosts|TestOldLibc|TestHotTooLarge)$$' -hosts
 
 .PHONY: test-hosts
 test-hosts: test-needs more-hosts build ## loads into every memcached that can be had
