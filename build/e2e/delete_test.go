@@ -53,6 +53,7 @@ func TestDelete(t *testing.T) {
 			"user:1": {"one", 1, 0}, "user:2": {"two\r\nlines", 1<<32 - 1, in(600)}, "user:30": {strings.Repeat("x", 100), 0, in(6000)},
 			"page:/a/b.html": {`<a href="x">`, 0, in(60)}, "page:/c.css": {"", 5, 0}, "100%": {"%41", 0, 0},
 			"large": {strings.Repeat("0123456789abcdef", 60_000), 0, 0}, "user:large": {strings.Repeat("x", 5000), 0, 0},
+			"größe:1": {"1", 0, 0}, "größe:2": {"2", 0, in(600)}, "日本:1": {"3", 0, 0},
 		}
 		prefixed := func(prefix string) func(string, entry) bool {
 			return func(key string, _ entry) bool { return strings.HasPrefix(key, prefix) }
@@ -67,6 +68,8 @@ func TestDelete(t *testing.T) {
 			gone  uint64 // of a list
 		}{
 			"prefix": {args: []string{"--prefix", "user:"}, wants: prefixed("user:")},
+			"bytes":  {args: []string{"--prefix", "größe:"}, wants: prefixed("größe:")},
+			"first":  {args: []string{"--prefix", "日"}, wants: prefixed("日")},
 			"match":  {args: []string{"--match", "*/?.*"}, wants: keys("page:/a/b.html", "page:/c.css")},
 			"regex":  {args: []string{"--regex", `^user:\d$|%`}, wants: keys("user:1", "user:2", "100%")},
 			"size":   {args: []string{"--min-size", "100"}, wants: func(_ string, e entry) bool { return len(e.value) >= 100 }},

@@ -75,8 +75,8 @@ func (c *Cache) Walk(o walk.Options) (walk.Walker, error) {
 		w.c.listed = true
 		return &lister{walker: w, left: o.Keys}, nil
 	}
-	for i := range o.Prefix {
-		w.c.prefix[i] = C.char(o.Prefix[i])
+	for i, b := range []byte(o.Prefix) { // not of runes
+		w.c.prefix[i] = C.char(b)
 	}
 	w.c.nprefix = C.uint8_t(len(o.Prefix))
 	if w.buffers[1].resize(walkBytes) != nil {
