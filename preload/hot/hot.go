@@ -103,9 +103,18 @@ func (s *search) ask() error {
 	if err != nil {
 		return err
 	}
-	s.last, s.ended = served, time.Now()
+	// "stats reset" sets the counters to 0.
+	if served.Requests < s.counters.Requests {
+		s.reset.Requests += s.counters.Requests
+	}
+	if served.Dropped < s.counters.Dropped {
+		s.reset.Dropped += s.counters.Dropped
+	}
+	s.counters = served
+	s.last = Served{Requests: s.reset.Requests + served.Requests, Dropped: s.reset.Dropped + served.Dropped}
+	s.ended = time.Now()
 	if took := s.ended.Sub(s.measured); took >= rateAfter {
-		s.rate = float64(s.last.Requests-min(s.served, s.last.Requests)) / took.Seconds()
+		s.rate = float64(s.last.Requests-s.served) / took.Seconds()
 		s.measured, s.served = s.ended, s.last.Requests
 	}
 	return nil
@@ -303,7 +312,7 @@ func (s *search) fold(end bool) error {
 		return err
 	}
 	if n := s.pending.requests; n > 0 && (end || n >= foldAfter) {
-		s.scale(s.last.Requests - min(s.folded+s.first.Requests, s.last.Requests))
+		s.scale(s.last.Requests - s.first.Requests - s.folded)
 		s.pending.clear()
 	}
 	s.progress()

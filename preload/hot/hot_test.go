@@ -231,6 +231,29 @@ func TestFindPhases(t *testing.T) {
 	}
 }
 
+// Counters that are set to 0 meanwhile ("stats reset") do not make the figures wrong.
+func TestFindReset(t *testing.T) {
+	t.Parallel()
+	c := &cache{traffic: traffic{{time.Hour, 50_000, func() string { return "a" }}}}
+	c.beside = func() {
+		for range 5 {
+			time.Sleep(time.Second)
+			c.mu.Lock()
+			c.serve()
+			c.served, c.dropped = 0, 0
+			c.mu.Unlock()
+		}
+	}
+	r, err := find(t, c, Options{Sample: 10_000, Duration: 10}, Hooks{})
+	if err != nil || len(r.Keys) != 1 || r.Requests < r.Seen {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	// After each it is not known what was served since the counters were asked for: 0.4 s at most.
+	if k := r.Keys[0]; k.Requests > 50_500 || k.Requests < 50_000*(10-5*0.4)/10 {
+		t.Errorf("%.0f requests/s, and 50000 in truth", k.Requests)
+	}
+}
+
 // A cache with few requests is looked at without a gap: the figures are exact.
 func TestFindAll(t *testing.T) {
 	t.Parallel()

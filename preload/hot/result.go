@@ -30,7 +30,9 @@ type Key struct {
 
 // result is what is known of the search so far.
 type result struct {
-	first, last Served
+	counters    Served // as memcached has them
+	reset       Served // what they had when they were set to 0
+	first, last Served // their sums
 	ended       time.Time // when last was asked for
 	measured    time.Time // when the rate was measured
 	served      uint64    // last.Requests then
@@ -47,9 +49,9 @@ type result struct {
 
 func (s *search) summary() Result {
 	return Result{
-		Requests: s.last.Requests - min(s.first.Requests, s.last.Requests),
+		Requests: s.last.Requests - s.first.Requests,
 		Lines:    s.lines, Seen: s.pending.seen, Others: s.pending.others,
-		Dropped: s.skipped + s.last.Dropped - min(s.first.Dropped, s.last.Dropped),
+		Dropped: s.skipped + s.last.Dropped - s.first.Dropped,
 		Seconds: time.Since(s.began).Seconds(), Paused: s.paused.Seconds(), Unsized: s.pending.unsized,
 	}
 }
