@@ -39,7 +39,11 @@ func TestOptions(t *testing.T) {
 	for _, options := range wire {
 		for name, value := range options {
 			for op, takes := range wire {
-				request, err := parseRequest([]byte(`{"version":1,"op":"` + op + `","` + name + `":` + value + `}`))
+				which := ""
+				if (op == OpDelete || op == OpTouch) && name != "keys" {
+					which = `,"keys":true` // a delete and a touch need that, or a condition
+				}
+				request, err := parseRequest([]byte(`{"version":1,"op":"` + op + `","` + name + `":` + value + which + `}`))
 				if _, ok := takes[name]; !ok {
 					wantError(t, err, CodeRequest, "the op "+op+" does not take the option "+name)
 					continue
@@ -76,8 +80,8 @@ func TestOptions(t *testing.T) {
 // The values of options are checked, too.
 func TestChangeOptions(t *testing.T) {
 	for data, want := range map[string]string{
-		`{"version":1,"op":"touch","new_ttl":-1}`:         "the ttl is negative: -1 s",
-		`{"version":1,"op":"touch","new_ttl":9999999999}`: "the ttl is too large: 9999999999 s; the largest is 2147483647 s",
+		`{"version":1,"op":"touch","match":"*","new_ttl":-1}`:         "the ttl is negative: -1 s",
+		`{"version":1,"op":"touch","match":"*","new_ttl":9999999999}`: "the ttl is too large: 9999999999 s; the largest is 2147483647 s",
 	} {
 		if _, err := parseRequest([]byte(data)); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", data, err, want)

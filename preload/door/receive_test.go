@@ -17,7 +17,7 @@ const (
 	loadRequest    = `{"version":1,"op":"load"}`
 	rejectsRequest = `{"version":1,"op":"load","rejects":true}`
 	statusRequest  = `{"version":1,"op":"status"}`
-	deleteRequest  = `{"version":1,"op":"delete"}`
+	deleteRequest  = `{"version":1,"op":"delete","match":"*"}`
 	deleteKeys     = `{"version":1,"op":"delete","keys":true}`
 	dumpKeys       = `{"version":1,"op":"dump","keys":true}`
 )
@@ -95,6 +95,10 @@ func TestReceive(t *testing.T) {
 		{name: "rejects into a pipe", data: rejectsRequest, control: files(f, pipe, out), code: CodeDescriptor, message: "not a regular file"},
 		{name: "rejects into a path", data: rejectsRequest, control: files(f, path, out), code: CodeDescriptor, message: "not open for writing"},
 		{name: "delete", data: deleteRequest},
+		{name: "delete without a condition", data: `{"version":1,"op":"delete"}`, code: CodeRequest, message: "no condition says which items"},
+		{name: "delete with an empty condition", data: `{"version":1,"op":"delete","prefix":"","dry_run":true}`, code: CodeRequest, message: "no condition says which items"},
+		{name: "touch without a condition", data: `{"version":1,"op":"touch","new_ttl":60}`, code: CodeRequest, message: "no condition says which items"},
+		{name: "not UTF-8", data: "{\"version\":1,\"op\":\"delete\",\"prefix\":\"\xff\"}", code: CodeRequest, message: "not UTF-8"},
 		{name: "delete with a descriptor", data: deleteRequest, control: rights(f, 1), code: CodeDescriptor, message: "op delete does not take a descriptor"},
 		{name: "delete with keys", data: deleteKeys, control: rights(f, 1), input: true},
 		{name: "touch with keys", data: `{"version":1,"op":"touch","new_ttl":1,"keys":true}`, control: rights(f, 1), input: true},

@@ -7,8 +7,10 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"memcached-backdoor/preload/clip"
+	"memcached-backdoor/preload/filter"
 	"memcached-backdoor/preload/limits"
 	"memcached-backdoor/preload/record"
 )
@@ -43,6 +45,9 @@ func parseRequest(data []byte) (Request, error) {
 			"the request is of version %d; this library speaks version %d", *head.Version, Protocol)
 	}
 
+	if !utf8.Valid(data) { // package json would replace what is not
+		return Request{}, fail(CodeRequest, "", "the request is not UTF-8")
+	}
 	var req Request
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -106,6 +111,8 @@ func (r *Request) checkChange() error {
 		return fail(CodeRequest, "", "the op delete does not take the option new_ttl")
 	case r.Op == OpDelete && r.NewTTLJitter != "":
 		return fail(CodeRequest, "", "the op delete does not take the option new_ttl_jitter")
+	case r.Filter == (filter.Options{}) && !r.Keys: // an empty variable of a client's must not delete all
+		return fail(CodeRequest, `"match":"*" means all`, "no condition says which items the op %s is for", r.Op)
 	}
 	return checkTTL(r.NewTTL)
 }
