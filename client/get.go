@@ -131,6 +131,8 @@ func (g *getting) get(c caller) (*door.Dump, error) {
 		err = fmt.Errorf("the counts do not add up: %d items were sent, %d lost and %d gone; %d came, and %d are missing",
 			counts.Written, counts.Lost, counts.Gone, g.found, len(g.missing))
 	}
+	g.found -= uint64(len(g.unknown))
+	g.lost = append(g.lost, g.unknown...)
 	return counts, err
 }
 

@@ -25,6 +25,7 @@ type getting struct {
 	found    uint64
 	missing  [][]byte // keys that have no item
 	lost     [][]byte // keys whose values could not be read
+	unknown  [][]byte // keys of which nothing is known, not even whether there is an item
 
 	out      *os.File
 	called   string // out, in messages
@@ -55,6 +56,10 @@ func (g *getting) read(r io.Reader) error {
 			return err
 		}
 		if i.Gone {
+			continue
+		}
+		if !g.values && i.Total == 0 && !meta.Fits(i.Key) { // by protocol, and no command can have the key
+			g.unknown = append(g.unknown, i.Key)
 			continue
 		}
 		if err := g.item(&i, in); err != nil {

@@ -161,6 +161,11 @@ func TestGetMisses(t *testing.T) {
 		if s.gets("key", "--output", file); read(t, file) != "value" {
 			t.Errorf("%q", read(t, file))
 		}
+		// No command can have this key, so that by protocol nobody knows.
+		long, longSays := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte(" "), 187)), "missing: "
+		if !h.native() {
+			longSays = "lost: "
+		}
 		for _, tt := range []struct {
 			args   []string
 			status int
@@ -173,6 +178,7 @@ func TestGetMisses(t *testing.T) {
 			{[]string{"--base64", "A"}, 80, "error: the key \"A\" is not base64\n"},
 			{[]string{""}, 80, "error: the key \"\" has 0 bytes: memcached's keys have 1 to 250\n"},
 			{[]string{strings.Repeat("k", 251)}, 80, "has 251 bytes: memcached's keys have 1 to 250\n"},
+			{[]string{long, "--base64", "--meta"}, 3, longSays},
 			{nil, 80, "error: expected \"<KEY> ...\"\n"},
 		} {
 			out, errs, status := s.client(nil, append([]string{"get"}, tt.args...)...)
