@@ -172,6 +172,7 @@ func TestDeleteKeys(t *testing.T) {
 	}{
 		"a\nb%20c":                         {0, "d", "2 items met: 2 deleted, 0 spared, 0 gone", ""},
 		"a\r\nb%20c\r\nd\r\n":              {0, "", "3 items met: 3 deleted, 0 spared, 0 gone", ""},
+		"\ufeffa\n":                        {0, "b c d", "1 item met: 1 deleted, 0 spared, 0 gone", ""},
 		"a\na\nnone\n":                     {0, "b c d", "3 items met: 1 deleted, 0 spared, 2 gone", ""},
 		string(text):                       {0, "d", "2 items met: 2 deleted, 0 spared, 0 gone", ""},
 		"":                                 {0, "a b c d", "0 items met: 0 deleted, 0 spared, 0 gone", ""},

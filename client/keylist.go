@@ -63,6 +63,8 @@ func copyKeys(w io.Writer, list *bufio.Reader) error {
 	switch head, err := list.Peek(len("ms ")); {
 	case string(head) == "ms ":
 		return copyDumped(w, list)
+	case string(head) == "\ufeff": // of the file: that of a key would be encoded
+		_, _ = list.Discard(len(head))
 	case errors.Is(err, io.EOF): // which a terminal says only once
 		list = bufio.NewReader(bytes.NewReader(head))
 	}
