@@ -30,9 +30,9 @@ type Key struct {
 
 // result is what is known of the search so far.
 type result struct {
-	counters    Served // as memcached has them
-	reset       Served // what they had when they were set to 0
-	first, last Served // their sums
+	counters    Served    // as memcached has them
+	reset       Served    // what they had when they were set to 0
+	first, last Served    // their sums
 	ended       time.Time // when last was asked for
 	measured    time.Time // when the rate was measured
 	served      uint64    // last.Requests then
