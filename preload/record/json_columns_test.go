@@ -83,6 +83,9 @@ func FuzzJSONColumns(f *testing.F) {
 		} {
 			o := typed("n")
 			o.Format = format
+			if format == CSV {
+				o.Escape = none // else a backslash before each line feed is one of INTO OUTFILE, or refused
+			}
 			input := encode("id", "n", "s") + encode("1", text, text)
 			rows := parse(t, o, 0, input)
 			if len(rows) != 2 {
